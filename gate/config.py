@@ -1,0 +1,433 @@
+"""The environment file: one TOML becomes one frozen, typed ``Environment``, validated once.
+
+Pure: ``parse`` takes the table and the variables and gives the environment or every fault at once.
+Reading the file, ``extends`` and the variables of this machine is ``gate.environments``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from gate.errors import ConfigError
+from gate.limits import Rule, Unit, parse_duration, parse_size
+from gate.redact import Redactor, Secret
+from gate.results import Category, Severity
+from gate.rules import build as build_rules
+
+
+def _parsed_by(parse: Any, kind: type) -> Any:
+    def read(value: Any) -> Any:
+        if isinstance(value, str):
+            return parse(value)
+        raise ValueError("write it as text with a unit")
+
+    return BeforeValidator(
+        read, json_schema_input_type=Annotated[str, Field(description=f"{kind.__name__} with a unit")]
+    )
+
+
+Seconds = Annotated[float, _parsed_by(parse_duration, float), Field(ge=0)]
+Bytes = Annotated[int, _parsed_by(parse_size, int), Field(ge=0)]
+
+
+def _field_reference(value: str) -> str:
+    if not re.fullmatch(r"/[^#\s]*#[A-Za-z0-9_.-]+", value):
+        raise ValueError("write PATH#FIELD, such as /version#version")
+    return value
+
+
+def _route(value: str) -> str:
+    if not re.fullmatch(r"/[A-Za-z0-9._~/-]*", value):
+        raise ValueError("a route is a path prefix that starts with /, such as / or /api")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value.startswith("/"):
+        raise ValueError("a path starts with /, such as /health")
+    return value
+
+
+UrlPath = Annotated[str, AfterValidator(_path)]
+FieldReference = Annotated[str, AfterValidator(_field_reference)]
+Command = Annotated[list[str], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A table of the file. Unknown keys are errors; nothing changes after loading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class App(Section):
+    """What is deployed and where users reach it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", description="Short name: letters, digits, dashes")]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", description="The front door, as users reach it")]
+
+
+class Releases(Section):
+    """Where releases come from: a folder with one sub-folder a version, filled by ``build`` when one is missing."""
+
+    source: Annotated[str, Field(description="Folder that holds one folder per version")]
+    build: Command | None = Field(None, description="Builds a missing version: {version} and {folder} are replaced")
+
+
+class Engine(Section):
+    """What runs the releases."""
+
+    kind: Literal["process"]
+
+
+class Limits(Section):
+    """Resources one instance of a service may use."""
+
+    cpu: Annotated[float, Field(gt=0, description="Cores")]
+    memory: Bytes
+
+
+class Service(Section):
+    """One long-running part of a release. With a ``route`` it takes traffic, without one it works in the background."""
+
+    command: Command
+    route: Annotated[str, AfterValidator(_route)] | None = None
+    health: UrlPath | None = Field(None, description="Answers 200 while the process lives")
+    ready: UrlPath | None = Field(None, description="Answers 200 when the service can do its work")
+    in_flight: FieldReference | None = Field(None, description="Where the number of requests in flight stands")
+    identity: FieldReference | None = Field(None, description="Where the running version stands")
+    digest: FieldReference | None = Field(None, description="Where the running digest stands")
+    start_timeout: Seconds = 30.0
+    stop_grace: Seconds = 30.0
+    exclusive: bool = Field(False, description="Only one release's instance may run at a time (a worker)")
+    limits: Limits | None = None
+    env: dict[str, Secret] = {}
+    log_errors: str = Field(r"\b(ERROR|CRITICAL|FATAL)\b", description="Pattern of an error line in the log")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Service:
+        try:
+            re.compile(self.log_errors)
+        except re.error as fault:
+            raise ValueError(f"log_errors is not a regular expression: {fault}") from None
+        if self.route is not None and self.health is None:
+            raise ValueError("a service with a route needs health, the path that answers 200 while it lives")
+        if self.route is not None and self.identity is None:
+            raise ValueError("a service with a route needs identity, so that every answer can be told apart")
+        if self.route is not None and self.exclusive:
+            raise ValueError("a service with a route cannot be exclusive: two releases serve during a deployment")
+        return self
+
+
+class Migrations(Section):
+    """The team's migration tool, run in the release's own folder."""
+
+    tool: Literal["alembic"]
+    config: str = Field("alembic.ini", description="Path inside the release")
+
+
+class Database(Section):
+    """The application's PostgreSQL."""
+
+    url: Secret
+    migrations: Migrations | None = None
+    invariants: str | None = Field(None, description="SQL file whose statements must return no rows")
+    minimum_version: Annotated[int, Field(ge=10)] = 14
+    lock_timeout: Seconds = 5.0
+    statement_timeout: Seconds = 300.0
+
+
+class Cache(Section):
+    """The application's Redis-protocol cache."""
+
+    url: Secret
+    minimum_version: Annotated[int, Field(ge=1)] = 6
+    eviction: list[str] = Field([], description="Allowed maxmemory-policy values; empty: any")
+
+
+class Traffic(Section):
+    """The proxy in front of the releases, started and kept by the gate."""
+
+    listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{2,5}$", description="host:port of the front door")]
+    try_duration: Seconds = Field(5.0, description="How long a request is held while no release answers")
+    drain_timeout: Seconds = 30.0
+
+
+class Port(Section):
+    """A server of the embedded stack and the port it listens on (loopback only)."""
+
+    port: Annotated[int, Field(ge=1024, le=65535)]
+
+
+class Stack(Section):
+    """Servers that ``up`` starts from wheels, for environments that have none of their own."""
+
+    postgres: Port | None = None
+    cache: Port | None = None
+
+
+class Suite(Section):
+    """Which folders of cases run, and for how long at most."""
+
+    folders: Annotated[list[str], Field(min_length=1)]
+    timeout: Seconds = 600.0
+
+
+class RuleRow(Section):
+    """One limit on one signal; replaces the default rule of that signal."""
+
+    signal: str
+    go: str | None = None
+    rollback: str | None = None
+    unit: Unit | None = Field(None, description="Only for a signal of your own: count, seconds, share or bytes")
+    min_n: Annotated[int, Field(ge=1)] = 1
+    severity: Severity = Severity.HIGH
+    dry_run: bool = False
+
+
+class Readiness(Section):
+    """What GO needs before a deployment."""
+
+    minimum: Annotated[float, Field(ge=0, le=100)] = 90.0
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+
+    @model_validator(mode="after")
+    def _known_categories(self) -> Readiness:
+        known = [str(category) for category in Category]
+        for name in self.weights:
+            if name not in known:
+                raise ValueError(f"weights: {name!r} is not a category; the categories are {', '.join(known)}")
+        return self
+
+
+class Settings(Section):
+    """Settings the services need: checked before a deployment, never printed."""
+
+    required: list[str] = []
+    formats: dict[str, str] = Field({}, description="Regular expression a setting must match whole")
+
+
+class Documents(Section):
+    """Papers a release must have."""
+
+    runbook: str | None = None
+    changelog: str | None = None
+
+
+class Pipeline(Section):
+    """What the CI left behind and how it is written."""
+
+    workflows: str | None = Field(None, description="Folder of CI workflow files")
+    test_results: str | None = Field(None, description="JUnit XML of the commit's test run")
+
+
+class Scan(Section):
+    """What the security checks read."""
+
+    dependencies: list[str] = Field([], description="Requirement files with pinned versions")
+    code: list[str] = Field([], description="Folders of Python code")
+    secrets: list[str] = Field([], description="Folders searched for committed secrets")
+
+
+class Retention(Section):
+    """How much is kept for a rollback."""
+
+    backups: Annotated[int, Field(ge=1)] = 5
+    instances: Annotated[int, Field(ge=1)] = 2
+
+
+class State(Section):
+    """Where the gate keeps its journal, lock, backups and logs."""
+
+    folder: str = ".gate"
+
+
+class Environment(Section):
+    """One deployed place, as its file describes it."""
+
+    app: App
+    releases: Releases
+    engine: Engine
+    services: Annotated[dict[str, Service], Field(min_length=1)]
+    traffic: Traffic
+    checks: Suite
+    smoke: Suite
+    database: Database | None = None
+    cache: Cache | None = None
+    stack: Stack | None = None
+    rules: list[RuleRow] = []
+    readiness: Readiness = Readiness()
+    settings: Settings = Settings()
+    documents: Documents = Documents()
+    pipeline: Pipeline = Pipeline()
+    scan: Scan = Scan()
+    contacts: dict[str, str] = {}
+    options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
+    retention: Retention = Retention()
+    state: State = State()
+
+    # Filled by parse(): where this came from and what must never be printed.
+    _name: str = PrivateAttr("")
+    _file: Path = PrivateAttr(Path())
+    _root: Path = PrivateAttr(Path())
+    _secrets: frozenset[str] = PrivateAttr(frozenset())
+    _rules: tuple[Rule, ...] = PrivateAttr(())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Environment:
+        if not any(service.route == "/" for service in self.services.values()):
+            raise ValueError('services: one service needs route = "/"')
+        routes = [service.route for service in self.services.values() if service.route]
+        if len(routes) != len(set(routes)):
+            raise ValueError("services: two services have the same route")
+        for name in self.services:
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
+                raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")
+        return self
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def root(self) -> Path:
+        """The project's folder: every relative path of the file starts here."""
+        return self._root
+
+    @property
+    def state_folder(self) -> Path:
+        """Everything the gate keeps for this environment lies below this folder."""
+        return self.root / self.state.folder / self.name
+
+    @property
+    def redactor(self) -> Redactor:
+        return Redactor(self._secrets)
+
+    def rule(self, signal: str) -> Rule | None:
+        return next((rule for rule in self._rules if rule.signal == signal), None)
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        return self._rules
+
+    def routed(self) -> dict[str, Service]:
+        """Services that take traffic."""
+        return {name: service for name, service in self.services.items() if service.route is not None}
+
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)\}")
+
+
+def variables_of(table: object) -> set[str]:
+    """Names of all ``${NAME}`` and ``${generated:NAME}`` that occur in a table."""
+    if isinstance(table, str):
+        return set(_VARIABLE.findall(table))
+    items = table.values() if isinstance(table, dict) else table if isinstance(table, list) else ()
+    return set().union(*(variables_of(item) for item in items)) if items else set()
+
+
+def parse(table: dict[str, Any], variables: dict[str, str], *, name: str, file: Path, root: Path) -> Environment:
+    """The environment that ``table`` describes.
+
+    ``variables`` replace ``${NAME}``. Raises ConfigError with every fault found, each naming file and key.
+    """
+    filled, used, problems = _fill(table, variables, ())
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    environment: Environment | None = None
+    try:
+        environment = Environment.model_validate(filled)
+    except ValidationError as fault:
+        missing = {path for path, _ in problems}
+        problems += [
+            (tuple(map(str, e["loc"])), _message(e)) for e in fault.errors() if tuple(map(str, e["loc"])) not in missing
+        ]
+    lines = [f"{shown}: {_key(path)}{text}" for path, text in problems]
+    rules: tuple[Rule, ...] = ()
+    if environment is not None:
+        rules, faults = build_rules(environment.rules)
+        lines += [f"{shown}: {fault}" for fault in faults]
+    if lines or environment is None:
+        unset = sorted({text.split(" ", 1)[0] for _, text in problems if text.endswith(_NOT_SET)})
+        raise ConfigError(lines, next_step="; ".join(f"export {variable}=…" for variable in unset) or f"edit {shown}")
+    environment._name, environment._file, environment._root = name, file, root
+    environment._rules = rules
+    environment._secrets = frozenset(_secret_values(environment, (), used))
+    return environment
+
+
+_NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"
+Path_ = tuple[str, ...]
+
+
+def _fill(
+    value: Any, variables: dict[str, str], path: Path_
+) -> tuple[Any, dict[Path_, set[str]], list[tuple[Path_, str]]]:
+    """``value`` with its variables replaced, the values used by path, and the variables that are missing."""
+    used: dict[Path_, set[str]] = {}
+    problems: list[tuple[Path_, str]] = []
+    if isinstance(value, str):
+        names = _VARIABLE.findall(value)
+        problems = [(path, f"{name} {_NOT_SET}") for name in names if not variables.get(name)]
+        if problems or not names:
+            return value, used, problems
+        used[path] = {variables[name] for name in names}
+        return _VARIABLE.sub(lambda match: variables[match[1]], value), used, problems
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        filled = []
+        for key, item in items:
+            new, below, faults = _fill(item, variables, (*path, str(key)))
+            filled.append((key, new))
+            used |= below
+            problems += faults
+        return (dict(filled) if isinstance(value, dict) else [new for _, new in filled]), used, problems
+    return value, used, problems
+
+
+def _message(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "missing":
+        return "is required"
+    text = error["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _key(path: Path_) -> str:
+    """``[services.web.limits] memory: `` for a path of keys."""
+    if not path:
+        return ""
+    *tables, key = path
+    return f"[{'.'.join(tables)}] {key}: " if tables else f"{key}: "
+
+
+def _secret_values(value: Any, path: Path_, used: dict[Path_, set[str]]) -> set[str]:
+    """What must never be printed: variables used in secret fields, and passwords inside their URLs."""
+    if isinstance(value, Secret):
+        text = value.reveal()
+        found = {text, *used[path]} if path in used else set()
+        return found | ({text} if re.match(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", text) else set())
+    if isinstance(value, BaseModel):
+        return set().union(
+            *(_secret_values(getattr(value, key), (*path, key), used) for key in type(value).model_fields)
+        )
+    if isinstance(value, dict):
+        return set().union(*(_secret_values(item, (*path, str(key)), used) for key, item in value.items()))
+    return set()

@@ -1,0 +1,13 @@
+"""Engines run releases. ``create`` imports the one an environment asks for, and no other."""
+
+from __future__ import annotations
+
+from gate.config import Environment
+from gate.engines.base import Engine
+
+
+def create(environment: Environment) -> Engine:
+    """The engine of an environment."""
+    from gate.engines.process import ProcessEngine
+
+    return ProcessEngine(environment)

@@ -1,0 +1,143 @@
+"""What the pipeline asks of an engine. Every call may be repeated: ``recover`` will."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from gate.releases import Release
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A release as it runs: ``id`` is the engine's own name for this start of it (``r7`` for deployment 7)."""
+
+    id: str
+    version: str
+    digest: str
+    commit: str | None
+    folder: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """One service of an instance. ``alive``: its process runs; ``healthy``: health and ready answer 200."""
+
+    service: str
+    alive: bool
+    healthy: bool
+    detail: str = ""
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one service uses now: ``cpu`` in cores (since the last call), ``memory`` in bytes, and its limits."""
+
+    service: str
+    cpu: float
+    memory: int
+    cpu_limit: float | None
+    memory_limit: int | None
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine that runs the releases: shares 0 to 1 of cpu, memory and disk in use, and free disk in bytes."""
+
+    cpu: float
+    memory: float
+    disk: float
+    disk_free: int
+    cores: int
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach an instance, or the front door: a URL and headers that every request must carry."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """That the engine and its proxy answer, and which versions they are."""
+
+    engine: str
+    engine_version: str
+    proxy: str
+    proxy_version: str
+    supported: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Drained:
+    """How a drain ended: ``complete`` when nothing was in flight any more, after ``seconds``; ``left`` otherwise."""
+
+    complete: bool
+    seconds: float
+    left: int | None
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """How one service ended: ``killed`` when it outlived its grace period; ``seconds`` from signal to end."""
+
+    service: str
+    exit_code: int | None
+    seconds: float
+    killed: bool
+
+
+Progress = Callable[[str], None]
+
+
+class Engine(Protocol):
+    """Runs releases side by side and decides which of them traffic reaches."""
+
+    def facts(self) -> Facts:
+        """Whether engine and proxy are reachable and of a supported version. Does not raise for an unreachable one."""
+
+    def host(self) -> Host:
+        """How loaded the machine is."""
+
+    def instances(self) -> list[Instance]:
+        """Instances with at least one live process, oldest first."""
+
+    def find(self, instance_id: str) -> Instance | None:
+        """An instance this engine has started, alive or not."""
+
+    def stable(self) -> Instance | None:
+        """The instance that traffic reaches, None before the first deployment."""
+
+    def start(self, release: Release, instance_id: str) -> Instance:
+        """Starts every service of a release, without traffic. Does not wait for health. Raises EngineError."""
+
+    def health(self, instance: Instance) -> list[ServiceState]:
+        """The state of every service of an instance, asked now."""
+
+    def endpoint(self, instance: Instance | None) -> Endpoint:
+        """How to reach an instance whatever the traffic says; None: the front door, as users do."""
+
+    def promote(self, instance: Instance, share: float = 1.0) -> None:
+        """Points a share (0 to 1) of traffic at an instance; 1 makes it stable. Atomic. Raises EngineError."""
+
+    def drain(self, instance: Instance, timeout: float) -> Drained:
+        """Waits until no request is in flight on an instance that gets no new ones."""
+
+    def stop(self, instance: Instance, grace: float | None = None) -> list[Stopped]:
+        """Stops an instance gracefully; after ``grace`` seconds (default: each service's own) it is killed."""
+
+    def resources(self, instance: Instance) -> list[Usage]:
+        """What each service of an instance uses."""
+
+    def logs(self, instance: Instance, last: int = 200) -> list[str]:
+        """The last lines the services of an instance wrote, each as ``service: line``; also after its end."""
+
+    def prune(self, keep: set[str]) -> list[str]:
+        """Removes what is left of instances that neither run nor are in ``keep``; returns their ids."""

@@ -1,0 +1,89 @@
+"""Reads an environment file: TOML, ``extends``, the variables of this machine, and secrets made for a local install."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gate.config import Environment, parse, variables_of
+from gate.errors import ConfigError, UsageError
+
+FOLDER = "environments"
+
+
+def available(root: Path) -> list[str]:
+    """Names of the environments of a project."""
+    return sorted(file.stem for file in (root / FOLDER).glob("*.toml"))
+
+
+def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """The environment ``name`` of the project at ``root``.
+
+    ``${NAME}`` comes from ``variables`` (by default this process's environment); ``${generated:NAME}`` is a random
+    value made once per environment that has a ``[stack]`` and kept in its state folder, readable by its owner only.
+    Raises UsageError for an unknown environment, ConfigError for a faulty file.
+    """
+    names = available(root)
+    if name not in names:
+        known = ", ".join(names) if names else f"none: {root / FOLDER} holds no .toml file"
+        raise UsageError(
+            f"no environment {name!r}; there are: {known}",
+            next_step=f"python deploy_gate.py {names[0]} status" if names else None,
+        )
+    file = root / FOLDER / f"{name}.toml"
+    table = _read(file, root, ())
+    given = dict(os.environ if variables is None else variables)
+    wanted = {item.removeprefix("generated:") for item in variables_of(table) if item.startswith("generated:")}
+    if wanted:
+        if "stack" not in table:
+            raise ConfigError([f"{file.relative_to(root)}: ${{generated:…}} is only for environments with a [stack]"])
+        state = table.get("state", {})
+        folder = state.get("folder", ".gate") if isinstance(state, dict) else ".gate"
+        made = _generated(root / str(folder) / name / "secrets.json", wanted)
+        given |= {f"generated:{key}": value for key, value in made.items()}
+    return parse(table, given, name=name, file=file, root=root)
+
+
+def _read(file: Path, root: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    if file in seen:
+        raise ConfigError([f"{shown}: extends: goes in a circle"])
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise ConfigError([f"{shown}: not valid TOML: {fault}"], next_step=f"edit {shown}") from None
+    except OSError as fault:
+        raise ConfigError([f"{shown}: cannot be read: {fault.strerror}"]) from None
+    base = table.pop("extends", None)
+    if base is None:
+        return table
+    if not isinstance(base, str):
+        raise ConfigError([f'{shown}: extends: write the name of a file, such as "base.toml"'])
+    return _merged(_read((file.parent / base).resolve(), root, (*seen, file)), table)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """``over`` wins key by key; tables are merged, everything else replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _generated(file: Path, names: set[str]) -> dict[str, str]:
+    kept: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    missing = sorted(names - kept.keys())
+    if missing:
+        kept |= {name: secrets.token_urlsafe(24) for name in missing}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            json.dump(kept, stream)
+        new.replace(file)
+    return {name: kept[name] for name in names}

@@ -1,0 +1,142 @@
+"""Releases: what is deployed, where it comes from, and whether it is still what its manifest says.
+
+A release is a folder with a ``release.json``: format 1, name, version, digest, commit, files (path → SHA-256) and
+optionally openapi. The digest is SHA-256 over one line ``path\\0sha256\\n`` per file, sorted by path, without the
+manifest itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import semver
+
+from gate import shell
+from gate.config import Environment
+from gate.errors import OperationFailed, ShellError, UsageError
+
+MANIFEST = "release.json"
+
+
+def parse_version(text: str) -> semver.Version:
+    """A SemVer version; ``v1.1.0`` and ``1.1.0`` are the same. Raises UsageError for anything else."""
+    try:
+        return semver.Version.parse(text.removeprefix("v"))
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a version; write one such as v1.1.0", next_step="python deploy_gate.py ENV releases"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Release:
+    """One built release: ``digest`` names its content, ``folder`` holds it."""
+
+    version: str
+    digest: str
+    commit: str | None
+    folder: Path
+    openapi: Path | None = None
+
+
+def read(folder: Path) -> Release:
+    """The release in ``folder``. Raises OperationFailed when its manifest is missing or malformed."""
+    manifest = _manifest(folder)
+    openapi = manifest.get("openapi")
+    commit = manifest.get("commit")
+    return Release(
+        version=str(manifest["version"]),
+        digest=str(manifest["digest"]),
+        commit=str(commit) if commit else None,
+        folder=folder,
+        openapi=folder / str(openapi) if openapi else None,
+    )
+
+
+def faults(folder: Path) -> list[str]:
+    """What is wrong with the release in ``folder``: files missing, changed or added, or a digest that does not fit."""
+    try:
+        manifest = _manifest(folder)
+    except OperationFailed as fault:
+        return [str(fault)]
+    listed: dict[str, str] = manifest["files"]
+    present = {
+        file.relative_to(folder).as_posix(): file
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST and "__pycache__" not in file.parts
+    }
+    found = [f"{path}: listed in {MANIFEST} but missing" for path in sorted(listed.keys() - present.keys())]
+    found += [f"{path}: not listed in {MANIFEST}" for path in sorted(present.keys() - listed.keys())]
+    found += [
+        f"{path}: changed since it was built"
+        for path in sorted(listed.keys() & present.keys())
+        if hashlib.sha256(present[path].read_bytes()).hexdigest() != listed[path]
+    ]
+    if manifest["digest"] != digest_of(listed):
+        found.append(f"{MANIFEST}: the digest does not fit the files it lists")
+    return found
+
+
+def digest_of(files: dict[str, str]) -> str:
+    lines = "".join(f"{path}\0{checksum}\n" for path, checksum in sorted(files.items()))
+    return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise OperationFailed(f"{file}: not a release manifest: {type(fault).__name__}") from None
+    if not isinstance(manifest, dict):
+        raise OperationFailed(f"{file}: not a release manifest: no table")
+    missing = [key for key in ("version", "digest", "files") if key not in manifest]
+    if missing or not isinstance(manifest["files"], dict):
+        raise OperationFailed(f"{file}: not a release manifest: {', '.join(missing) or 'files'} missing or malformed")
+    return manifest
+
+
+class Source:
+    """The folder an environment takes its releases from."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self.folder = environment.root / environment.releases.source
+
+    def versions(self) -> list[str]:
+        """Versions present in the folder, oldest first."""
+        found = [entry.name for entry in self.folder.glob("*") if (entry / MANIFEST).is_file()]
+        return sorted((name for name in found if semver.Version.is_valid(name)), key=semver.Version.parse)
+
+    def get(self, text: str) -> Release:
+        """The release of a version, built first where the environment says how.
+
+        Raises UsageError for a version that does not exist, OperationFailed for one that is malformed.
+        """
+        version = str(parse_version(text))
+        folder = self.folder / version
+        if not (folder / MANIFEST).is_file():
+            self._build(version, folder)
+        release = read(folder)
+        if release.version != version:
+            raise OperationFailed(f"{folder / MANIFEST}: says version {release.version}, expected {version}")
+        return release
+
+    def _build(self, version: str, folder: Path) -> None:
+        known = ", ".join(self.versions()) or "none yet"
+        unknown = f"no release {version} in {self.folder}; there are: {known}"
+        name = self._environment.name
+        if self._environment.releases.build is None:
+            raise UsageError(unknown, next_step=f"python deploy_gate.py {name} releases")
+        values = {"python": sys.executable, "version": version, "folder": str(folder)}
+        argv = [shell.fill(word, values) for word in self._environment.releases.build]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            shell.run(argv, cwd=self._environment.root, timeout=300)
+        except ShellError as fault:
+            raise UsageError(f"{unknown}, and building it failed: {fault}") from None

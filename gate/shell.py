@@ -1,0 +1,98 @@
+"""Starts processes: the only module that does. Argument lists only, and every call ends in time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.errors import ShellError
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with ``{name}`` replaced for the names in ``values``; other braces are left as they are."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that ended: its exit code, output and duration in seconds."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    stdin: str | None = None,
+) -> Finished:
+    """Runs a command to its end and returns what it printed.
+
+    ``env`` replaces the whole environment when given. Raises ShellError when it cannot start, runs longer than
+    ``timeout`` seconds, or, with ``check``, exits with anything but 0. On a time-out its whole group is killed.
+    """
+    name = Path(argv[0]).name
+    began = time.monotonic()
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as fault:
+        raise ShellError(f"{name}: could not be started: {fault.strerror}") from None
+    try:
+        out, err = process.communicate(stdin, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        kill_group(process.pid)
+        process.communicate()
+        raise ShellError(f"{name}: did not end within {timeout:g} s") from None
+    except BaseException:  # Ctrl-C: the command must not outlive us
+        kill_group(process.pid)
+        process.communicate()
+        raise
+    finished = Finished(process.returncode, out, err, time.monotonic() - began)
+    if check and finished.code != 0:
+        tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
+        raise ShellError(f"{name}: exit code {finished.code}{': ' + tail if tail else ''}")
+    return finished
+
+
+def kill_group(pid: int) -> None:
+    """Ends a process group at once; a group that is gone already is fine."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def wait_until(condition: Callable[[], bool], *, timeout: float, every: float = 0.05) -> bool:
+    """Whether ``condition`` came true within ``timeout`` seconds; looks every ``every`` seconds."""
+    deadline = time.monotonic() + timeout
+    pause = threading.Event().wait  # waits like a sleep, yet a signal handler that raises ends it
+    while not condition():
+        if time.monotonic() >= deadline:
+            return condition()
+        pause(min(every, max(0.0, deadline - time.monotonic())))
+    return True
