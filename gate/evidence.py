@@ -1,0 +1,80 @@
+"""What a run finds out, collected as it happens; the report and ``decision.json`` are made of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gate.engines.base import Usage
+from gate.results import Decision, Reason, SuiteResult, Verdict
+
+
+@dataclass
+class StepRecord:
+    """One step: when it began, how long it took in seconds, how it ended and whether it was undone."""
+
+    name: str
+    started_at: datetime
+    status: str = "running"
+    seconds: float = 0.0
+    detail: str = ""
+    undone: bool | None = None
+    undo_seconds: float = 0.0
+    undo_detail: str = ""
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    """A suite as it ran in one phase, and what the rules said about it."""
+
+    phase: str
+    result: SuiteResult
+    verdict: Verdict
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Traffic pointed from one instance at another; ``milliseconds`` is how long the act took."""
+
+    at: datetime
+    origin: str | None
+    target: str | None
+    milliseconds: float
+
+
+@dataclass
+class Evidence:
+    """Everything one run found out."""
+
+    steps: list[StepRecord] = field(default_factory=list)
+    suites: list[SuiteRun] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    switches: list[Switch] = field(default_factory=list)
+    usage: list[tuple[datetime, str, Usage]] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    decided_at: datetime | None = None
+    backup: dict[str, Any] | None = None
+    migrations: dict[str, Any] | None = None
+    readiness: Any = None
+
+    def fail(self, reasons: list[Reason], at: datetime) -> None:
+        """Remembers why, and when it was decided; the first decision stays the deciding one."""
+        self.reasons += reasons
+        self.decided_at = self.decided_at or at
+
+    @property
+    def cases(self) -> int:
+        """Cases measured on the candidate: what the next release's coverage is held against."""
+        return sum(
+            len([case for case in run.result.cases if case.outcome != "not_applicable"])
+            for run in self.suites
+            if run.phase == "candidate"
+        )
+
+
+def reason(signal: str, text: str, decision: Decision = Decision.ROLLBACK) -> Reason:
+    """A reason that has no figure of its own: something that did not work."""
+    return Reason(signal=signal, decision=decision, text=text)

@@ -1,0 +1,505 @@
+"""The decision record: everything known about one deployment, as one document (``decision.json``, format 1).
+
+The HTML report is made from this document alone. Times are aware datetimes and become ISO 8601; durations are
+seconds, sizes bytes, shares 0 to 1; a figure that is no finite number becomes ``null``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from datetime import datetime
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+
+from gate.errors import OperationFailed
+from gate.limits import Rule, Unit
+from gate.redact import Redactor
+from gate.results import Case, Decision, Outcome, Reason, Severity, SuiteResult
+
+FORMAT = 1
+
+
+class StepStatus(StrEnum):
+    """How a step of the pipeline ended; ``undone``: it was done, then taken back."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who started the run, and on which machine."""
+
+    user: str
+    host: str
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """A release: its version, and the digest that names its content."""
+
+    version: str
+    digest: str
+    commit: str | None = None
+    folder: str | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What answers at the front door when the run ends, as the gate last proved it."""
+
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class PhaseVerdict:
+    """What the rules said at one point of the pipeline."""
+
+    phase: str
+    decision: Decision
+    reasons: tuple[Reason, ...]
+    at: AwareDatetime
+
+
+@dataclass(frozen=True)
+class Undo:
+    """How taking a step back went."""
+
+    seconds: float
+    detail: str = ""
+    ok: bool = True
+    started_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One step of the pipeline. ``detail`` is the one line a person reads beside its name."""
+
+    name: str
+    status: StepStatus
+    started_at: AwareDatetime | None
+    seconds: float
+    detail: str = ""
+    undo: Undo | None = None
+
+
+@dataclass(frozen=True)
+class CategoryScore:
+    """A readiness category: ``score`` 0 to 100, None when nothing was measured; ``before`` at the last release."""
+
+    name: str
+    score: float | None
+    cases: int
+    weight: float = 1.0
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A case that failed, or that should have run and did not."""
+
+    case: str
+    severity: Severity
+    message: str
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class ReadinessRecord:
+    """How ready the release was before anything was touched; ``inputs`` are the figures behind confidence and risk."""
+
+    total: float
+    minimum: float
+    categories: tuple[CategoryScore, ...]
+    gaps: tuple[Gap, ...] = ()
+    confidence: float | None = None
+    risk: str = ""
+    inputs: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    before: float | None = None
+
+
+@dataclass(frozen=True)
+class SuiteRecord:
+    """One run of a suite. ``planned`` cases were collected, ``missing`` of them never reported.
+
+    ``page`` is the file name of its pytest-html page beside the report, if there is one.
+    """
+
+    name: str
+    phase: str
+    planned: int
+    seconds: float
+    cases: tuple[Case, ...]
+    missing: tuple[str, ...] = ()
+    stopped: str = ""
+    broken: str = ""
+    page: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*\.html)?$")] = ""
+
+    @staticmethod
+    def of(result: SuiteResult, phase: str, page: str = "") -> SuiteRecord:
+        return SuiteRecord(
+            name=result.name,
+            phase=phase,
+            planned=len(result.planned),
+            seconds=result.seconds,
+            cases=result.cases,
+            missing=result.missing,
+            stopped=result.stopped,
+            broken=result.broken,
+            page=page,
+        )
+
+
+@dataclass(frozen=True)
+class RuleRecord:
+    """A rule in force: the limits as written, and their values in the signal's base unit for charts."""
+
+    signal: str
+    unit: Unit
+    go: str | None = None
+    rollback: str | None = None
+    go_value: float | None = None
+    rollback_value: float | None = None
+    min_n: int = 1
+    severity: Severity = Severity.HIGH
+    dry_run: bool = False
+
+    @staticmethod
+    def of(rule: Rule) -> RuleRecord:
+        return RuleRecord(
+            signal=rule.signal,
+            unit=rule.unit,
+            go=rule.go.text if rule.go else None,
+            rollback=rule.rollback.text if rule.rollback else None,
+            go_value=rule.go.value if rule.go else None,
+            rollback_value=rule.rollback.value if rule.rollback else None,
+            min_n=rule.min_n,
+            severity=rule.severity,
+            dry_run=rule.dry_run,
+        )
+
+
+@dataclass(frozen=True)
+class BackupRecord:
+    """The backup taken before the migration; ``verified_seconds`` is None when it was not restored and compared."""
+
+    id: str
+    file: str
+    bytes: int
+    sha256: str
+    seconds: float
+    verified_seconds: float | None = None
+    tables: int | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class RevisionRecord:
+    """A migration that was applied. ``kind``: ``expand`` (the earlier release can live with it) or ``contract``."""
+
+    id: str
+    title: str
+    seconds: float | None = None
+    kind: Literal["", "expand", "contract"] = ""
+
+
+@dataclass(frozen=True)
+class DryRunRecord:
+    """The migrations on a copy of the data: up, down again, and what differed from the start after that."""
+
+    up_seconds: float
+    down_seconds: float | None = None
+    schema_differences: tuple[str, ...] = ()
+    data_differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MigrationsRecord:
+    """From which revision to which the database went; None is an empty database."""
+
+    from_revision: str | None
+    to_revision: str | None
+    revisions: tuple[RevisionRecord, ...] = ()
+    dry_run: DryRunRecord | None = None
+
+
+@dataclass(frozen=True)
+class InvariantRecord:
+    """A rule about the data: it holds when its query returns no rows; ``error``: it could not be asked."""
+
+    name: str
+    rows: int
+    sample: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class InvariantRun:
+    """All invariants at one moment: ``before``, ``migrated``, ``smoke``, ``restored`` …"""
+
+    moment: str
+    results: tuple[InvariantRecord, ...]
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Traffic moved from one release to another, and what clients saw of it."""
+
+    at: AwareDatetime
+    to_release: str
+    from_release: str | None = None
+    milliseconds: float | None = None
+    attempted: int | None = None
+    failed: int | None = None
+    longest_gap_ms: float | None = None
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrafficSample:
+    """Live traffic on one release during one interval; ``p95`` in seconds."""
+
+    at: AwareDatetime
+    release: str
+    requests: int
+    errors: int
+    p95: float | None = None
+
+
+@dataclass(frozen=True)
+class TrafficRecord:
+    switches: tuple[Switch, ...] = ()
+    samples: tuple[TrafficSample, ...] = ()
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """``counts[i]`` values lay below ``bounds[i]`` and not below the bound before it; one more count is the rest."""
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.counts) != len(self.bounds) + 1:
+            raise ValueError("a histogram has one count more than it has bounds")
+
+
+@dataclass(frozen=True)
+class ResponseTime:
+    """Response times of one route, in seconds."""
+
+    phase: str
+    route: str
+    n: int
+    p50: float | None
+    p95: float | None
+    histogram: Histogram | None = None
+
+
+@dataclass(frozen=True)
+class ResourceSample:
+    """``cpu`` in cores, ``memory`` in bytes."""
+
+    at: AwareDatetime
+    cpu: float | None
+    memory: float | None
+
+
+@dataclass(frozen=True)
+class ResourceSeries:
+    """What one service used over a phase, and what it may use."""
+
+    service: str
+    phase: str
+    samples: tuple[ResourceSample, ...]
+    cpu_limit: float | None = None
+    memory_limit: float | None = None
+
+
+@dataclass(frozen=True)
+class LogTail:
+    """The last lines of an instance, captured before it was stopped."""
+
+    instance: str
+    lines: tuple[str, ...]
+    captured_at: AwareDatetime | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept for a rollback, and until when; ``until`` None: until the next deployment is accepted."""
+
+    instances: tuple[str, ...] = ()
+    backups: tuple[str, ...] = ()
+    until: AwareDatetime | None = None
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """A file beside the report, with what proves that it is unchanged."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """One deployment, from the command to what serves at the end.
+
+    ``decided_at`` is the moment the outcome was certain; ``next_step`` the command a person types next, if any.
+    Raises ValueError when ``exit_code`` is not the outcome's.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    outcome: Outcome
+    exit_code: int
+    environment: str
+    app: str
+    deployment: int
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    by: Person
+    command: str
+    release: ReleaseRecord | None
+    stable_before: ReleaseRecord | None
+    serving: Serving | None
+    first_deployment: bool
+    reasons: tuple[Reason, ...]
+    steps: tuple[StepRecord, ...]
+    format: Literal[1] = FORMAT
+    action: str = "deploy"
+    decided_at: AwareDatetime | None = None
+    next_step: str = ""
+    notes: tuple[str, ...] = ()
+    verdicts: tuple[PhaseVerdict, ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
+    readiness: ReadinessRecord | None = None
+    suites: tuple[SuiteRecord, ...] = ()
+    backup: BackupRecord | None = None
+    migrations: MigrationsRecord | None = None
+    invariants: tuple[InvariantRun, ...] = ()
+    traffic: TrafficRecord | None = None
+    response_times: tuple[ResponseTime, ...] = ()
+    resources: tuple[ResourceSeries, ...] = ()
+    logs: LogTail | None = None
+    kept: Kept | None = None
+    contacts: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[FileRecord, ...] = ()
+    changelog: str = ""
+
+    def __post_init__(self) -> None:
+        if self.exit_code != self.outcome.exit_code:
+            raise ValueError(f"exit code {self.exit_code} does not belong to {self.outcome}")
+
+
+def to_json(record: DecisionRecord, redact: Redactor) -> dict[str, Any]:
+    """The record as a document of builtins only, every free text of it redacted."""
+    return {item.name: _plain(getattr(record, item.name), redact) for item in fields(record)}
+
+
+def _plain(value: object, redact: Redactor) -> Any:
+    if is_dataclass(value):
+        return {item.name: _plain(getattr(value, item.name), redact) for item in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds")
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _plain(item, redact) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item, redact) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def from_json(document: Mapping[str, Any]) -> DecisionRecord:
+    """The record of a document. Raises OperationFailed naming every place that is not as format 1 says."""
+    if document.get("format") != FORMAT:
+        raise OperationFailed(
+            f"this decision record has format {document.get('format')!r}; this version of the gate reads {FORMAT}"
+        )
+    try:
+        return _ADAPTER.validate_python({**document, "suites": _with_numbers(document.get("suites", []))})
+    except ValidationError as fault:
+        places = "\n".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors())
+        raise OperationFailed(f"not a decision record:\n{places}") from None
+
+
+def _with_numbers(suites: Any) -> Any:
+    """Measured values that were no number, as they were before they became ``null``."""
+    if not isinstance(suites, list):
+        return suites
+
+    def restored(measurement: Any) -> Any:
+        if isinstance(measurement, dict) and "value" in measurement and measurement["value"] is None:
+            return {**measurement, "value": math.nan}
+        return measurement
+
+    def case(value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("measurements"), list):
+            return {**value, "measurements": [restored(item) for item in value["measurements"]]}
+        return value
+
+    return [
+        {**suite, "cases": [case(item) for item in suite["cases"]]}
+        if isinstance(suite, dict) and isinstance(suite.get("cases"), list)
+        else suite
+        for suite in suites
+    ]
+
+
+def write(document: Mapping[str, Any], file: Path) -> None:
+    """Writes a document whole or not at all: a reader never sees half of it."""
+    new = file.with_name(file.name + ".new")
+    with new.open("w", encoding="utf-8") as stream:
+        json.dump(document, stream, ensure_ascii=False, allow_nan=False, indent=1)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document in a file. Raises OperationFailed when it cannot be read."""
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as fault:
+        raise OperationFailed(f"{file}: cannot be read: {fault.strerror}") from None
+    except ValueError:
+        raise OperationFailed(f"{file}: is not JSON") from None
+    if not isinstance(document, dict):
+        raise OperationFailed(f"{file}: is not a decision record")
+    return document
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of format 1 (draft 2020-12)."""
+    made = _ADAPTER.json_schema(mode="validation")
+    # NaN has no JSON form: a value that could not be measured is null in the document.
+    made["$defs"]["Measurement"]["properties"]["value"]["type"] = ["number", "null"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "decision.json of the deploy gate, format 1",
+        **{key: value for key, value in made.items() if key != "title"},
+    }
+
+
+_ADAPTER: TypeAdapter[DecisionRecord] = TypeAdapter(DecisionRecord)

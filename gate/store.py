@@ -1,0 +1,173 @@
+"""Where the gate remembers deployments: one SQLite file per environment, through SQLAlchemy.
+
+Every write is its own transaction and is on disk before the call returns (``synchronous=FULL``): the journal is
+written ahead of what it announces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from gate.errors import OperationFailed
+from gate.results import Outcome
+
+_META = sa.MetaData()
+_DEPLOYMENTS = sa.Table(
+    "deployments",
+    _META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("action", sa.String, nullable=False),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("commit", sa.String),
+    sa.Column("folder", sa.String, nullable=False),
+    sa.Column("stable_version", sa.String),
+    sa.Column("stable_instance", sa.String),
+    sa.Column("by", sa.String, nullable=False),
+    sa.Column("started_at", sa.String, nullable=False),
+    sa.Column("ended_at", sa.String),
+    sa.Column("outcome", sa.String),
+    sa.Column("reasons", sa.JSON, nullable=False, default=list),
+    sa.Column("cases", sa.Integer, nullable=False, default=0),
+    sa.Column("report", sa.String),
+    sqlite_autoincrement=True,
+)
+_EVENTS = sa.Table(
+    "events",
+    _META,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("deployment", sa.ForeignKey("deployments.id"), nullable=False, index=True),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("step", sa.String, nullable=False),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("facts", sa.JSON, nullable=False, default=dict),
+)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One run of the pipeline as it is remembered. ``outcome`` is None while it runs, or when it died."""
+
+    id: int
+    action: str
+    version: str
+    digest: str
+    commit: str | None
+    folder: str
+    stable_version: str | None
+    stable_instance: str | None
+    by: str
+    started_at: str
+    ended_at: str | None
+    outcome: Outcome | None
+    reasons: list[str]
+    cases: int
+    report: str | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a deployment's journal: ``kind`` is do, done, failed, undo, undone or undo_failed."""
+
+    step: str
+    kind: str
+    facts: dict[str, Any]
+    at: str
+
+
+class Store:
+    """Deployments and their journals. Raises OperationFailed when the file cannot be read or written."""
+
+    def __init__(self, file: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self._file = file
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._engine = sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 5})
+            sa.event.listen(self._engine, "connect", _durable)
+            _META.create_all(self._engine)
+        except (OSError, sa.exc.SQLAlchemyError) as fault:
+            raise self._unusable(fault) from None
+
+    def begin(self, **facts: Any) -> int:
+        """Remembers a deployment that starts now; returns its number."""
+        facts |= {"started_at": self._now(), "reasons": [], "cases": 0}
+        return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
+
+    def end(self, deployment: int, outcome: Outcome, reasons: list[str], *, cases: int, report: str | None) -> None:
+        self._write(
+            sa.update(_DEPLOYMENTS)
+            .where(_DEPLOYMENTS.c.id == deployment)
+            .values(outcome=str(outcome), reasons=reasons, ended_at=self._now(), cases=cases, report=report)
+        )
+
+    def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
+        """Appends a line to a deployment's journal; it is on disk when this returns."""
+        json.dumps(facts)  # a fact that cannot be stored is a defect of ours: fail before anything acts on it
+        self._write(sa.insert(_EVENTS).values(deployment=deployment, at=self._now(), step=step, kind=kind, facts=facts))
+
+    def events(self, deployment: int) -> list[Event]:
+        query = sa.select(_EVENTS).where(_EVENTS.c.deployment == deployment).order_by(_EVENTS.c.id)
+        return [Event(row.step, row.kind, row.facts, row.at) for row in self._read(query)]
+
+    def deployments(self, limit: int | None = None) -> list[Deployment]:
+        """Newest first."""
+        query = sa.select(_DEPLOYMENTS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
+        return [
+            Deployment(**{**row._mapping, "outcome": Outcome(row.outcome) if row.outcome else None})
+            for row in self._read(query)
+        ]
+
+    def unfinished(self) -> Deployment | None:
+        """The newest deployment without an outcome: it runs now, or it died."""
+        return next((item for item in self.deployments() if item.outcome is None), None)
+
+    def known_digests(self) -> dict[str, str]:
+        """The digest each version had when it was first deployed here."""
+        known: dict[str, str] = {}
+        for item in reversed(self.deployments()):
+            known.setdefault(item.version, item.digest)
+        return known
+
+    def accepted(self) -> list[Deployment]:
+        """Deployments that were kept, newest first."""
+        return [item for item in self.deployments() if item.outcome is Outcome.RELEASED]
+
+    def _now(self) -> str:
+        return self._clock().isoformat(timespec="milliseconds")
+
+    def _read(self, query: sa.Select[Any]) -> list[Any]:
+        try:
+            with self._engine.connect() as connection:
+                return list(connection.execute(query))
+        except sa.exc.SQLAlchemyError as fault:
+            raise self._unusable(fault) from None
+
+    def _write(self, statement: Any) -> Any:
+        try:
+            with self._engine.begin() as connection:
+                return connection.execute(statement)
+        except sa.exc.SQLAlchemyError as fault:
+            raise self._unusable(fault) from None
+
+    def _unusable(self, fault: Exception) -> OperationFailed:
+        cause = getattr(fault, "orig", None) or fault
+        return OperationFailed(
+            f"{self._file}: the gate's own records cannot be used: {type(cause).__name__}: {cause}",
+            next_step=f"check the disk and the permissions of {self._file.parent}",
+        )
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
