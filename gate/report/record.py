@@ -1,29 +1,22 @@
 """The decision record: everything known about one deployment, as one document (``decision.json``, format 1).
 
-The HTML report is made from this document alone. Times are aware datetimes and become ISO 8601; durations are
-seconds, sizes bytes, shares 0 to 1; a figure that is no finite number becomes ``null``.
+The HTML report is made from this document alone. Times are aware datetimes, durations seconds, sizes bytes, shares
+0 to 1. How it becomes JSON and comes back is ``gate.report.document``.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import datetime
-from enum import Enum, StrEnum
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Final, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field
 
-from gate.errors import OperationFailed
 from gate.limits import Rule, Unit
-from gate.redact import Redactor
 from gate.results import Case, Decision, Outcome, Reason, Severity, SuiteResult
 
-FORMAT = 1
+FORMAT: Final = 1
 
 
 class StepStatus(StrEnum):
@@ -405,101 +398,3 @@ class DecisionRecord:
     def __post_init__(self) -> None:
         if self.exit_code != self.outcome.exit_code:
             raise ValueError(f"exit code {self.exit_code} does not belong to {self.outcome}")
-
-
-def to_json(record: DecisionRecord, redact: Redactor) -> dict[str, Any]:
-    """The record as a document of builtins only, every free text of it redacted."""
-    return {item.name: _plain(getattr(record, item.name), redact) for item in fields(record)}
-
-
-def _plain(value: object, redact: Redactor) -> Any:
-    if is_dataclass(value):
-        return {item.name: _plain(getattr(value, item.name), redact) for item in fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, str):
-        return redact(value)
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="milliseconds")
-    if isinstance(value, Mapping):
-        return {redact(str(key)): _plain(item, redact) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item, redact) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def from_json(document: Mapping[str, Any]) -> DecisionRecord:
-    """The record of a document. Raises OperationFailed naming every place that is not as format 1 says."""
-    if document.get("format") != FORMAT:
-        raise OperationFailed(
-            f"this decision record has format {document.get('format')!r}; this version of the gate reads {FORMAT}"
-        )
-    try:
-        return _ADAPTER.validate_python({**document, "suites": _with_numbers(document.get("suites", []))})
-    except ValidationError as fault:
-        places = "\n".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in fault.errors())
-        raise OperationFailed(f"not a decision record:\n{places}") from None
-
-
-def _with_numbers(suites: Any) -> Any:
-    """Measured values that were no number, as they were before they became ``null``."""
-    if not isinstance(suites, list):
-        return suites
-
-    def restored(measurement: Any) -> Any:
-        if isinstance(measurement, dict) and "value" in measurement and measurement["value"] is None:
-            return {**measurement, "value": math.nan}
-        return measurement
-
-    def case(value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("measurements"), list):
-            return {**value, "measurements": [restored(item) for item in value["measurements"]]}
-        return value
-
-    return [
-        {**suite, "cases": [case(item) for item in suite["cases"]]}
-        if isinstance(suite, dict) and isinstance(suite.get("cases"), list)
-        else suite
-        for suite in suites
-    ]
-
-
-def write(document: Mapping[str, Any], file: Path) -> None:
-    """Writes a document whole or not at all: a reader never sees half of it."""
-    new = file.with_name(file.name + ".new")
-    with new.open("w", encoding="utf-8") as stream:
-        json.dump(document, stream, ensure_ascii=False, allow_nan=False, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
-
-
-def read(file: Path) -> dict[str, Any]:
-    """The document in a file. Raises OperationFailed when it cannot be read."""
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise OperationFailed(f"{file}: cannot be read: {fault.strerror}") from None
-    except ValueError:
-        raise OperationFailed(f"{file}: is not JSON") from None
-    if not isinstance(document, dict):
-        raise OperationFailed(f"{file}: is not a decision record")
-    return document
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema of format 1 (draft 2020-12)."""
-    made = _ADAPTER.json_schema(mode="validation")
-    # NaN has no JSON form: a value that could not be measured is null in the document.
-    made["$defs"]["Measurement"]["properties"]["value"]["type"] = ["number", "null"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "decision.json of the deploy gate, format 1",
-        **{key: value for key, value in made.items() if key != "title"},
-    }
-
-
-_ADAPTER: TypeAdapter[DecisionRecord] = TypeAdapter(DecisionRecord)

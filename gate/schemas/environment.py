@@ -24,7 +24,6 @@ def schema() -> Schema:
         "extends": {"type": "string", "description": "Another environment file; this one wins key by key"},
         **written["properties"],
     }
-    written.pop("title")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Environment file of the deploy gate",
@@ -46,13 +45,11 @@ def _as_written(node: Any) -> Any:
             node = {**choices[0], **{key: value for key, value in node.items() if key != "anyOf"}}
     kept: Schema = {}
     for key, value in node.items():
-        if key == "properties" or key == "$defs":
+        if key in {"properties", "$defs"}:
             kept[key] = {name: _as_written(item) for name, item in value.items()}
         elif key == "pattern":
             kept["anyOf"] = [{"pattern": value}, _VARIABLE]
-        elif key == "title" and isinstance(value, str) or key == "required" or (key == "default" and value is None):
-            continue
-        else:
+        elif key not in {"title", "required"} and not (key == "default" and value is None):
             kept[key] = value if key in ("default", "enum", "const") else _as_written(value)
     return kept
 
