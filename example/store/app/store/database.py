@@ -1,0 +1,44 @@
+"""The shop's PostgreSQL, through a pool of connections."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends, Request
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+Connection: TypeAlias = AsyncConnection[DictRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+
+# A stuck query may not hold a till for longer than a customer waits; milliseconds.
+_SESSION_OPTIONS = "-c statement_timeout=10000 -c lock_timeout=5000"
+
+
+def make_pool(url: str) -> Pool:
+    """A pool, not yet open. Connections are tested before use: a restarted database costs no sale."""
+    return AsyncConnectionPool(
+        url,
+        connection_class=AsyncConnection[DictRow],
+        kwargs={
+            "autocommit": True,  # transactions are opened where they are meant
+            "row_factory": dict_row,
+            "connect_timeout": 5,
+            "application_name": "store",
+            "options": _SESSION_OPTIONS,
+        },
+        check=AsyncConnectionPool.check_connection,
+        min_size=2,
+        max_size=10,
+        timeout=5,
+        open=False,
+    )
+
+
+async def _pool(request: Request) -> Pool:
+    pool: Pool = request.app.state.pool
+    return pool
+
+
+Database = Annotated[Pool, Depends(_pool)]
