@@ -1,0 +1,191 @@
+"""The story of a deployment: steps forward, each journaled before it acts; or all of them undone, in reverse.
+
+Nobody rolls back a rollback: the undo is shielded from signals, tries every step, and is verified by the critical
+smoke tests on the release that serves again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from gate.errors import GateError, Refused
+from gate.evidence import StepRecord, reason
+from gate.interrupt import Interrupted
+from gate.journal import Begun
+from gate.results import Decision, Outcome, Severity
+from gate.run import Run
+from gate.steps.backup import Backup
+from gate.steps.base import Step, StepFailed
+from gate.steps.check import check
+from gate.steps.migrate import Migrate
+from gate.steps.promote import Drain, Promote, retire
+from gate.steps.smoke import Smoke, judge
+from gate.steps.start import Health, Start
+
+DEPLOY: tuple[Step, ...] = (
+    Backup(),
+    Migrate(),
+    Start(),
+    Health(),
+    Smoke("smoke", "candidate"),
+    Promote(),
+    Smoke("smoke at the front door", "front"),
+    Drain(),
+)
+"""What a deployment does after the checks said GO."""
+
+ROLL_BACK: tuple[Step, ...] = (
+    Start(),
+    Health(),
+    Smoke("smoke", "candidate", [Severity.CRITICAL]),
+    Promote(),
+    Smoke("smoke at the front door", "front", [Severity.CRITICAL]),
+    Drain(),
+)
+"""What ``rollback`` does: the earlier release is proven before traffic reaches it; the schema stays."""
+
+_TOUCHING = {"migrate", "start", "promote"}
+
+
+def deploy(run: Run) -> Outcome:
+    """Takes a release from wanted to serving and proven, or everything back to as it was."""
+    try:
+        with _step(run, "checks") as say:
+            say(check(run))
+    except Refused:
+        return Outcome.REFUSED
+    except Interrupted:
+        run.evidence.fail([reason("interrupted", "interrupted during the checks; nothing was touched")], run.clock())
+        return Outcome.INTERRUPTED
+    except GateError as fault:
+        run.evidence.fail([reason("checks", f"the checks could not run: {fault}", Decision.NO_GO)], run.clock())
+        return Outcome.REFUSED
+    return _forward(run, DEPLOY)
+
+
+def rollback(run: Run) -> Outcome:
+    """Makes an earlier release serve again, proven first. ROLLBACK_FAILED when it could not; then nothing changed."""
+    outcome = _forward(run, ROLL_BACK)
+    return {Outcome.RELEASED: Outcome.ROLLED_BACK, Outcome.ROLLED_BACK: Outcome.ROLLBACK_FAILED}.get(outcome, outcome)
+
+
+def recover(run: Run) -> Outcome:
+    """Finishes what a dead run left: its undo, or, if it had been accepted, its end."""
+    if any(event.step == "accept" for event in run.store.events(run.deployment)):
+        with run.interrupts.shielded():
+            return _accepted(run)
+    run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
+    steps = ROLL_BACK if run.action == "rollback" else DEPLOY
+    return _undo_all(run, steps, Outcome.ROLLED_BACK)
+
+
+def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
+    try:
+        for step in steps:
+            _perform(run, step)
+        run.journal.write("accept", "do")
+    except Interrupted:
+        run.evidence.fail([reason("interrupted", "interrupted by a signal")], run.clock())
+        return _undo_all(run, steps, Outcome.INTERRUPTED)
+    except StepFailed as fault:
+        run.evidence.fail(list(fault.reasons), run.clock())
+        return _undo_all(run, steps, Outcome.ROLLED_BACK)
+    except Exception as fault:  # noqa: BLE001 - whatever it is, what was begun must be undone; it is told below
+        text = str(fault) if isinstance(fault, GateError) else f"a defect of the gate: {type(fault).__name__}: {fault}"
+        run.evidence.fail([reason("failure", text)], run.clock())
+        return _undo_all(run, steps, Outcome.ROLLED_BACK)
+    with run.interrupts.shielded():
+        return _accepted(run)
+
+
+def _perform(run: Run, step: Step) -> None:
+    with _step(run, step.name) as say:
+        facts = step.intend(run)
+        run.journal.write(step.name, "do", facts)
+        say(step.do(run, facts))
+        run.journal.write(step.name, "done")
+
+
+def _accepted(run: Run) -> Outcome:
+    """The candidate is kept from here on; what fails now is told and changes nothing."""
+    try:
+        with _step(run, "retire") as say:
+            say(retire(run))
+    except GateError as fault:
+        run.note(f"the release before could not be retired: {fault}")
+    return Outcome.RELEASED
+
+
+def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome) -> Outcome:
+    with run.interrupts.shielded():
+        begun = run.journal.to_undo()
+        known = {step.name: step for step in steps}
+        failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
+        touched = any(item.name in _TOUCHING for item in begun)
+        proven = not touched or _verify(run)
+        return outcome if proven and not failed else Outcome.ROLLBACK_FAILED
+
+
+def _undo(run: Run, step: Step, begun: Begun) -> bool:
+    began = time.monotonic()
+    record = next((item for item in run.evidence.steps if item.name == step.name), None)
+    if record is None:
+        record = StepRecord(step.name, run.clock(), "unfinished")
+        run.evidence.steps.append(record)
+    try:
+        run.journal.write(step.name, "undo")
+        record.undo_detail = step.undo(run, begun.facts)
+        record.undone = True
+        run.journal.write(step.name, "undone")
+    except Exception as fault:  # noqa: BLE001 - the other steps must still be undone; it is told and fails the outcome
+        record.undone = False
+        record.undo_detail = str(fault)
+        run.evidence.reasons.append(reason("undo", f"{step.name} could not be undone: {fault}"))
+        run.view.undoing(f"{step.name} could not be undone: {fault}")
+    record.undo_seconds = time.monotonic() - began
+    if record.undone and record.undo_detail:
+        run.view.undoing(record.undo_detail)
+    return record.undone
+
+
+def _verify(run: Run) -> bool:
+    """Whether the release that serves again passes its critical smoke tests; True where none served before."""
+    if run.stable is None:
+        run.note("first deployment: there is no earlier release, so nothing serves now")
+        return True
+    try:
+        with _step(run, "verify") as say:
+            say(f"critical {judge(run, 'restored', [Severity.CRITICAL])} on {run.stable.version}")
+    except GateError as fault:
+        run.evidence.reasons.append(reason("verify", f"the restored release is not proven: {fault}"))
+        return False
+    except Exception as fault:  # noqa: BLE001 - not proven is not proven; it is told
+        run.evidence.reasons.append(reason("verify", f"a defect of the gate: {type(fault).__name__}: {fault}"))
+        return False
+    return True
+
+
+@contextmanager
+def _step(run: Run, name: str) -> Iterator[Callable[[str], None]]:
+    """Times and records a step and shows it; the block says its one line."""
+    record = StepRecord(name, run.clock())
+    run.evidence.steps.append(record)
+    run.view.step(name)
+    began = time.monotonic()
+
+    def say(detail: str) -> None:
+        record.detail = detail
+
+    try:
+        yield say
+    except BaseException as fault:
+        record.seconds = time.monotonic() - began
+        record.status = "interrupted" if isinstance(fault, KeyboardInterrupt) else "failed"
+        record.detail = "interrupted" if isinstance(fault, KeyboardInterrupt) else str(fault)
+        run.view.failed(name, record.detail.splitlines(), record.seconds)
+        raise
+    record.seconds = time.monotonic() - began
+    record.status = "done"
+    run.view.done(name, record.detail, record.seconds)

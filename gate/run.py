@@ -1,0 +1,129 @@
+"""What the steps of one deployment share: the environment, the engine, the releases, and what was found so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gate.config import Environment
+from gate.context import Context
+from gate.engines.base import Engine, Instance
+from gate.evidence import Evidence, SuiteRun
+from gate.interrupt import Interrupts
+from gate.journal import Journal
+from gate.releases import Release
+from gate.results import Case, Severity, SuiteResult, Verdict
+from gate.store import Store
+from gate.view import View
+
+if TYPE_CHECKING:
+    from gate.database.migrations import Migrations
+
+Decide = Callable[[SuiteResult], Verdict | None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves."""
+
+    allow_downgrade: bool = False
+
+
+@dataclass
+class Run:
+    """One run of the pipeline."""
+
+    environment: Environment
+    engine: Engine
+    store: Store
+    view: View
+    interrupts: Interrupts
+    release: Release
+    stable: Instance | None
+    deployment: int
+    action: str
+    by: str
+    folder: Path
+    options: Options = Options()
+    command: str = ""
+    evidence: Evidence = field(default_factory=Evidence)
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock()
+        self.journal = Journal(self.store, self.deployment)
+
+    @property
+    def candidate_id(self) -> str:
+        """The engine's name for this deployment's start of the release; known before it is started."""
+        return f"r{self.deployment}"
+
+    @property
+    def candidate(self) -> Instance | None:
+        return self.engine.find(self.candidate_id)
+
+    @property
+    def stable_release(self) -> Release | None:
+        """The release that served when the run began, by what the engine knows of it."""
+        if self.stable is None:
+            return None
+        return Release(self.stable.version, self.stable.digest, self.stable.commit, Path(self.stable.folder))
+
+    def note(self, text: str) -> None:
+        """Something the report and the person must know, though it changes no outcome."""
+        self.evidence.notes.append(text)
+        self.view.note(text)
+
+    def migrations(self) -> Migrations | None:
+        """The migration tool of the candidate, None where the environment declares none."""
+        from gate.database import migrations
+
+        return migrations.create(self.environment, self.release)
+
+    def suite(self, phase: str, decide: Decide, only: list[Severity] | None = None) -> SuiteResult:
+        """Runs the checks (phase ``checks``) or the smoke tests (every other phase) as a child process."""
+        from gate import suite
+
+        checks = phase == "checks"
+        section = self.environment.checks if checks else self.environment.smoke
+        restored = phase == "restored"
+        under_test = self.stable if restored else self.candidate
+        context = Context(
+            environment=self.environment.name,
+            phase=phase,
+            deployment=self.deployment,
+            release=self.stable_release if restored else self.release,
+            stable=self.stable_release,
+            instance=under_test.id if under_test and not checks else None,
+            stable_instance=self.stable.id if self.stable else None,
+            allow_downgrade=self.options.allow_downgrade,
+            known_digests=self.store.known_digests(),
+            only=tuple(only or ()),
+        )
+        return suite.run(
+            self.environment,
+            context,
+            section.folders,
+            self.folder,
+            on_case=self.view.case,
+            on_planned=self.view.planned,
+            decide=decide,
+        )
+
+    def record_suite(self, phase: str, result: SuiteResult, verdict: Verdict) -> None:
+        self.evidence.suites.append(SuiteRun(phase, result, verdict, self.clock()))
+
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return (self.clock() - self.started_at).total_seconds()
+
+
+def one_line(case: Case) -> str:
+    """A case's id and message as one line."""
+    return f"{case.id}: {case.message}" if case.message else case.id
+
+
+Facts = dict[str, Any]

@@ -1,0 +1,35 @@
+"""Checks: the suite that runs before anything is touched, its readiness score, GO or NO-GO."""
+
+from __future__ import annotations
+
+from gate import readiness, verdict
+from gate.errors import Refused
+from gate.results import CaseOutcome, Decision, SuiteResult, Verdict
+from gate.run import Run
+
+
+def check(run: Run) -> str:
+    """Runs the checks and returns one line about them. Raises Refused unless the verdict is GO."""
+    environment = run.environment
+
+    def never(_so_far: SuiteResult) -> Verdict | None:
+        return None  # a person fixing gaps wants to see all of them, and nothing is at risk yet
+
+    result = run.suite("checks", never)
+    deployments = run.store.deployments()
+    ended = [item for item in deployments if item.outcome is not None and item.action == "deploy"]
+    good = len([item for item in ended if item.outcome == "RELEASED"])
+    scored = readiness.assess(result, environment.readiness.weights, succeeded=good, failed=len(ended) - good)
+    judged = verdict.before(result, scored, environment.readiness.minimum)
+    run.evidence.readiness = scored
+    run.record_suite("checks", result, judged)
+    measured = len(result.cases) - len(result.of(CaseOutcome.NOT_APPLICABLE))
+    passed = len(result.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
+    line = (
+        f"{passed} of {measured} passed · readiness {scored.total:.0f}/100 · risk {scored.risk} · "
+        f"confidence {scored.confidence:.2f}"
+    )
+    if judged.decision is not Decision.GO:
+        run.evidence.fail(list(judged.reasons), run.clock())
+        raise Refused(f"{judged.decision} · {line}", next_step="fix the gaps above, then run the same command again")
+    return line

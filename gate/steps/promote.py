@@ -1,0 +1,82 @@
+"""Promote, drain and retire: traffic moves to the candidate by one atomic act, and can move back by another."""
+
+from __future__ import annotations
+
+import time
+
+from gate.evidence import Switch
+from gate.run import Facts, Run
+from gate.steps.base import Step, StepFailed
+
+
+class Promote(Step):
+    """Points all traffic at the candidate; the release before keeps running."""
+
+    name = "promote"
+
+    def intend(self, run: Run) -> Facts:
+        return {"stable": run.stable.id if run.stable else None}
+
+    def do(self, run: Run, facts: Facts) -> str:
+        candidate = run.candidate
+        if candidate is None:
+            raise StepFailed(f"{run.candidate_id} is not there any more")
+        spent = switch(run, run.candidate_id)
+        return f"100 % of traffic on {candidate.version} after {spent * 1000:.1f} ms"
+
+    def undo(self, run: Run, facts: Facts) -> str:
+        origin = facts["stable"]
+        spent = switch(run, origin)
+        candidate = run.candidate
+        if candidate is not None:
+            run.engine.drain(candidate, run.environment.traffic.drain_timeout)
+        if origin is None:
+            return "traffic reaches nothing, as before the first deployment"
+        return f"traffic on {origin} after {spent * 1000:.1f} ms"
+
+
+class Drain(Step):
+    """Waits until the release before has answered every request it still holds."""
+
+    name = "drain"
+
+    def do(self, run: Run, facts: Facts) -> str:
+        if run.stable is None:
+            return "first deployment: nothing to drain"
+        drained = run.engine.drain(run.stable, run.environment.traffic.drain_timeout)
+        if not drained.complete:
+            # Not a fault of the candidate: the graceful stop gives these requests their grace period too.
+            left = "some" if drained.left is None else drained.left
+            run.note(f"{left} requests were still in flight on {run.stable.version} after {drained.seconds:.1f} s")
+        return f"{run.stable.version} drained in {drained.seconds:.1f} s"
+
+
+def switch(run: Run, target: str | None) -> float:
+    """Points all traffic at an instance (None: at nothing); returns the seconds it took. Raises StepFailed."""
+    began = time.monotonic()
+    before = run.engine.stable()
+    if target is None:
+        run.engine.withdraw()
+    else:
+        instance = run.engine.find(target)
+        if instance is None:
+            raise StepFailed(f"{target} is not there any more, traffic stays where it is")
+        run.engine.promote(instance)
+    spent = time.monotonic() - began
+    run.evidence.switches.append(Switch(run.clock(), before.id if before else None, target, spent * 1000))
+    return spent
+
+
+def retire(run: Run) -> str:
+    """Stops the release before, once the candidate is kept. What fails here is told, and changes nothing."""
+    stopped = []
+    for instance in run.engine.instances():
+        if instance.id != run.candidate_id:
+            killed = [item.service for item in run.engine.stop(instance) if item.killed]
+            if killed:
+                run.note(f"{instance.version}: {', '.join(killed)} outlived the grace period and was killed")
+            stopped.append(instance.version)
+    keep = {run.candidate_id, *(item.id for item in run.engine.instances())}
+    keep |= {f"r{item.id}" for item in run.store.deployments(run.environment.retention.instances)}
+    run.engine.prune(keep)
+    return f"{', '.join(stopped)} stopped, its release is kept for a rollback" if stopped else "nothing to retire"

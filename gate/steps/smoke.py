@@ -1,0 +1,52 @@
+"""Smoke: the suite against the candidate before any traffic, at the front door after, and on a restored release."""
+
+from __future__ import annotations
+
+from gate import verdict
+from gate.evidence import reason
+from gate.results import CaseOutcome, Decision, Severity, SuiteResult, Verdict
+from gate.run import Facts, Run
+from gate.steps.base import Step, StepFailed
+
+
+class Smoke(Step):
+    """Runs the smoke tests in one phase. Anything but GO fails the step: inconclusive is not proven."""
+
+    def __init__(self, name: str, phase: str, only: list[Severity] | None = None) -> None:
+        self.name = name
+        self._phase = phase
+        self._only = only
+
+    def do(self, run: Run, facts: Facts) -> str:
+        return judge(run, self._phase, self._only)
+
+    def undo(self, run: Run, facts: Facts) -> str:
+        spare = run.engine.find(f"{run.candidate_id}x")  # a killed suite runs no teardown of its own
+        if spare is None:
+            return ""
+        run.engine.stop(spare)
+        return "the second instance is stopped"
+
+
+def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
+    """Runs a phase of the smoke suite and judges it; returns one line. Raises StepFailed with the reasons."""
+    environment = run.environment
+    accepted = next(iter(run.store.accepted()), None)
+    least = accepted.cases if accepted and only is None and phase == "candidate" else None
+
+    def decide(so_far: SuiteResult) -> Verdict | None:
+        return verdict.decided(so_far, environment.all_rules)
+
+    result = run.suite(phase, decide, only)
+    judged = verdict.after(result, environment.all_rules, least=least)
+    run.record_suite(phase, result, judged)
+    ran = len(result.cases) - len(result.of(CaseOutcome.NOT_APPLICABLE))
+    passed = len(result.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
+    if judged.decision is not Decision.GO:
+        text = "; ".join(item.text for item in judged.reasons[:3])
+        held = () if judged.decision is Decision.ROLLBACK else (reason("held", _HELD, judged.decision),)
+        raise StepFailed(f"{judged.decision}: {text}", judged.reasons + held)
+    return f"{passed} of {ran} passed"
+
+
+_HELD = "inconclusive: not proven good, and nobody is asked to decide while nothing is watched, so it is undone"
