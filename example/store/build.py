@@ -112,6 +112,8 @@ def assemble(version: str, steps: list[Change], folder: Path, changes: Path = CH
     Raises BuildError when an edit's text does not occur exactly once, or a file to add is there already.
     """
     shutil.copytree(HERE / "app", folder, ignore=shutil.ignore_patterns(*NOT_PART))
+    shutil.copyfile(HERE / "invariants.sql", folder / "invariants.sql")
+    (folder / "CHANGELOG.md").write_text(changelog_until(version.partition("+")[0]))
     for change in steps:
         for edit in change.edits:
             _apply(edit, folder, change.name)
@@ -124,8 +126,6 @@ def assemble(version: str, steps: list[Change], folder: Path, changes: Path = CH
         f'"""What this code is. Written by `build.py`."""\n\n'
         f'VERSION = "{version}"\nSCHEMA_HEAD = "{schema_head(folder / "migrations" / "versions")}"\n'
     )
-    shutil.copyfile(HERE / "invariants.sql", folder / "invariants.sql")
-    (folder / "CHANGELOG.md").write_text(changelog_until(version.partition("+")[0]))
 
 
 def _apply(edit: Edit, folder: Path, name: str) -> None:
