@@ -110,6 +110,7 @@ def schema() -> dict[str, Any]:
     made = _ADAPTER.json_schema(mode="validation")
     # NaN has no JSON form: a value that could not be measured is null in the document.
     made["$defs"]["Measurement"]["properties"]["value"]["type"] = ["number", "null"]
+    made["required"].insert(0, "format")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "decision.json of the deploy gate, format 1",

@@ -348,7 +348,7 @@ class FileRecord:
     bytes: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecisionRecord:
     """One deployment, from the command to what serves at the end.
 
@@ -358,6 +358,7 @@ class DecisionRecord:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    format: Literal[1] = FORMAT
     outcome: Outcome
     exit_code: int
     environment: str
@@ -373,7 +374,6 @@ class DecisionRecord:
     first_deployment: bool
     reasons: tuple[Reason, ...]
     steps: tuple[StepRecord, ...]
-    format: Literal[1] = FORMAT
     action: str = "deploy"
     decided_at: AwareDatetime | None = None
     next_step: str = ""
