@@ -40,11 +40,13 @@ def run(
     env: Mapping[str, str] | None = None,
     check: bool = True,
     stdin: str | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> Finished:
     """Runs a command to its end and returns what it printed.
 
-    ``env`` replaces the whole environment when given. Raises ShellError when it cannot start, runs longer than
-    ``timeout`` seconds, or, with ``check``, exits with anything but 0. On a time-out its whole group is killed.
+    ``env`` replaces the whole environment when given; ``tick`` is called about once a second while it runs. Raises
+    ShellError when it cannot start, runs longer than ``timeout`` seconds, or, with ``check``, exits with anything but
+    0. On a time-out its whole group is killed.
     """
     name = Path(argv[0]).name
     began = time.monotonic()
@@ -63,7 +65,7 @@ def run(
     except OSError as fault:
         raise ShellError(f"{name}: could not be started: {fault.strerror}") from None
     try:
-        out, err = process.communicate(stdin, timeout=timeout)
+        out, err = _communicate(process, stdin, timeout, tick)
     except subprocess.TimeoutExpired:
         kill_group(process.pid)
         process.communicate()
@@ -77,6 +79,43 @@ def run(
         tail = "\n".join((err.strip() or out.strip()).splitlines()[-8:])
         raise ShellError(f"{name}: exit code {finished.code}{': ' + tail if tail else ''}")
     return finished
+
+
+def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, keep: int) -> subprocess.Popen[bytes]:
+    """Starts a command that outlives the gate: in a session of its own, its output appended to ``log``.
+
+    ``env`` is its whole environment; it inherits the file descriptor ``keep`` and no other. Raises ShellError.
+    """
+    with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+        try:
+            return subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=(keep,),
+                start_new_session=True,
+            )
+        except OSError as fault:
+            raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
+
+
+def _communicate(
+    process: subprocess.Popen[str], stdin: str | None, timeout: float, tick: Callable[[], None] | None
+) -> tuple[str, str]:
+    if tick is None:
+        return process.communicate(stdin, timeout=timeout)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return process.communicate(stdin, timeout=max(0.0, min(1.0, deadline - time.monotonic())))
+        except subprocess.TimeoutExpired:  # nothing read so far is lost: the next call goes on from there
+            if time.monotonic() >= deadline:
+                raise
+            stdin = None  # handed over already; it may not be given twice
+            tick()
 
 
 def kill_group(pid: int) -> None:

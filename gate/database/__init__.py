@@ -1,0 +1,1 @@
+"""The application's PostgreSQL: servers, facts, migrations, backups, copies."""
