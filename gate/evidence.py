@@ -20,6 +20,7 @@ class StepRecord:
     seconds: float = 0.0
     detail: str = ""
     undone: bool | None = None
+    undo_at: datetime | None = None
     undo_seconds: float = 0.0
     undo_detail: str = ""
 
@@ -53,7 +54,7 @@ class Evidence:
     reasons: list[Reason] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     switches: list[Switch] = field(default_factory=list)
-    usage: list[tuple[datetime, str, Usage]] = field(default_factory=list)
+    usage: list[tuple[datetime, Usage]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     decided_at: datetime | None = None
     backup: dict[str, Any] | None = None

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from gate.errors import GateError, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
-from gate.journal import Begun
+from gate.journal import Begun, to_undo
 from gate.results import Decision, Outcome, Severity
 from gate.run import Run
 from gate.steps.backup import Backup
@@ -23,6 +23,7 @@ from gate.steps.migrate import Migrate
 from gate.steps.promote import Drain, Promote, retire
 from gate.steps.smoke import Smoke, judge
 from gate.steps.start import Health, Start
+from gate.store import Store
 
 DEPLOY: tuple[Step, ...] = (
     Backup(),
@@ -51,18 +52,15 @@ _TOUCHING = {"migrate", "start", "promote"}
 
 def deploy(run: Run) -> Outcome:
     """Takes a release from wanted to serving and proven, or everything back to as it was."""
-    try:
-        with _step(run, "checks") as say:
-            say(check(run))
-    except Refused:
-        return Outcome.REFUSED
-    except Interrupted:
-        run.evidence.fail([reason("interrupted", "interrupted during the checks; nothing was touched")], run.clock())
-        return Outcome.INTERRUPTED
-    except GateError as fault:
-        run.evidence.fail([reason("checks", f"the checks could not run: {fault}", Decision.NO_GO)], run.clock())
-        return Outcome.REFUSED
-    return _forward(run, DEPLOY)
+    return _checked(run) or _forward(run, DEPLOY)
+
+
+def plan(run: Run) -> Outcome:
+    """Runs the checks and says what a deployment would do; touches nothing."""
+    outcome = _checked(run)
+    if outcome is None:
+        run.view.note(f"would then: {', '.join(step.name for step in DEPLOY)}, retire")
+    return outcome or Outcome.PLANNED
 
 
 def rollback(run: Run) -> Outcome:
@@ -79,6 +77,22 @@ def recover(run: Run) -> Outcome:
     run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
     steps = ROLL_BACK if run.action == "rollback" else DEPLOY
     return _undo_all(run, steps, Outcome.ROLLED_BACK)
+
+
+def _checked(run: Run) -> Outcome | None:
+    """The outcome that the checks end the run with, None when they say GO."""
+    try:
+        with _step(run, "checks") as say:
+            say(check(run))
+    except Refused:
+        return Outcome.REFUSED
+    except Interrupted:
+        run.evidence.fail([reason("interrupted", "interrupted during the checks; nothing was touched")], run.clock())
+        return Outcome.INTERRUPTED
+    except GateError as fault:
+        run.evidence.fail([reason("checks", f"the checks could not run: {fault}", Decision.NO_GO)], run.clock())
+        return Outcome.REFUSED
+    return None
 
 
 def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
@@ -134,6 +148,7 @@ def _undo(run: Run, step: Step, begun: Begun) -> bool:
     if record is None:
         record = StepRecord(step.name, run.clock(), "unfinished")
         run.evidence.steps.append(record)
+    record.undo_at = run.clock()
     try:
         run.journal.write(step.name, "undo")
         record.undo_detail = step.undo(run, begun.facts)
@@ -189,3 +204,8 @@ def _step(run: Run, name: str) -> Iterator[Callable[[str], None]]:
     record.seconds = time.monotonic() - began
     record.status = "done"
     run.view.done(name, record.detail, record.seconds)
+
+
+def unfinished_steps(store: Store, deployment: int) -> list[Begun]:
+    """Steps of a deployment that began and were not undone, latest first."""
+    return to_undo(store.events(deployment))

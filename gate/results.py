@@ -17,6 +17,7 @@ class Outcome(StrEnum):
     LOCKED = "LOCKED"
     HELD = "HELD"
     INTERRUPTED = "INTERRUPTED"
+    PLANNED = "PLANNED"  # --dry-run only: the checks say GO and nothing was touched
 
     @property
     def exit_code(self) -> int:
@@ -32,6 +33,7 @@ _EXIT_CODES = {
     Outcome.LOCKED: 5,
     Outcome.HELD: 6,
     Outcome.INTERRUPTED: 130,
+    Outcome.PLANNED: 0,
 }
 
 

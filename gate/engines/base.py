@@ -127,6 +127,9 @@ class Engine(Protocol):
     def promote(self, instance: Instance, share: float = 1.0) -> None:
         """Points a share (0 to 1) of traffic at an instance; 1 makes it stable. Atomic. Raises EngineError."""
 
+    def withdraw(self) -> None:
+        """Points traffic at nothing: the undo of a first deployment. Requests are held, then answered with an error."""
+
     def drain(self, instance: Instance, timeout: float) -> Drained:
         """Waits until no request is in flight on an instance that gets no new ones."""
 

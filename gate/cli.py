@@ -1,0 +1,224 @@
+"""The command line: arguments in, one exit code out. Heavy modules are imported only by the command that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from gate.errors import GateError, Locked, Refused, UsageError
+from gate.results import Outcome
+
+if TYPE_CHECKING:
+    from gate.config import Environment
+    from gate.terminal import Terminal
+
+ACTIONS = {
+    "rollback": "make the release before serve again, proven first",
+    "recover": "finish what a run that died left behind",
+    "status": "what runs, what serves, who holds the lock",
+    "history": "all deployments; with a number, one whole",
+    "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
+    "releases": "versions that can be deployed",
+    "up": "start the environment's own servers (database, cache, proxy)",
+    "down": "stop the releases and the servers; data stays",
+}
+
+DESCRIPTION = """\
+Deploys a release, proves it with the pytest suites in checks/ and smoke/, and rolls it back when they say so.
+
+  %(prog)s ENV --version V            deploy V: checks, backup, migration, start, smoke, traffic, smoke, keep or undo
+  %(prog)s ENV --version V --dry-run  only the checks; nothing is touched
+"""
+
+EPILOG = """\
+exit codes
+  0    RELEASED         the new release serves and was proven (also: a plan that says GO, a command that looked)
+  1    ROLLED_BACK      the earlier release serves, and was proven again
+  2    USAGE            the command or the configuration is wrong; nothing was touched
+  3    REFUSED          NO-GO; nothing was touched
+  4    ROLLBACK_FAILED  a person is needed now
+  5    LOCKED           another run holds the environment, or a dead one left it unfinished (recover)
+  130  INTERRUPTED      Ctrl-C or SIGTERM: undone first
+
+an environment is a file in environments/, such as environments/local.toml
+first steps:  %(prog)s local up   then   %(prog)s local --version 1.0.0
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong arguments as an error of the contract instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, next_step=f"{self.prog.split(' ENV')[0]} --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit code and never raises for what a user can cause."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    door = _door()
+    as_json = "--json" in words
+    try:
+        arguments = _parse(words, door)
+    except GateError as fault:
+        return _fail(fault, as_json, "")
+    except SystemExit:  # --help
+        return 0
+    try:
+        return _command(arguments, door, shlex.join([door, *words]))
+    except GateError as fault:
+        return _fail(fault, as_json, arguments.environment)
+    except KeyboardInterrupt:
+        return _end(Outcome.INTERRUPTED, "interrupted; nothing was touched", None, as_json, arguments.environment)
+
+
+def _door() -> str:
+    script = Path(sys.argv[0])
+    return f"python {script.name}" if script.suffix == ".py" else script.name
+
+
+def _root() -> Path:
+    """The project: this folder or the nearest above it that holds environments/; else this folder."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "environments").is_dir()), here)
+
+
+def _parse(words: list[str], door: str) -> argparse.Namespace:
+    actions = "\n".join(f"  {name:<10} {text}" for name, text in ACTIONS.items())
+    top = _Parser(
+        prog=door,
+        usage=f"{door} ENV [ACTION] [options]",
+        description=DESCRIPTION + "\nactions, when it is not to deploy\n" + actions,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    top.add_argument("environment", metavar="ENV", help="name of a file in environments/, without .toml")
+    action = words[1] if len(words) > 1 and not words[1].startswith("-") else "deploy"
+    if action in ACTIONS:
+        top = _Parser(
+            prog=f"{door} ENV {action}",
+            usage=None,
+            description=ACTIONS[action],
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        top.add_argument("environment", metavar="ENV", help=argparse.SUPPRESS)
+        top.add_argument("action", help=argparse.SUPPRESS)
+    elif action != "deploy":
+        raise UsageError(f"no action {action!r}; there are: {', '.join(ACTIONS)}", next_step=f"{door} --help")
+    top.add_argument("--json", action="store_true", help="print one JSON document at the end; the rest to stderr")
+    if action in ("deploy", "plan"):
+        top.add_argument("--version", metavar="V", help="the release: a SemVer tag, v1.1.0 and 1.1.0 alike")
+        top.add_argument("--allow-downgrade", action="store_true", help="let V be older than the release that serves")
+    if action == "deploy":
+        top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")
+    if action == "rollback":
+        top.add_argument("--to", metavar="V", help="the release to go back to; default: the one accepted before")
+    if action in ("deploy", "rollback"):
+        top.add_argument("--yes", action="store_true", help="do not ask on a terminal")
+    if action == "history":
+        top.add_argument("deployment", nargs="?", type=int, help="number of a deployment")
+    arguments = top.parse_args(words)
+    arguments.action = action
+    if action in ("deploy", "plan") and not arguments.version:
+        raise UsageError(
+            "say which release: --version V", next_step=f"{door} {arguments.environment} releases   lists them"
+        )
+    return arguments
+
+
+def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
+    from gate.environments import load
+    from gate.terminal import Terminal
+
+    environment = load(arguments.environment, _root())
+    terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
+    if arguments.action in ("deploy", "plan", "rollback", "recover"):
+        return _run(arguments, environment, terminal, door, command)
+    from gate.inspection import Inspection
+
+    inspection = Inspection(environment, terminal)
+    documents = {
+        "status": inspection.status,
+        "releases": inspection.releases,
+        "up": inspection.up,
+        "down": inspection.down,
+        "history": lambda: inspection.history(arguments.deployment),
+    }
+    document = documents[arguments.action]()
+    if arguments.json:
+        _print(environment.redactor.tree(document))
+    return 0
+
+
+def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:
+    from gate.commands import Commands
+    from gate.run import Options
+
+    commands = Commands(environment, terminal, door=door, command=command)
+
+    def confirm(question: str) -> bool:
+        if getattr(arguments, "yes", False) or not sys.stdin.isatty() or environment.stack is not None:
+            return True  # no person at a terminal, or a local environment that holds nothing to lose
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+    if arguments.action == "recover":
+        answer = commands.recover()
+    elif arguments.action == "rollback":
+        answer = commands.rollback(arguments.to, confirm=confirm)
+    else:
+        answer = commands.deploy(
+            arguments.version,
+            Options(allow_downgrade=arguments.allow_downgrade),
+            dry_run=arguments.action == "plan" or arguments.dry_run,
+            confirm=confirm,
+        )
+    if arguments.json:
+        _print(answer.document)
+    return answer.outcome.exit_code
+
+
+def _fail(fault: GateError, as_json: bool, environment: str) -> int:
+    outcome = Outcome.USAGE
+    if isinstance(fault, Locked):
+        outcome = Outcome.LOCKED
+    elif isinstance(fault, Refused) or not isinstance(fault, UsageError):
+        outcome = Outcome.REFUSED
+    return _end(outcome, str(fault), fault.next_step, as_json, environment)
+
+
+def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, environment: str) -> int:
+    from gate.redact import Redactor
+
+    redact = Redactor()  # the environment may not have loaded: shapes of secrets are still scrubbed
+    for line in text.splitlines():
+        sys.stderr.write(f"error: {redact(line)}\n")
+    if next_step:
+        sys.stderr.write(f"  next  {redact(next_step)}\n")
+    if as_json:
+        reasons = [{"signal": str(outcome).lower(), "value": None, "limit": "", "n": None, "text": redact(text)}]
+        _print(
+            {
+                "outcome": str(outcome),
+                "exit_code": outcome.exit_code,
+                "environment": environment,
+                "deployment": None,
+                "release": None,
+                "stable": None,
+                "reasons": reasons,
+                "report": None,
+                "next": next_step or "",
+            }
+        )
+    return outcome.exit_code
+
+
+def _print(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

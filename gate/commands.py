@@ -1,0 +1,245 @@
+"""What each command of the command line does, from a loaded environment to an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gate import engines, lock, pipeline, recording
+from gate.config import Environment
+from gate.engines.base import Instance
+from gate.errors import Locked, OperationFailed, UsageError
+from gate.interrupt import Interrupts
+from gate.releases import Release, Source, faults, parse_version, read
+from gate.results import Outcome
+from gate.run import Options, Run
+from gate.sampling import sampling
+from gate.store import Deployment, Store
+from gate.terminal import Terminal
+
+
+_NOTHING_ALLOWED = Options()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a run ended: what a person reads last, and the document a machine reads."""
+
+    outcome: Outcome
+    document: dict[str, Any]
+
+
+class Commands:
+    """The commands on one environment."""
+
+    def __init__(self, environment: Environment, terminal: Terminal, *, door: str, command: str) -> None:
+        self._environment = environment
+        self._terminal = terminal
+        self._door = door
+        self._command = command
+        self._state = environment.state_folder
+
+    def deploy(self, version: str, options: Options, *, dry_run: bool, confirm: Callable[[str], bool]) -> Answer:
+        """Deploys a version; with ``dry_run`` only checks it."""
+        wanted = str(parse_version(version))
+        with self._locked(f"{'dry run of' if dry_run else 'deploying'} {wanted}") as store:
+            self._refuse_unfinished(store)
+            release = Source(self._environment).get(wanted)
+            engine = engines.create(self._environment)
+            stable = engine.stable()
+            origin = stable.version if stable else "nothing (first deployment)"
+            if not dry_run and not confirm(f"{self._environment.name}: {origin} → {release.version}. Deploy?"):
+                raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
+            return self._run(store, release, stable, "plan" if dry_run else "deploy", options)
+
+    def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
+        """Makes an earlier release serve again."""
+        with self._locked(f"rolling back to {version or 'the release before'}") as store:
+            self._refuse_unfinished(store)
+            stable = engines.create(self._environment).stable()
+            if stable is None:
+                raise UsageError("nothing serves here, so there is nothing to roll back from")
+            release = self._target(store, stable, version)
+            if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
+                raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
+            return self._run(store, release, stable, "rollback", Options(allow_downgrade=True))
+
+    def recover(self) -> Answer:
+        """Finishes what a dead run left behind."""
+        with self._locked("recovering") as store:
+            dead = store.unfinished()
+            if dead is None:
+                self._terminal.say("Nothing to recover: every deployment has ended.", "green")
+                return Answer(Outcome.PLANNED, {"recovered": None})
+            run = self._recovering(store, dead)
+            self._terminal.header(f"{self._environment.name}  recovering deployment {dead.id}, {dead.version}")
+            with run.interrupts.listening():
+                return self._finish(run, pipeline.recover(run))
+
+    def _recovering(self, store: Store, dead: Deployment) -> Run:
+        engine = engines.create(self._environment)
+        stable = engine.find(dead.stable_instance) if dead.stable_instance else None
+        if dead.stable_instance and stable is None:
+            raise OperationFailed(f"{dead.stable_instance}, which served {dead.stable_version}, is not there any more")
+        release = Release(dead.version, dead.digest, dead.commit, Path(dead.folder))
+        return self._new_run(store, release, stable, dead.action, deployment=dead.id)
+
+    def _run(self, store: Store, release: Release, stable: Instance | None, action: str, options: Options) -> Answer:
+        deployment = store.begin(
+            action=action,
+            version=release.version,
+            digest=release.digest,
+            commit=release.commit,
+            folder=str(release.folder),
+            stable_version=stable.version if stable else None,
+            stable_instance=stable.id if stable else None,
+            by=lock.whoami(),
+        )
+        run = self._new_run(store, release, stable, action, deployment=deployment, options=options)
+        self._terminal.header(
+            f"{self._environment.name}  {stable.version if stable else 'nothing'} → {release.version}   "
+            f"{self._environment.app.name}   {self._environment.engine.kind}   deployment {deployment}   by {run.by}"
+        )
+        act = {"deploy": pipeline.deploy, "plan": pipeline.plan, "rollback": pipeline.rollback}[action]
+        with run.interrupts.listening(), sampling(run):
+            outcome = act(run)
+        return self._finish(run, outcome)
+
+    def _new_run(
+        self,
+        store: Store,
+        release: Release,
+        stable: Instance | None,
+        action: str,
+        *,
+        deployment: int,
+        options: Options = _NOTHING_ALLOWED,
+    ) -> Run:
+        return Run(
+            environment=self._environment,
+            engine=engines.create(self._environment),
+            store=store,
+            view=self._terminal,
+            interrupts=Interrupts(lambda: self._terminal.note("undoing first; this cannot be interrupted")),
+            release=release,
+            stable=stable,
+            deployment=deployment,
+            action=action,
+            by=lock.whoami(),
+            folder=self._environment.root / "reports" / self._environment.name / str(deployment),
+            options=options,
+            command=self._command,
+        )
+
+    def _finish(self, run: Run, outcome: Outcome) -> Answer:
+        reasons = [item.text for item in run.evidence.reasons]
+        next_step = self._next(run, outcome)
+        report: Path | None = None
+        try:
+            report = recording.write(run, outcome, next_step)
+        except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
+            self._terminal.note(f"the report could not be written: {type(fault).__name__}: {fault}")
+        shown = self._shown(report) if report else None
+        run.store.end(run.deployment, outcome, reasons, cases=run.evidence.cases, report=shown)
+        serving = run.engine.stable()
+        document = {
+            "outcome": str(outcome),
+            "exit_code": outcome.exit_code,
+            "environment": run.environment.name,
+            "deployment": run.deployment,
+            "release": {"version": run.release.version, "digest": run.release.digest},
+            "stable": {"version": serving.version, "digest": serving.digest} if serving else None,
+            "reasons": [
+                {"signal": item.signal, "value": item.value, "limit": item.limit, "n": item.n, "text": item.text}
+                for item in run.evidence.reasons
+            ],
+            "notes": run.evidence.notes,
+            "report": shown,
+            "next": next_step,
+        }
+        self._conclude(run, outcome, serving, shown, next_step)
+        return Answer(outcome, run.environment.redactor.tree(document))
+
+    def _conclude(
+        self, run: Run, outcome: Outcome, serving: Instance | None, report: str | None, next_step: str
+    ) -> None:
+        serves = f"{serving.version} serves" if serving else "nothing serves"
+        headline = {
+            Outcome.RELEASED: f"RELEASED  {serves}.",
+            Outcome.ROLLED_BACK: f"ROLLED BACK  {serves}, proven." if serving else f"ROLLED BACK  {serves}, as before.",
+            Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
+            Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",
+            Outcome.INTERRUPTED: f"INTERRUPTED  undone; {serves}.",
+            Outcome.ROLLBACK_FAILED: f"ROLLBACK FAILED  a person is needed now; {serves}.",
+        }[outcome]
+        good = outcome in (Outcome.RELEASED, Outcome.PLANNED)
+        say = self._terminal.say
+        say("")
+        say(f"{headline}  {run.elapsed():.1f} s", "bold green" if good else "bold red")
+        for item in run.evidence.reasons[:5]:
+            say(f"  why     {item.text}")
+        if len(run.evidence.reasons) > 5:
+            say(f"          and {len(run.evidence.reasons) - 5} more, in the report")
+        if outcome is Outcome.ROLLBACK_FAILED:
+            for role, contact in run.environment.contacts.items():
+                say(f"  call    {role}: {contact}")
+        if next_step:
+            say(f"  next    {next_step}")
+        if report:
+            say(f"  report  {report}")
+
+    def _next(self, run: Run, outcome: Outcome) -> str:
+        name = run.environment.name
+        return {
+            Outcome.RELEASED: f"{self._door} {name} rollback   if users see what the gate could not"
+            if run.stable
+            else "",
+            Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}",
+            Outcome.ROLLED_BACK: f"{self._door} {name} history {run.deployment}",
+            Outcome.ROLLBACK_FAILED: f"{self._door} {name} status   then call a person: what was tried is above",
+            Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}",
+        }.get(outcome, "")
+
+    def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
+        """The release to go back to: the accepted one before the one that serves, or the one asked for."""
+        wanted = str(parse_version(version)) if version else None
+        for item in store.accepted():
+            if item.digest == stable.digest or (wanted and item.version != wanted):
+                continue
+            found = faults(Path(item.folder))
+            if found:
+                raise OperationFailed(f"{item.version} cannot be deployed any more: {'; '.join(found[:3])}")
+            return read(Path(item.folder))
+        target = wanted or f"before {stable.version}"
+        raise UsageError(
+            f"no accepted release {target} to roll back to",
+            next_step=f"{self._door} {self._environment.name} history",
+        )
+
+    def _refuse_unfinished(self, store: Store) -> None:
+        dead = store.unfinished()
+        if dead is None:
+            return
+        if not store.events(dead.id):  # it died before it touched anything
+            store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, report=None)
+            return
+        begun = ", ".join(item.name for item in reversed(pipeline.unfinished_steps(store, dead.id)))
+        raise Locked(
+            f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) died unfinished; begun: {begun}",
+            next_step=f"{self._door} {self._environment.name} recover",
+        )
+
+    @contextmanager
+    def _locked(self, purpose: str) -> Iterator[Store]:
+        with lock.held(self._state / "lock", purpose):
+            yield self._store()
+
+    def _store(self) -> Store:
+        return Store(self._state / "gate.db")
+
+    def _shown(self, path: Path) -> str:
+        root = self._environment.root
+        return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

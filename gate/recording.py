@@ -1,0 +1,228 @@
+"""Turns what a run found out into its decision record, and writes ``decision.json`` and the report.
+
+Nothing here decides: whatever fails is told on the terminal and changes no outcome.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from pathlib import Path
+
+from gate import __version__
+from gate.engines.base import Instance
+from gate.evidence import StepRecord as Step
+from gate.releases import Release
+from gate.report import document, html
+from gate.report.record import (
+    BackupRecord,
+    CategoryScore,
+    DecisionRecord,
+    FileRecord,
+    Gap,
+    Kept,
+    LogTail,
+    MigrationsRecord,
+    Person,
+    PhaseVerdict,
+    ReadinessRecord,
+    ReleaseRecord,
+    ResourceSample,
+    ResourceSeries,
+    ResponseTime,
+    RevisionRecord,
+    RuleRecord,
+    Serving,
+    StepRecord,
+    StepStatus,
+    SuiteRecord,
+    Switch,
+    TrafficRecord,
+    Undo,
+)
+from gate.results import Outcome
+from gate.run import Run
+
+DECISION = "decision.json"
+REPORT = "report.html"
+
+
+def write(run: Run, outcome: Outcome, next_step: str) -> Path:
+    """Writes the record and the report of a run into its folder; returns the report's path. Raises OSError."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    record = document.to_json(of(run, outcome, next_step), run.environment.redactor)
+    document.write(record, run.folder / DECISION)
+    report = run.folder / REPORT
+    report.write_text(html.render(record), encoding="utf-8")
+    return report
+
+
+def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
+    """The decision record of a run that ended with ``outcome``."""
+    evidence = run.evidence
+    user, _, host = run.by.partition("@")
+    serving = run.engine.stable()
+    return DecisionRecord(
+        outcome=outcome,
+        exit_code=outcome.exit_code,
+        environment=run.environment.name,
+        app=run.environment.app.name,
+        deployment=run.deployment,
+        action=run.action,
+        started_at=run.started_at,
+        ended_at=run.clock(),
+        by=Person(user, host),
+        command=run.command,
+        release=_release(run.release),
+        stable_before=_instance(run.stable) if run.stable else None,
+        serving=Serving(serving.version, serving.digest) if serving else None,
+        first_deployment=run.stable is None,
+        reasons=tuple(evidence.reasons),
+        steps=tuple(map(_step, evidence.steps)),
+        decided_at=evidence.decided_at,
+        next_step=next_step,
+        notes=tuple(evidence.notes),
+        verdicts=tuple(
+            PhaseVerdict(item.phase, item.verdict.decision, item.verdict.reasons, item.at) for item in evidence.suites
+        ),
+        rules=tuple(map(RuleRecord.of, run.environment.all_rules)),
+        readiness=_readiness(run),
+        suites=tuple(SuiteRecord.of(item.result, item.phase, _page(run, item.phase)) for item in evidence.suites),
+        backup=_backup(run),
+        migrations=_migrations(run),
+        traffic=TrafficRecord(switches=_switches(run)),
+        response_times=_response_times(run),
+        resources=_resources(run),
+        logs=LogTail(run.candidate_id, tuple(evidence.logs)) if evidence.logs else None,
+        kept=_kept(run),
+        contacts=run.environment.contacts,
+        versions=_versions(run),
+        files=tuple(_file(file) for file in sorted(run.folder.glob("*")) if file.is_file() and file.name != REPORT),
+        changelog=_changelog(run),
+    )
+
+
+def _release(release: Release) -> ReleaseRecord:
+    return ReleaseRecord(release.version, release.digest, release.commit, str(release.folder))
+
+
+def _instance(instance: Instance) -> ReleaseRecord:
+    return ReleaseRecord(instance.version, instance.digest, instance.commit, instance.folder)
+
+
+def _step(step: Step) -> StepRecord:
+    status = {"done": StepStatus.DONE}.get(step.status, StepStatus.FAILED)
+    undo = None
+    if step.undone is not None:
+        undo = Undo(step.undo_seconds, step.undo_detail, step.undone, step.undo_at)
+        status = StepStatus.UNDONE if step.undone and status is StepStatus.DONE else status
+    return StepRecord(step.name, status, step.started_at, step.seconds, step.detail, undo)
+
+
+def _page(run: Run, phase: str) -> str:
+    page = run.folder / f"{phase}.html"
+    return page.name if page.is_file() else ""
+
+
+def _readiness(run: Run) -> ReadinessRecord | None:
+    scored = run.evidence.readiness
+    if scored is None:
+        return None
+    return ReadinessRecord(
+        total=scored.total,
+        minimum=run.environment.readiness.minimum,
+        categories=tuple(CategoryScore(item.name, item.score, item.cases, item.weight) for item in scored.categories),
+        gaps=tuple(Gap(item.case, item.severity, item.message, item.category) for item in scored.gaps),
+        confidence=scored.confidence,
+        risk=str(scored.risk),
+        inputs=scored.inputs,
+    )
+
+
+def _backup(run: Run) -> BackupRecord | None:
+    made = run.evidence.backup
+    if made is None:
+        return None
+    return BackupRecord(**{key: value for key, value in made.items() if key != "schema_head"})
+
+
+def _migrations(run: Run) -> MigrationsRecord | None:
+    done = run.evidence.migrations
+    if done is None:
+        return None
+    revisions = tuple(RevisionRecord(item["id"], item["title"], kind="expand") for item in done["revisions"])
+    return MigrationsRecord(done["from"], done["to"], revisions)
+
+
+def _switches(run: Run) -> tuple[Switch, ...]:
+    return tuple(
+        Switch(item.at, item.target or "nothing", item.origin, item.milliseconds) for item in run.evidence.switches
+    )
+
+
+def _response_times(run: Run) -> tuple[ResponseTime, ...]:
+    return tuple(
+        ResponseTime(item.phase, figure.detail or case.title, figure.n, None, figure.value)
+        for item in run.evidence.suites
+        for case in item.result.cases
+        for figure in case.measurements
+        if figure.signal == "response_time"
+    )
+
+
+def _resources(run: Run) -> tuple[ResourceSeries, ...]:
+    series: dict[str, list[ResourceSample]] = {}
+    for at, usage in run.evidence.usage:
+        series.setdefault(usage.service, []).append(ResourceSample(at, usage.cpu, float(usage.memory)))
+    services = run.environment.services
+    return tuple(
+        ResourceSeries(
+            name,
+            "candidate",
+            tuple(samples),
+            cpu_limit=limits.cpu if (limits := services[name].limits) else None,
+            memory_limit=float(limits.memory) if limits else None,
+        )
+        for name, samples in series.items()
+    )
+
+
+def _kept(run: Run) -> Kept:
+    backup = run.evidence.backup
+    versions = {item.version for item in run.store.deployments(run.environment.retention.instances)}
+    return Kept(instances=tuple(sorted(versions)), backups=(backup["id"],) if backup else ())
+
+
+def _versions(run: Run) -> dict[str, str]:
+    facts = run.engine.facts()
+    found = {
+        "deploy gate": __version__,
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+        f"engine {facts.engine}": facts.engine_version,
+        facts.proxy: facts.proxy_version,
+    }
+    return {name: version for name, version in found.items() if version}
+
+
+def _file(file: Path) -> FileRecord:
+    content = file.read_bytes()
+    return FileRecord(file.name, hashlib.sha256(content).hexdigest(), len(content))
+
+
+def _changelog(run: Run) -> str:
+    """The changelog's entry for this version: from its heading to the next heading of the same kind."""
+    name = run.environment.documents.changelog
+    file = run.environment.root / name if name else None
+    if file is None or not file.is_file():
+        return ""
+    version = run.release.version.partition("+")[0]
+    entry: list[str] = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("## "):
+            if entry:
+                break
+            entry = [line] if version in line.replace("[", " ").replace("]", " ").split() else []
+        elif entry:
+            entry.append(line)
+    return "\n".join(entry).strip()

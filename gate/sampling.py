@@ -1,0 +1,39 @@
+"""Samples what the candidate uses while it is judged, for the report's charts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gate.errors import EngineError
+from gate.run import Run
+
+EVERY = 0.5
+"""Seconds between two samples."""
+
+
+@contextmanager
+def sampling(run: Run) -> Iterator[None]:
+    """Collects the candidate's resource usage in the background for a block; a missing sample is just missing."""
+    ended = threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(EVERY):
+            candidate = run.candidate
+            if candidate is None:
+                continue
+            try:
+                used = run.engine.resources(candidate)
+            except EngineError:
+                continue
+            now = run.clock()
+            run.evidence.usage += [(now, usage) for usage in used]
+
+    thread = threading.Thread(target=sample, name="sampling", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=5)

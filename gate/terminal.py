@@ -1,0 +1,106 @@
+"""The terminal view: a line per step as it ends, a live line for the step that runs; colour only on a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import IO
+
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from gate.redact import Redactor
+from gate.results import Case, CaseOutcome
+
+NAME_WIDTH = 24
+HEARTBEAT = 10.0
+"""Seconds between progress lines where there is no terminal to redraw."""
+
+_BAD = (CaseOutcome.FAILED, CaseOutcome.ERROR)
+
+
+class Terminal:
+    """Shows a run to a person, on a terminal or in a CI log."""
+
+    def __init__(self, stream: IO[str], redactor: Redactor) -> None:
+        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._redact = redactor
+        self._status: Status | None = None
+        self._step = ""
+        self._began = 0.0
+        self._spoke = 0.0
+        self._planned = 0
+        self._reported: set[str] = set()
+
+    def header(self, text: str) -> None:
+        self._line(text, style="bold")
+        self._line("")
+
+    def step(self, name: str) -> None:
+        self._step, self._planned, self._reported = name, 0, set()
+        self._began = self._spoke = time.monotonic()
+        if self._console.is_terminal:
+            self._status = self._console.status(Text(f" {name}"), spinner="dots")
+            self._status.start()
+
+    def progress(self, text: str) -> None:
+        if not text:
+            return
+        if self._status is not None:
+            self._status.update(Text(f" {self._step:<{NAME_WIDTH}}{self._redact(text)}"))
+        elif time.monotonic() - self._spoke >= HEARTBEAT:
+            self._spoke = time.monotonic()
+            self._line(f"   {self._step:<{NAME_WIDTH}}{text}  ({self._spoke - self._began:.0f} s)", style="dim")
+
+    def planned(self, cases: int) -> None:
+        self._planned = cases
+        self.progress(f"0 of {cases}")
+
+    def case(self, case: Case) -> None:
+        self._reported.add(case.id)
+        if case.outcome in _BAD:
+            self._line(f"     {case.severity:<9}{case.category:<24}{case.title or case.id}", style="red")
+            for line in case.message.splitlines()[:4]:
+                self._line(f"              {line}", style="dim")
+        self.progress(f"{len(self._reported)} of {self._planned}  {case.title or case.id}")
+
+    def done(self, name: str, detail: str, seconds: float) -> None:
+        self._end_status()
+        self._outcome("✓", "green", name, detail, seconds)
+
+    def failed(self, name: str, reasons: list[str], seconds: float) -> None:
+        self._end_status()
+        self._outcome("✗", "red", name, reasons[0] if reasons else "", seconds)
+        for line in reasons[1:]:
+            self._line(f"   {'':<{NAME_WIDTH}}{line}")
+
+    def undoing(self, text: str) -> None:
+        self._line(f"   ↶ {text}", style="yellow")
+
+    def note(self, text: str) -> None:
+        self._line(f"   ! {text}", style="yellow")
+
+    def say(self, text: str, style: str = "") -> None:
+        """A line of its own."""
+        self._end_status()
+        self._line(text, style)
+
+    def table(self, table: Table) -> None:
+        """A table; its cells are the gate's own facts."""
+        self._console.print(table, soft_wrap=False)
+
+    def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
+        line = Text(f" {mark} ", style=colour)
+        line.append(f"{name:<{NAME_WIDTH}}", style="bold")
+        line.append(self._redact(detail), style="default")
+        line.append(f"  {seconds:.1f} s", style="dim")
+        self._console.print(line)
+
+    def _line(self, text: str, style: str = "") -> None:
+        self._console.print(Text(self._redact(text), style=style))
+
+    def _end_status(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
