@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -143,7 +143,7 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     from gate.inspection import Inspection
 
     inspection = Inspection(environment, terminal)
-    documents = {
+    documents: dict[str, Callable[[], dict[str, Any]]] = {
         "status": inspection.status,
         "releases": inspection.releases,
         "up": inspection.up,

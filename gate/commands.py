@@ -20,7 +20,6 @@ from gate.sampling import sampling
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
 
-
 _NOTHING_ALLOWED = Options()
 
 

@@ -80,13 +80,15 @@ class Redactor:
         return _TOKEN_SHAPES.sub(REDACTED, text)
 
     def tree(self, value: Any) -> Any:
-        """The same for every string inside a JSON-like value, keys included."""
+        """The same for every string inside a JSON-like value, keys included; lists and tuples stay what they are."""
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):
             return {self(str(key)): self.tree(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
+        if isinstance(value, list):
             return [self.tree(item) for item in value]
+        if isinstance(value, tuple):
+            return tuple(self.tree(item) for item in value)
         return value
 
 

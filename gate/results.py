@@ -121,6 +121,11 @@ class Case:
     details: str = ""
     measurements: tuple[Measurement, ...] = ()
 
+    @property
+    def inconclusive(self) -> bool:
+        """Whether it ran and could not tell: something was measured from no sample at all."""
+        return any(figure.n == 0 for figure in self.measurements)
+
 
 @dataclass(frozen=True)
 class SuiteResult:

@@ -30,19 +30,24 @@ def _plain(value: object, redact: Redactor) -> Any:  # noqa: PLR0911 - one line 
         case Enum():
             return value.value
         case str():
-            return redact(value)
+            return redact(_encodable(value))
         case datetime():
             return value.isoformat(timespec="milliseconds")
         case float() if not math.isfinite(value):
             return None
         case Mapping():
-            return {redact(str(key)): _plain(item, redact) for key, item in value.items()}
+            return {redact(_encodable(str(key))): _plain(item, redact) for key, item in value.items()}
         case tuple() | list():
             return [_plain(item, redact) for item in value]
         case _ if is_dataclass(value):
             return {item.name: _plain(getattr(value, item.name), redact) for item in fields(value)}
         case _:
             return value
+
+
+def _encodable(text: str) -> str:
+    """Text as UTF-8 can hold it: bytes a program printed in another encoding arrive as lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def from_json(document: Mapping[str, Any]) -> DecisionRecord:

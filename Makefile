@@ -1,0 +1,46 @@
+# demo · test · check · bench: each sets itself up. Needs Python 3.11 to 3.13 and a package index, nothing else.
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+.PHONY: demo test check format bench lock clean
+
+demo: .venv/run.stamp
+	$(RUN) example/demo.py
+
+test: .venv/dev.stamp
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(TESTS)
+
+check: .venv/dev.stamp
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests/house -q
+
+format: .venv/dev.stamp
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: .venv/dev.stamp
+	$(RUN) benchmarks/all.py
+
+# The lock files pin every package with its hashes. Made anew with: pip install uv && make lock
+LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock:
+	$(LOCK) --extra embedded --extra scanners --extra store pyproject.toml -o requirements.lock
+	$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: requirements.lock | .venv/bin/python
+	@echo "Installing what requirements.lock pins (about 110 MB the first time) ..."
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock | .venv/bin/python
+	@echo "Installing what requirements-dev.lock pins ..."
+	$(RUN) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch .venv/run.stamp $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,130 @@
+"""Connections to the application's PostgreSQL: short time-outs, and errors without the password.
+
+psycopg is imported when the first connection is made: it costs more to import than the rest of the gate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gate.errors import DatabaseError
+from gate.redact import Redactor, Secret
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+APPLICATION = "deploy-gate"
+CONNECT_TIMEOUT = 5  # seconds
+
+_DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9_]+://")
+
+# How values become text must not depend on the server's or the role's settings: checksums are made of that text.
+_FIXED_FORM = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmloption": "content",
+    "lc_monetary": "C",
+    "search_path": "pg_catalog",
+    "row_security": "off",  # a query that a policy would filter is an error instead of a part of the rows
+}
+
+
+def parameters(url: Secret) -> dict[str, str]:
+    """The parts of a URL by libpq's names. Raises DatabaseError for one that libpq cannot read."""
+    import psycopg
+
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(_DRIVER.sub(r"\1://", url.reveal()))
+    except psycopg.ProgrammingError:
+        raise DatabaseError(
+            "[database] url: not a PostgreSQL URL; write postgresql://USER:PASSWORD@HOST/NAME"
+        ) from None
+    return {key: str(value) for key, value in parts.items() if value is not None}
+
+
+def where(url: Secret) -> str:
+    """``database store at 127.0.0.1:15432``: which database a URL names, for messages."""
+    parts = parameters(url)
+    name = parts.get("dbname") or parts.get("user") or "postgres"
+    host = parts.get("host", "localhost")
+    return f"database {name} at {host}" + ("" if host.startswith("/") else f":{parts.get('port', '5432')}")
+
+
+def with_parts(url: Secret, **changes: str) -> Secret:
+    """The same URL with some of libpq's parameters changed, as a URL of the ``postgresql:`` kind."""
+    from urllib.parse import quote, urlencode
+
+    parts = parameters(url) | changes
+    user, password, name = (quote(parts.pop(key, ""), safe="") for key in ("user", "password", "dbname"))
+    query = urlencode(parts, quote_via=quote)
+    return Secret(f"postgresql://{user}:{password}@/{name}" + (f"?{query}" if query else ""))
+
+
+@contextmanager
+def connect(
+    url: Secret, *, statement_timeout: float = 60.0, lock_timeout: float = 5.0, application: str = APPLICATION
+) -> Iterator[Connection]:
+    """An autocommit connection whose values have one fixed text form; time-outs in seconds.
+
+    Raises DatabaseError, also for every error inside the block.
+    """
+    import psycopg
+
+    parts = parameters(url) | {"connect_timeout": str(CONNECT_TIMEOUT), "application_name": application}
+    try:
+        connection = psycopg.connect(**parts, autocommit=True)  # type: ignore[arg-type]
+    except psycopg.Error as fault:
+        text = scrubbed(url, str(fault)).splitlines()
+        raise DatabaseError(f"{where(url)} cannot be reached: {text[0] if text else type(fault).__name__}") from None
+    settings = _FIXED_FORM | {
+        "statement_timeout": f"{statement_timeout:.0f}s"
+        if statement_timeout >= 1
+        else f"{statement_timeout * 1000:.0f}",
+        "lock_timeout": f"{lock_timeout * 1000:.0f}",
+        "idle_in_transaction_session_timeout": "0",
+    }
+    with connection:
+        try:
+            for name, value in settings.items():
+                connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+            yield connection
+        except psycopg.Error as fault:
+            raise DatabaseError(f"{where(url)}: {explain(url, fault)}") from None
+
+
+@contextmanager
+def snapshot(connection: Connection, snapshot_id: str | None = None) -> Iterator[None]:
+    """A read-only transaction that sees the database at one moment: that of ``snapshot_id`` if given."""
+    from psycopg import sql
+
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        if snapshot_id is not None:
+            connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot_id)))
+        yield
+
+
+def explain(url: Secret, fault: psycopg.Error) -> str:
+    """A server's error in one line: what it says, what its code means, nothing of the rows concerned."""
+    hints = {
+        "42501": "the role of [database] url lacks a privilege",
+        "57014": "took longer than statement_timeout",
+        "55P03": "waited longer than lock_timeout for a lock",
+        "53300": "the server has no free connection",
+    }
+    said = fault.diag.message_primary or (str(fault).splitlines() or [type(fault).__name__])[0]
+    hint = hints.get(fault.sqlstate or "")
+    return scrubbed(url, f"{hint}: {said}" if hint else said)
+
+
+def scrubbed(url: Secret, text: str) -> str:
+    """``text`` without the URL and its password."""
+    return Redactor([url.reveal(), parameters(url).get("password", "")])(text)

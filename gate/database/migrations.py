@@ -1,0 +1,106 @@
+"""What a release changes about the schema, and the way up and down: one Protocol, one tool behind it.
+
+The tool runs in a process of the release, with the release's folder as working directory and an environment that
+holds little more than DATABASE_URL: nothing in it could lead a dry run to the live database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gate.config import Environment
+from gate.errors import DatabaseError
+from gate.redact import Secret
+from gate.releases import Release
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One revision of a release; ``file`` is its path inside the release."""
+
+    id: str
+    title: str
+    has_downgrade: bool
+    file: str
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One revision that was applied or taken back, and how many seconds that took."""
+
+    id: str
+    seconds: float
+
+
+class MigrationFailed(DatabaseError):
+    """A migration did not run to its end. ``revision`` failed; the database is at ``at`` now (None: before the first).
+
+    What a revision did outside of its transaction may be left behind: ``gate.database.undo`` looks and takes it back.
+    """
+
+    def __init__(self, message: str, *, revision: str | None, at: str | None, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.revision = revision
+        self.at = at
+        self.sqlstate = sqlstate
+
+
+class UnknownRevision(DatabaseError):
+    """The database is at ``revision``, which this release does not know: a later release migrated it."""
+
+    def __init__(self, message: str, *, revision: str, next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.revision = revision
+
+
+class Migrations(Protocol):
+    """A release's migrations. Every method may raise DatabaseError; errors never hold the URL's password."""
+
+    def revisions(self) -> list[Migration]:
+        """All revisions the release carries, oldest first. Raises DatabaseError for two heads."""
+
+    def head(self) -> str | None:
+        """The revision the release's code needs; None when it carries no migrations."""
+
+    def knows(self, revision: str) -> bool:
+        """Whether the release carries a revision."""
+
+    def current(self, url: Secret) -> str | None:
+        """The revision the database is at; None when no migration ever ran. Known to this release or not."""
+
+    def pending(self, url: Secret) -> list[Migration]:
+        """What ``upgrade`` would run, in order. Raises UnknownRevision when the database is ahead of the release."""
+
+    def upgrade(self, url: Secret) -> list[Ran]:
+        """Brings the database to ``head``. Raises MigrationFailed, UnknownRevision."""
+
+    def downgrade(self, url: Secret, to: str | None) -> list[Ran]:
+        """Takes the database back to a revision, or with None to before the first. Raises as ``upgrade`` does."""
+
+    def disown(self, url: Secret, revision: str, to: str | None) -> list[Ran]:
+        """Takes back what a failed ``revision`` left of itself: runs its downgrade as if it had been applied.
+
+        The database must be at ``to``, the revision before it, and is so afterwards, also when this fails.
+        """
+
+    def sql(self, start: str | None) -> str:
+        """The SQL of an upgrade from a revision (None: from nothing) to ``head``, for a linter; touches nothing."""
+
+
+def create(environment: Environment, release: Release) -> Migrations | None:
+    """The migration tool of a release; None where the environment declares no database or no migrations."""
+    database = environment.database
+    if database is None or database.migrations is None:
+        return None
+    from gate.database.alembic import AlembicMigrations
+
+    return AlembicMigrations(
+        release,
+        config=database.migrations.config,
+        lock_timeout=database.lock_timeout,
+        statement_timeout=database.statement_timeout,
+    )

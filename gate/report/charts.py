@@ -1,0 +1,203 @@
+"""The pictures of the report, as inline SVG: built as an element tree, so that every text in them is escaped.
+
+Colours are classes of the style sheet. Each picture stands beside the figures it shows, or carries a label that says
+them, so that nobody needs to see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from markupsafe import Markup
+
+from gate.report import wording
+from gate.report.record import ResponseTime, StepRecord
+
+Point = tuple[float, float]
+
+
+def _picture(width: float, height: float, label: str = "", *, stretch: bool = False) -> Element:
+    svg = Element("svg", {"viewBox": f"0 0 {width:g} {height:g}"})
+    if stretch:
+        svg.set("preserveAspectRatio", "none")
+    if label:
+        svg.attrib |= {"role": "img", "aria-label": label}
+    else:
+        svg.set("aria-hidden", "true")
+    return svg
+
+
+def _add(parent: Element, tag: str, kind: str, text: str | None = None, **numbers: float | str) -> Element:
+    attributes = {
+        name.replace("_", "-"): value if isinstance(value, str) else f"{value:.2f}" for name, value in numbers.items()
+    }
+    child = SubElement(parent, tag, {"class": kind, **attributes})
+    child.text = text
+    return child
+
+
+def _markup(svg: Element) -> Markup:
+    return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - the element tree has escaped every text
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+_STRIP = 1000.0
+
+
+def step_bar(step: StepRecord, start: datetime, total: float, decided_at: datetime | None) -> Markup:
+    """When a step ran, and when it was taken back, on the time axis of the whole deployment."""
+    svg = _picture(_STRIP, 16, stretch=True)
+
+    def bar(at: datetime, seconds: float, kind: str) -> None:
+        left = _share((at - start).total_seconds(), total) * _STRIP
+        width = max(_share(seconds, total) * _STRIP, 5.0)
+        _add(svg, "rect", f"bar {kind}", x=min(left, _STRIP - width), y=3, width=width, height=10)
+
+    if step.started_at:
+        bar(step.started_at, step.seconds, str(step.status))
+    if step.undo and step.undo.started_at:
+        bar(step.undo.started_at, step.undo.seconds, "undo" if step.undo.ok else "failed")
+    if decided_at:
+        x = _share((decided_at - start).total_seconds(), total) * _STRIP
+        _add(svg, "line", "decided", x1=x, x2=x, y1=0, y2=16)
+    return _markup(svg)
+
+
+def _share(value: float, total: float) -> float:
+    return min(max(value / total, 0.0), 1.0) if total > 0 else 0.0
+
+
+# --- response times ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LogAxis:
+    """A logarithmic time axis; positions are shares of its width."""
+
+    low: float
+    high: float
+
+    @staticmethod
+    def over(values: Sequence[float]) -> LogAxis:
+        """Whole decades around ``values`` (seconds), never less than 1 ms to 10 s."""
+        positive = [value for value in values if value > 0]
+        return LogAxis(
+            min([0.001, *(10 ** math.floor(math.log10(value)) for value in positive)]),
+            max([10.0, *(10 ** math.ceil(math.log10(value)) for value in positive)]),
+        )
+
+    def at(self, value: float) -> float:
+        if value <= self.low:
+            return 0.0
+        return min(math.log(value / self.low) / math.log(self.high / self.low), 1.0)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Each decade with its name."""
+        decades = round(math.log10(self.high / self.low))
+        values = [self.low * 10**step for step in range(decades + 1)]
+        return [(self.at(value), wording.duration_tick(value)) for value in values]
+
+
+def response_bar(row: ResponseTime, axis: LogAxis, limits: Sequence[tuple[str, float]]) -> Markup:
+    """How one route's response times spread, with p50, p95 and the limits on p95."""
+    svg = _picture(_STRIP, 28, stretch=True)
+    for position, _ in axis.ticks():
+        _add(svg, "line", "grid", x1=position * _STRIP, x2=position * _STRIP, y1=0, y2=28)
+    if row.histogram and (tallest := max(row.histogram.counts)):
+        edges = [axis.low, *row.histogram.bounds, axis.high]
+        for left, right, many in zip(edges, edges[1:], row.histogram.counts, strict=False):
+            x, end, height = axis.at(left) * _STRIP, axis.at(right) * _STRIP, 26 * many / tallest
+            if many and end > x:
+                _add(svg, "rect", "histogram", x=x + 1, y=28 - height, width=max(end - x - 2, 1), height=height)
+    for kind, value in limits:
+        x = axis.at(value) * _STRIP
+        _add(svg, "line", f"limit {kind}", x1=x, x2=x, y1=0, y2=28)
+    for kind, quantile in (("p50", row.p50), ("p95", row.p95)):
+        if quantile is not None:
+            x = axis.at(quantile) * _STRIP
+            _add(svg, "line", kind, x1=x, x2=x, y1=2, y2=28)
+    return _markup(svg)
+
+
+# --- values over time -------------------------------------------------------------------------------------------------
+
+_WIDTH, _HEIGHT = 440.0, 170.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 12.0, 24.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series of a chart: ``kind`` is its class in the style sheet."""
+
+    name: str
+    points: tuple[Point, ...]
+    kind: str = "line-1"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A horizontal limit or a vertical moment, with the words beside it."""
+
+    at: float
+    text: str
+    kind: str = ""
+
+
+def line_chart(
+    label: str,
+    lines: Sequence[Line],
+    *,
+    show: Callable[[float], str],
+    limits: Sequence[Mark] = (),
+    moments: Sequence[Mark] = (),
+) -> Markup:
+    """Values over seconds since the start. ``label`` says in words what the picture shows."""
+    points = [point for line in lines for point in line.points]
+    if not points:
+        return Markup("")
+    times = [x for x, _ in points]
+    first, last = min(times), max(times)
+    span = last - first or 1.0
+    top = _nice(max(max(y for _, y in points), *(mark.at for mark in limits), 0.0))
+    wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def place(x: float, y: float) -> Point:
+        return _LEFT + (x - first) / span * wide, _TOP + (1 - y / top) * high
+
+    svg = _picture(_WIDTH, _HEIGHT, label)
+    for part in (0.0, 0.5, 1.0):
+        _, y = place(first, top * part)
+        _add(svg, "line", "grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+        _add(svg, "text", "axis", show(top * part), x=_LEFT - 6, y=y + 4, text_anchor="end")
+    for moment, anchor in ((first, "start"), (last, "end")):
+        x, _ = place(moment, 0)
+        _add(svg, "text", "axis", f"+{wording.seconds(moment)}", x=x, y=_HEIGHT - 6, text_anchor=anchor)
+    for mark in moments:
+        if first <= mark.at <= last:
+            x, _ = place(mark.at, 0)
+            _add(svg, "line", "moment", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM)
+            _add(svg, "text", "axis", mark.text, x=x, y=_HEIGHT - 6, text_anchor="middle")
+    for mark in limits:
+        _, y = place(first, mark.at)
+        _add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+        _add(svg, "text", f"axis limit-name {mark.kind}", mark.text, x=_WIDTH - _RIGHT, y=y - 3, text_anchor="end")
+    for line in lines:
+        placed = [place(x, y) for x, y in line.points]
+        if len(placed) == 1:
+            _add(svg, "circle", f"dot {line.kind}", cx=placed[0][0], cy=placed[0][1], r=2.5)
+        else:
+            _add(svg, "polyline", f"line {line.kind}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed))
+    return _markup(svg)
+
+
+def _nice(value: float) -> float:
+    """The next of 1, 2, 2.5, 5, 10 times a power of ten, so that the axis ends on a round figure."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value * 0.999)

@@ -1,0 +1,126 @@
+"""How the report says things: values with units, times, and the one sentence that tells what is true now."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from gate.limits import Unit, show
+from gate.report.record import DecisionRecord
+from gate.results import Measurement, Outcome
+
+TITLES = {
+    Outcome.RELEASED: "Released",
+    Outcome.ROLLED_BACK: "Rolled back",
+    Outcome.USAGE: "Wrong command or configuration",
+    Outcome.REFUSED: "Refused",
+    Outcome.ROLLBACK_FAILED: "Rollback failed",
+    Outcome.LOCKED: "Locked",
+    Outcome.HELD: "Held",
+    Outcome.INTERRUPTED: "Interrupted",
+}
+
+TONES = {
+    Outcome.RELEASED: "good",
+    Outcome.ROLLED_BACK: "warn",
+    Outcome.REFUSED: "warn",
+    Outcome.HELD: "warn",
+    Outcome.ROLLBACK_FAILED: "bad",
+    Outcome.INTERRUPTED: "calm",
+    Outcome.USAGE: "calm",
+    Outcome.LOCKED: "calm",
+}
+
+_OWN_UNITS = {str(unit) for unit in Unit}
+
+
+def statement(record: DecisionRecord) -> str:
+    """What is true when the run has ended, for somebody who reads nothing else."""
+    serves = f"{record.serving.version} serves" if record.serving else "nothing serves"
+    wanted = record.release.version if record.release else "the release"
+    outcome = record.outcome
+    match outcome:
+        case Outcome.RELEASED:
+            return f"{serves} all traffic{', for the first time' if record.first_deployment else ''}."
+        case Outcome.ROLLED_BACK if record.serving is None:
+            return f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
+        case Outcome.ROLLED_BACK:
+            return f"{serves} again and was proven again; {wanted} did not pass."
+        case Outcome.REFUSED:
+            return f"{wanted} may not be deployed. Nothing was touched; {serves}."
+        case Outcome.ROLLBACK_FAILED:
+            known = f"{serves}, but" if record.serving else "It is not known what serves:"
+            return f"A person is needed now. {known} the way back could not be finished."
+        case Outcome.HELD:
+            return f"Neither good enough nor bad enough: a person decides. Until then {serves}."
+        case Outcome.INTERRUPTED:
+            return f"The run was stopped and has undone what it did; {serves}."
+        case Outcome.LOCKED:
+            return f"Another run holds the environment, or left it unfinished. Nothing was touched; {serves}."
+        case Outcome.USAGE:
+            return f"Nothing was touched; {serves}."
+
+
+def seconds(value: float | None) -> str:
+    """``4 ms``, ``3.2 s``, ``12 min 4 s``, ``1 h 5 min``; a dash for nothing."""
+    if value is None:
+        return "–"
+    if value < 0.0995:
+        return f"{value * 1000:.0f} ms"
+    if value < 9.995:
+        return f"{value:.2f} s"
+    if value < 99.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(value: float | None) -> str:
+    """``118.1 MB`` (powers of 1024, as limits are written); a dash for nothing."""
+    if value is None:
+        return "–"
+    for name, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
+        if value >= factor:
+            return f"{value / factor:.1f} {name}"
+    return f"{value:.0f} B"
+
+
+def count(value: float | None) -> str:
+    """A number with its thousands apart; a dash for nothing."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def moment(value: datetime | None) -> str:
+    """A time in UTC to the second."""
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if value else "–"
+
+
+def clock(value: datetime) -> str:
+    """The time of day in UTC to the millisecond."""
+    return value.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def measured(item: Measurement) -> str:
+    """The measured value with its unit; one that is no number says so."""
+    if item.value != item.value:
+        return "not measured"
+    if item.unit in _OWN_UNITS:
+        return show(item.value, Unit(item.unit))
+    return f"{item.value:g} {item.unit}".rstrip()
+
+
+def duration_tick(value: float) -> str:
+    """A decade of a time axis: ``1 ms``, ``100 ms``, ``10 s``."""
+    return f"{value * 1000:g} ms" if value < 0.999 else f"{value:g} s"
+
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def printable(text: str) -> str:
+    """Text without terminal colours and control characters."""
+    return _CONTROL.sub("", text)
