@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from gate.config import Environment
 from gate.context import Context
 from gate.engines.base import Engine, Instance
+from gate.errors import OperationFailed
 from gate.evidence import Evidence, SuiteRun
 from gate.interrupt import Interrupts
 from gate.journal import Journal
-from gate.releases import Release
+from gate.releases import Release, read
 from gate.results import Case, Severity, SuiteResult, Verdict
 from gate.store import Store
 from gate.view import View
@@ -67,9 +69,11 @@ class Run:
 
     @property
     def stable_release(self) -> Release | None:
-        """The release that served when the run began, by what the engine knows of it."""
+        """The release that served when the run began; by what the engine knows of it when its folder is damaged."""
         if self.stable is None:
             return None
+        with suppress(OperationFailed):
+            return read(Path(self.stable.folder))
         return Release(self.stable.version, self.stable.digest, self.stable.commit, Path(self.stable.folder))
 
     def note(self, text: str) -> None:

@@ -1,0 +1,95 @@
+"""The story in one command: a good release goes live under customers, then a bad one is rolled back alone.
+
+``make demo`` runs it. Everything it starts lies below .gate/ and is stopped at the end (``--keep`` leaves it running).
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from example.customers import Customers, Tally  # noqa: E402 - the project's folder has to be found first
+from gate.environments import load  # noqa: E402
+
+GOOD, BETTER, BAD = "1.0.0", "1.1.0", "1.1.0+checkout-500s"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="leave the shop running at the end")
+    parser.add_argument("--defect", default=BAD.partition("+")[2], help="the defect of the bad release")
+    arguments = parser.parse_args()
+    bad = f"{BETTER}+{arguments.defect}"
+    began = time.monotonic()
+    try:
+        return _story(bad, began)
+    finally:
+        if arguments.keep:
+            print(f"\nThe shop still runs at {_url()}; stop it with: python deploy_gate.py local down")
+        else:
+            _gate("down", say=False)
+
+
+def _story(bad: str, began: float) -> int:
+    _title("1. The servers of the shop start: PostgreSQL, Valkey and Caddy, all below .gate/")
+    if _gate("up") != 0:
+        return 1
+    _title(f"2. Release {GOOD} is deployed")
+    if _gate("--version", GOOD, "--allow-downgrade") != 0:
+        return 1
+    environment = load("local", ROOT)
+    database = environment.database.url.reveal() if environment.database else ""
+    customers = Customers(environment.app.url, count=4, pause=0.05)
+    with customers.shopping() as tally:
+        _title(f"3. Customers shop without a break; release {BETTER} is deployed under them")
+        better = _gate("--version", BETTER)
+        _title(f"4. Release {bad} looks fine and is not: it must not stay")
+        worse = _gate("--version", bad)
+    lost = tally.lost(database)
+    _title("What happened")
+    _summary(tally, lost, better, worse, bad)
+    print(f"  whole demo    {time.monotonic() - began:.0f} s")
+    reports = sorted((ROOT / "reports" / "local").glob("*/report.html"), key=lambda file: int(file.parent.name))
+    for text, report in zip((f"{BETTER} released", f"{bad} rolled back"), reports[-2:], strict=False):
+        print(f"  report        {report.relative_to(ROOT)}   ({text})")
+    return 0 if (better, worse) == (0, 1) and not lost and not tally.failures else 1
+
+
+def _summary(tally: Tally, lost: list[str], better: int, worse: int, bad: str) -> None:
+    answered = ", ".join(f"{count} by {release}" for release, count in sorted(tally.releases.items()))
+    print(f"  {BETTER:<13} exit code {better}   (0: released)")
+    print(f"  {bad:<13} exit code {worse}   (1: rolled back, the earlier release serves and was proven again)")
+    print(f"  customers     {tally.attempted} orders: {answered}")
+    print(f"                {len(tally.failures)} failed, {len(lost)} acknowledged and lost", end="")
+    print(f", longest time without an answer {tally.longest_gap * 1000:.0f} ms")
+    for failure in tally.failures[:5]:
+        print(f"                failed: {failure}")
+
+
+def _gate(*words: str, say: bool = True) -> int:
+    if say:
+        print(f"$ python deploy_gate.py local {' '.join(words)}", flush=True)
+    quiet = subprocess.DEVNULL if not say else None
+    return subprocess.run(
+        [sys.executable, "deploy_gate.py", "local", *words], cwd=ROOT, stdout=quiet, check=False, timeout=600
+    ).returncode
+
+
+def _url() -> str:
+    table = tomllib.loads((ROOT / "environments" / "local.toml").read_text())
+    return str(table["app"]["url"])
+
+
+def _title(text: str) -> None:
+    print(f"\n── {text}\n", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
