@@ -1,0 +1,20 @@
+"""Core Business Flows: what callers of the application rely on today."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.category("Core Business Flows")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("openapi")
+def test_api_is_compatible_with_what_serves(release: Any, stable: Any, openapi_breaks: Any, no_faults: Any) -> None:
+    """Callers of the release that serves can call this one: nothing they use is gone or newly required."""
+    assert release.openapi, (
+        f"release {stable.version} describes its API and {release.version} does not: build it with its OpenAPI document"
+    )
+    found = openapi_breaks(stable.openapi, release.openapi)
+    no_faults(found, "Keep what is in use until its last caller is gone, or give it a new path.")

@@ -1,0 +1,58 @@
+"""Environment Validation: the settings, and the servers the application stands on."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.category("Environment Validation")
+
+# A dump is smaller than the database as a rule; the copy it is verified in is not.
+BACKUP_SPACE = 1.5
+
+
+@pytest.mark.critical
+def test_settings_are_real(settings_faults: list[str], environment: Any, no_faults: Any) -> None:
+    """Required settings are there and well-formed: no placeholder, no default password."""
+    no_faults(settings_faults, f"Set them where the secrets of {environment.name} are kept.")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("database")
+def test_database_is_ready_for_a_deployment(database: Any, environment: Any, warn: Any) -> None:
+    """The database answers, is of a supported version, takes writes, and its backup has room on the disk."""
+    facts = database.facts()
+    oldest = environment.database.minimum_version
+    assert facts.version >= oldest, (
+        f"PostgreSQL {facts.version_text} < {oldest} ([database] minimum_version): update it"
+    )
+    assert not facts.standby, "[database] url names a standby, which takes no writes: name the primary"
+    folder = next(path for path in (environment.state_folder, *environment.state_folder.parents) if path.is_dir())
+    free, needed = shutil.disk_usage(folder).free, int(facts.size_bytes * BACKUP_SPACE)
+    assert free > needed, (
+        f"{free / 2**20:.0f} MB free < {needed / 2**20:.0f} MB (database × {BACKUP_SPACE}) for a backup in {folder}: "
+        "make room, or move [state] folder"
+    )
+    used = facts.connections / facts.max_connections
+    if used > 0.8:
+        warn(f"{facts.connections} of {facts.max_connections} connections in use: two releases need room for both")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("cache")
+def test_cache_is_ready_for_a_deployment(cache: Any, environment: Any, warn: Any) -> None:
+    """The cache answers, is of a supported version and evicts only as the environment allows."""
+    server, memory = cache.info("server"), cache.info("memory")
+    # Redis' own number is the protocol's level; a Valkey names its own beside it.
+    version, oldest = str(server["redis_version"]), environment.cache.minimum_version
+    major = int(version.partition(".")[0])
+    assert major >= oldest, f"cache version {version} < {oldest} ([cache] minimum_version): update the server"
+    policy, allowed = memory.get("maxmemory_policy"), environment.cache.eviction
+    assert not allowed or policy in allowed, (
+        f"maxmemory-policy is {policy}, allowed: {', '.join(allowed)} ([cache] eviction): set it on the server"
+    )
+    limit, used = int(memory.get("maxmemory") or 0), int(memory["used_memory"])
+    if limit and used > 0.7 * limit:
+        warn(f"cache memory {used / 2**20:.0f} MB > 70 % of its maxmemory, {limit / 2**20:.0f} MB")

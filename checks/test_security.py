@@ -1,0 +1,43 @@
+"""Security: dependencies, secrets and code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.category("Security")
+
+
+@pytest.mark.requires("dependencies")
+def test_dependencies_have_no_known_vulnerability(
+    dependency_audit: Any, no_faults: Any, listed: Any, inconclusive: Any, warn: Any
+) -> None:
+    """No pinned dependency has a known vulnerability."""
+    audit = dependency_audit()
+    if audit is None:
+        inconclusive("the package index gave no advisories in time; try again, or audit elsewhere")
+    no_faults(audit.vulnerable, "Update it in the lock file.")
+    if not audit.audited:
+        inconclusive(f"the package index knows none of the {len(audit.skipped)} dependencies; nothing was audited")
+    if audit.skipped:
+        total = audit.audited + len(audit.skipped)
+        warn(f"{len(audit.skipped)} of {total} dependencies could not be audited: {listed(audit.skipped)}")
+
+
+@pytest.mark.critical
+def test_no_secret_is_committed(environment: Any, secret_findings: Any, no_faults: Any) -> None:
+    """No password, key or token stands in the files of the project."""
+    found = [str(item) for item in secret_findings(environment.scan.secrets)]
+    no_faults(found, "Change the secret that leaked; if it is none, audit it into .secrets.baseline (detect-secrets).")
+
+
+@pytest.mark.requires("code")
+def test_code_has_no_grave_weakness(
+    environment: Any, code_findings: Any, no_faults: Any, listed: Any, warn: Any
+) -> None:
+    """bandit finds no weakness of high severity and confidence in the code."""
+    found = code_findings(environment.scan.code)
+    no_faults([str(item) for item in found if item.severe], "Correct the code, or say why with `# nosec TEST` there.")
+    if found:
+        warn(listed([str(item) for item in found]))
