@@ -15,7 +15,7 @@ from typing import Any
 import tenacity
 
 from gate import shell
-from gate.database.connection import CONNECT_TIMEOUT, connect, scrubbed, where, with_parts
+from gate.database.connection import CONNECT_TIMEOUT, connect, scrubbed, where
 from gate.database.migrations import Migration, MigrationFailed, Ran, UnknownRevision
 from gate.errors import DatabaseError, ShellError
 from gate.redact import Secret
@@ -212,7 +212,7 @@ class AlembicMigrations:
         given |= {
             "PYTHONDONTWRITEBYTECODE": "1",  # a release's folder must stay what its manifest says
             "GATE_PID": str(os.getpid()),
-            "DATABASE_URL": with_parts(url).reveal(),
+            "DATABASE_URL": url.reveal(),
         }
         if online:
             options = {

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from gate.errors import DatabaseError
 from gate.redact import Redactor, Secret
@@ -58,14 +59,12 @@ def where(url: Secret) -> str:
     return f"database {name} at {host}" + ("" if host.startswith("/") else f":{parts.get('port', '5432')}")
 
 
-def with_parts(url: Secret, **changes: str) -> Secret:
-    """The same URL with some of libpq's parameters changed, as a URL of the ``postgresql:`` kind."""
-    from urllib.parse import quote, urlencode
-
-    parts = parameters(url) | changes
-    user, password, name = (quote(parts.pop(key, ""), safe="") for key in ("user", "password", "dbname"))
-    query = urlencode(parts, quote_via=quote)
-    return Secret(f"postgresql://{user}:{password}@/{name}" + (f"?{query}" if query else ""))
+def at_socket(url: Secret, socket: Secret, *, user: str, password: str, name: str) -> Secret:
+    """The URL of a private server, written with the scheme (``postgresql+driver:``) the application is used to."""
+    place = parameters(socket)
+    scheme = url.reveal().partition("://")[0]
+    query = urlencode({"host": place["host"], "port": place["port"]}, quote_via=quote, safe="/")
+    return Secret(f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@/{quote(name, safe='')}?{query}")
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Ran:
     seconds: float
 
 
-class MigrationFailed(DatabaseError):
+class MigrationFailed(DatabaseError):  # noqa: N818 - what happened
     """A migration did not run to its end. ``revision`` failed; the database is at ``at`` now (None: before the first).
 
     What a revision did outside of its transaction may be left behind: ``gate.database.undo`` looks and takes it back.
@@ -49,7 +49,7 @@ class MigrationFailed(DatabaseError):
         self.sqlstate = sqlstate
 
 
-class UnknownRevision(DatabaseError):
+class UnknownRevision(DatabaseError):  # noqa: N818 - what happened
     """The database is at ``revision``, which this release does not know: a later release migrated it."""
 
     def __init__(self, message: str, *, revision: str, next_step: str | None = None) -> None:
