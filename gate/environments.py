@@ -17,8 +17,8 @@ FOLDER = "environments"
 
 
 def available(root: Path) -> list[str]:
-    """Names of the environments of a project."""
-    return sorted(file.stem for file in (root / FOLDER).glob("*.toml"))
+    """Names of the environments of a project; a file that only others extend is called base."""
+    return sorted(file.stem for file in (root / FOLDER).glob("*.toml") if file.stem != "base")
 
 
 def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> Environment:

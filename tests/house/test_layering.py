@@ -1,0 +1,109 @@
+"""Who may import whom: the rules of docs/architecture.md, kept by reading the code's imports."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PURE = {"errors", "results", "limits", "rules", "config", "redact", "verdict", "readiness", "openapi"}
+PURE_LIBRARIES = {"pydantic", "pydantic_core"}
+DECIDES_NOTHING = {"gate.report", "gate.recording"}
+
+
+def imports_of(file: Path) -> set[str]:
+    """Dotted names of the modules a file imports, wherever in it the import stands."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def files_of(folder: str) -> list[Path]:
+    files = sorted((ROOT / folder).rglob("*.py"))
+    assert files, f"{folder} holds no Python file: this test would check nothing"
+    return files
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_pure_modules_import_only_each_other(name: str) -> None:
+    for imported in imports_of(ROOT / "gate" / f"{name}.py"):
+        top = imported.partition(".")[0]
+        if top == "gate":
+            assert imported == "gate" or imported.split(".")[1] in PURE, f"gate/{name}.py imports {imported}"
+        else:
+            assert top in sys.stdlib_module_names | PURE_LIBRARIES, f"gate/{name}.py imports {imported}"
+            assert top not in {"subprocess", "socket", "time", "os"}, f"gate/{name}.py touches the world: {imported}"
+
+
+def test_engines_know_neither_each_other_nor_what_decides() -> None:
+    forbidden = {"gate.pipeline", "gate.verdict", "gate.report", "gate.recording", "gate.run", "gate.steps"}
+    for file in files_of("gate/engines"):
+        for imported in imports_of(file):
+            assert not within(imported, forbidden), f"{file.name} imports {imported}"
+            if file.name != "__init__.py" and imported.startswith("gate.engines."):
+                assert within(imported, {"gate.engines.base", "gate.engines.process"}), f"{file} imports {imported}"
+
+
+def test_only_the_shell_starts_processes() -> None:
+    for file in files_of("gate"):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        starts = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and node.attr in {"Popen", "check_output", "check_call", "system", "posix_spawn", "fork", "execv", "execvp"}
+            and isinstance(node.value, ast.Name)
+            and node.value.id in {"subprocess", "os"}
+        ]
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.func in starts]
+        assert not calls or file.name == "shell.py", f"{file.relative_to(ROOT)} starts a process"
+
+
+def test_only_the_plugin_imports_pytest() -> None:
+    for file in files_of("gate"):
+        uses = any(within(imported, {"pytest", "_pytest"}) for imported in imports_of(file))
+        assert not uses or "pytest_plugin" in file.parts, f"{file.relative_to(ROOT)} imports pytest"
+
+
+@pytest.mark.parametrize("folder", ["checks", "smoke"])
+def test_cases_import_pytest_and_the_standard_library_only(folder: str) -> None:
+    for file in files_of(folder):
+        for imported in imports_of(file):
+            top = imported.partition(".")[0]
+            assert top in sys.stdlib_module_names | {"pytest"}, f"{file.relative_to(ROOT)} imports {imported}"
+
+
+def test_nothing_that_decides_knows_the_report() -> None:
+    tellers = {"recording.py", "commands.py"}
+    for file in files_of("gate"):
+        if file.name in tellers or within(
+            f"gate.{file.relative_to(ROOT / 'gate').parts[0]}", {"gate.report", "gate.schemas"}
+        ):
+            continue
+        for imported in imports_of(file):
+            assert not within(imported, DECIDES_NOTHING), f"{file.relative_to(ROOT)} imports {imported}"
+
+
+def test_the_gate_knows_no_shop() -> None:
+    for file in files_of("gate"):
+        assert not any(within(imported, {"example", "store"}) for imported in imports_of(file)), file
+
+
+def test_nobody_sleeps() -> None:
+    for folder in ("gate", "checks", "smoke", "fixtures", "deploy_gate.py"):
+        files = files_of(folder) if not folder.endswith(".py") else [ROOT / folder]
+        for file in files:
+            assert not within("time.sleep", imports_of(file)), f"{file.relative_to(ROOT)} imports sleep"
+            assert "time.sleep(" not in file.read_text(encoding="utf-8"), f"{file.relative_to(ROOT)} sleeps"
