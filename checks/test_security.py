@@ -26,18 +26,15 @@ def test_dependencies_have_no_known_vulnerability(
 
 
 @pytest.mark.critical
-def test_no_secret_is_committed(environment: Any, secret_findings: Any, no_faults: Any) -> None:
+def test_no_secret_is_committed(environment: Any, secret_findings: Any, no_findings: Any) -> None:
     """No password, key or token stands in the files of the project."""
-    found = [str(item) for item in secret_findings(environment.scan.secrets)]
-    no_faults(found, "Change the secret that leaked; if it is none, audit it into .secrets.baseline (detect-secrets).")
+    found = secret_findings(environment.scan.secrets)
+    no_findings(
+        found, "Change the secret that leaked; if it is none, audit it into .secrets.baseline (detect-secrets)."
+    )
 
 
 @pytest.mark.requires("code")
-def test_code_has_no_grave_weakness(
-    environment: Any, code_findings: Any, no_faults: Any, listed: Any, warn: Any
-) -> None:
+def test_code_has_no_grave_weakness(environment: Any, code_findings: Any, no_findings: Any) -> None:
     """bandit finds no weakness of high severity and confidence in the code."""
-    found = code_findings(environment.scan.code)
-    no_faults([str(item) for item in found if item.severe], "Correct the code, or say why with `# nosec TEST` there.")
-    if found:
-        warn(listed([str(item) for item in found]))
+    no_findings(code_findings(environment.scan.code), "Correct the code, or say why with `# nosec TEST` there.")
