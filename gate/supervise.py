@@ -145,6 +145,8 @@ class Process:
 
     def kill(self) -> None:
         """Ends the process and all that belongs to it at once. Raises OperationFailed when something survives."""
+        if not self.lock.exists():
+            return
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
