@@ -163,7 +163,7 @@ def line_chart(
     times = [x for x, _ in points]
     first, last = min(times), max(times)
     span = last - first or 1.0
-    top = _nice(max(max(y for _, y in points), *(mark.at for mark in limits), 0.0))
+    top = _nice(max([y for _, y in points] + [mark.at for mark in limits]))
     wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(x: float, y: float) -> Point:
@@ -181,7 +181,7 @@ def line_chart(
         if first <= mark.at <= last:
             x, _ = place(mark.at, 0)
             _add(svg, "line", "moment", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM)
-            _add(svg, "text", "axis", mark.text, x=x, y=_HEIGHT - 6, text_anchor="middle")
+            _add(svg, "text", "axis", mark.text, x=x, y=_TOP - 2, text_anchor="middle")
     for mark in limits:
         _, y = place(first, mark.at)
         _add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
@@ -196,8 +196,8 @@ def line_chart(
 
 
 def _nice(value: float) -> float:
-    """The next of 1, 2, 2.5, 5, 10 times a power of ten, so that the axis ends on a round figure."""
+    """The next round figure, for an axis to end on."""
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 2.0, 2.5, 5.0, 10.0) if step * power >= value * 0.999)
+    return next(step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999)

@@ -38,27 +38,23 @@ def statement(record: DecisionRecord) -> str:
     """What is true when the run has ended, for somebody who reads nothing else."""
     serves = f"{record.serving.version} serves" if record.serving else "nothing serves"
     wanted = record.release.version if record.release else "the release"
-    outcome = record.outcome
-    match outcome:
-        case Outcome.RELEASED:
-            return f"{serves} all traffic{', for the first time' if record.first_deployment else ''}."
-        case Outcome.ROLLED_BACK if record.serving is None:
-            return f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
-        case Outcome.ROLLED_BACK:
-            return f"{serves} again and was proven again; {wanted} did not pass."
-        case Outcome.REFUSED:
-            return f"{wanted} may not be deployed. Nothing was touched; {serves}."
-        case Outcome.ROLLBACK_FAILED:
-            known = f"{serves}, but" if record.serving else "It is not known what serves:"
-            return f"A person is needed now. {known} the way back could not be finished."
-        case Outcome.HELD:
-            return f"Neither good enough nor bad enough: a person decides. Until then {serves}."
-        case Outcome.INTERRUPTED:
-            return f"The run was stopped and has undone what it did; {serves}."
-        case Outcome.LOCKED:
-            return f"Another run holds the environment, or left it unfinished. Nothing was touched; {serves}."
-        case Outcome.USAGE:
-            return f"Nothing was touched; {serves}."
+    first = ", for the first time" if record.first_deployment else ""
+    back = (
+        f"{serves} again and was proven again; {wanted} did not pass."
+        if record.serving
+        else f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
+    )
+    known = f"{serves}, but" if record.serving else "It is not known what serves:"
+    return {
+        Outcome.RELEASED: f"{serves} all traffic{first}.",
+        Outcome.ROLLED_BACK: back,
+        Outcome.USAGE: f"Nothing was touched; {serves}.",
+        Outcome.REFUSED: f"{wanted} may not be deployed. Nothing was touched; {serves}.",
+        Outcome.ROLLBACK_FAILED: f"A person is needed now. {known} the way back could not be finished.",
+        Outcome.LOCKED: f"Another run holds the environment, or left it unfinished. Nothing was touched; {serves}.",
+        Outcome.HELD: f"Neither good enough nor bad enough: a person decides. Until then {serves}.",
+        Outcome.INTERRUPTED: f"The run was stopped and has undone what it did; {serves}.",
+    }[record.outcome]
 
 
 def seconds(value: float | None) -> str:
