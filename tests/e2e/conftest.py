@@ -1,0 +1,36 @@
+"""Sites for the end-to-end tests, shared by all of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sites import Site, make_site
+
+
+@pytest.fixture(scope="session")
+def empty_site() -> Iterator[Site]:
+    """A project whose servers run and where nothing was ever deployed."""
+    # Not pytest's own folder: unix sockets need a short path.
+    folder = Path(tempfile.mkdtemp(prefix="gate-e2e-"))
+    site = make_site(folder)
+    try:
+        up = site.gate("up")
+        assert up.code == 0, up.told
+        yield site
+    finally:
+        site.gate("down")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def site(empty_site: Site) -> Site:
+    """The project with 1.0.0, then 1.1.0 released: what every defect is tried on."""
+    for version in ("1.0.0", "1.1.0"):
+        ran = empty_site.deploy(version)
+        assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), f"{ran.reasons}\n{ran.told}"
+    return empty_site

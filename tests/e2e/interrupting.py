@@ -1,0 +1,50 @@
+"""Runs a deployment that sends itself a signal: ``python interrupting.py VERSION STEP DELAY SIGNAL`` in a project.
+
+The signal comes DELAY seconds after STEP has begun, from a thread, as a person's Ctrl-C would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path.cwd()))
+
+from gate.commands import Commands
+from gate.environments import load
+from gate.redact import Redactor
+from gate.run import Options
+from gate.terminal import Terminal
+
+
+class Interrupting(Terminal):
+    """The ordinary terminal view, and a signal once a step has begun."""
+
+    def __init__(self, step: str, delay: float, number: signal.Signals) -> None:
+        super().__init__(sys.stderr, Redactor())
+        self._when, self._delay, self._number = step, delay, number
+
+    def step(self, name: str) -> None:
+        super().step(name)
+        if name == self._when:
+            timer = threading.Timer(self._delay, os.kill, (os.getpid(), self._number))
+            timer.daemon = True
+            timer.start()
+
+
+def main() -> int:
+    version, step, delay, number = sys.argv[1:]
+    environment = load("local", Path.cwd())
+    terminal = Interrupting(step, float(delay), signal.Signals[number])
+    commands = Commands(environment, terminal, door="python deploy_gate.py", command="interrupting")
+    answer = commands.deploy(version, Options(), dry_run=False, confirm=lambda _question: True)
+    print(json.dumps(answer.document))
+    return answer.outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Each defect, deployed on a healthy shop: refused or rolled back, for the right reason, with nothing left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.e2e.sites import Site
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How the gate must end: its exit code and a word of the reason, which names the case or the step that saw it."""
+
+    code: int
+    outcome: str
+    reason: str
+
+
+REFUSED = "REFUSED"
+ROLLED_BACK = "ROLLED_BACK"
+
+DEFECTS = {
+    "breaks-api": Expected(3, REFUSED, "backward"),
+    "migration-breaks-old": Expected(3, REFUSED, "drop"),
+    "migration-has-no-downgrade": Expected(3, REFUSED, "downgrade"),
+    "migration-fails-half-way": Expected(3, REFUSED, "dry run"),
+    "crashes-at-start": Expected(1, ROLLED_BACK, "web has ended"),
+    "never-healthy": Expected(1, ROLLED_BACK, "not healthy"),
+    "wrong-version": Expected(1, ROLLED_BACK, "test_identity"),
+    "checkout-500s": Expected(1, ROLLED_BACK, "smoke/store/test_checkout"),
+    "slow-checkout": Expected(1, ROLLED_BACK, "response_time"),
+    "sells-to-minors": Expected(1, ROLLED_BACK, "smoke/store/test_age"),
+    "corrupts-stock": Expected(1, ROLLED_BACK, "invariant"),
+    "double-charges": Expected(1, ROLLED_BACK, "smoke/store/test_payments"),
+    "cache-ignored": Expected(1, ROLLED_BACK, "smoke/store/test_cache"),
+    "burns-cpu": Expected(1, ROLLED_BACK, "cpu"),
+    "logs-errors": Expected(1, ROLLED_BACK, "log_errors"),
+    "ignores-sigterm": Expected(1, ROLLED_BACK, "smoke/test_shutdown"),
+}
+
+# What no check and no smoke test can see: it needs live traffic over time.
+NEEDS_TRAFFIC = {"leaks-memory"}
+
+
+@pytest.mark.parametrize("defect", sorted(DEFECTS))
+def test_defect_is_stopped(site: Site, defect: str) -> None:
+    before = site.traces()
+    assert before["serving"] == "1.1.0"
+
+    ran = site.deploy(f"1.1.0+{defect}")
+
+    expected = DEFECTS[defect]
+    assert (ran.code, ran.document["outcome"]) == (expected.code, expected.outcome), f"{ran.reasons}\n{ran.told}"
+    assert expected.reason in ran.reasons, f"{ran.reasons}\n{ran.told}"
+    assert ran.document["stable"]["version"] == "1.1.0"
+    assert site.traces() == before
+
+
+def test_every_named_defect_is_tried_here(site: Site) -> None:
+    changes = {folder.name for folder in (site.root / "example" / "store" / "changes").iterdir() if folder.is_dir()}
+    faults_for_single_cases = {
+        "inventory-broken",
+        "no-security-headers",
+        "not-ready",
+        "page-without-assets",
+        "refund-twice",
+        "sign-in-broken",
+        "stale-backup",
+    }
+    assert changes - {"1.1.0"} - faults_for_single_cases == set(DEFECTS) | NEEDS_TRAFFIC

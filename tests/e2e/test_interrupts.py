@@ -1,0 +1,41 @@
+"""Ctrl-C and SIGTERM in every step: undone, proven, exit code 130, nothing left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gate.pipeline import DEPLOY
+from tests.e2e.sites import Site
+
+DRIVER = Path(__file__).with_name("interrupting.py")
+STEPS = ["checks", *(step.name for step in DEPLOY)]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_as_a_step_begins(site: Site, step: str) -> None:
+    interrupted(site, step, 0.0, "SIGINT")
+
+
+@pytest.mark.parametrize(("step", "delay"), [("checks", 1.0), ("backup", 0.3), ("smoke", 1.0), ("health", 0.2)])
+def test_signal_in_the_middle_of_a_long_step(site: Site, step: str, delay: float) -> None:
+    interrupted(site, step, delay, "SIGTERM")
+
+
+def interrupted(site: Site, step: str, delay: float, signal: str) -> None:
+    before = site.traces()
+    ended = subprocess.run(
+        [sys.executable, DRIVER, "1.1.0", step, str(delay), signal],
+        cwd=site.root,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    ran = Site.read(ended.returncode, ended.stdout, ended.stderr)
+    assert (ran.code, ran.document.get("outcome")) == (130, "INTERRUPTED"), ran.told
+    assert site.traces() == before
