@@ -93,6 +93,7 @@ class Cluster:
             return
         if self._process.held():
             raise DatabaseError(f"{self.folder}: a server runs but takes no connections; see {self.log}")
+        self._require_same_version()
         self._clear_remains()
         self._give_away(self.data)
         argv = self._account.argv(self._program("postgres"), "-D", self.data, *self._settings())
@@ -119,6 +120,10 @@ class Cluster:
     def alive(self) -> bool:
         """Whether the server's process lives."""
         return self._process.alive()
+
+    def held(self) -> bool:
+        """Whether any process of the server still runs, if only for a moment after it was killed."""
+        return self._process.held()
 
     def stop(self, *, grace: float = 30) -> None:
         """Ends every session and stops the server; kills it after ``grace`` seconds."""
@@ -155,6 +160,17 @@ class Cluster:
             "ssl": "off",
         }
         return [word for key, value in values.items() for word in ("-c", f"{key}={value}")]
+
+    def _require_same_version(self) -> None:
+        try:
+            written = (self.data / "PG_VERSION").read_text().strip()
+        except OSError:
+            raise DatabaseError(f"{self.data}: holds no PostgreSQL cluster") from None
+        if written != str(major()):
+            raise DatabaseError(
+                f"{self.folder}: written by PostgreSQL {written}, but {binaries()} holds PostgreSQL {major()}",
+                next_step=f"install PostgreSQL {written}, or remove {self.folder} (its data is lost)",
+            )
 
     def _clear_remains(self) -> None:
         """The lock is free, so nothing of an earlier server lives: what it left would only mislead the next one."""

@@ -88,8 +88,9 @@ class ProcessEngine:
         )
         self._traffic.prepare()
         self._instances.remember(instance, list(self._environment.services))
+        serves = self._traffic.stable() == instance.id
         for name, service in self._environment.services.items():
-            if not service.exclusive:
+            if serves or not service.exclusive:
                 self._start_service(instance, name, service)
         return instance
 

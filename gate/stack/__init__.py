@@ -1,1 +1,43 @@
 """The servers the gate starts itself: PostgreSQL and the cache of a local environment, and the proxy of every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gate.config import Environment
+from gate.stack.cache import Cache
+from gate.stack.parts import Part
+from gate.stack.postgres import Postgres
+from gate.stack.proxy import Proxy
+
+__all__ = ["Part", "Stack"]
+
+
+class Stack:
+    """All servers of one environment. They outlive the gate, are found again, and start again where one has died."""
+
+    def __init__(self, environment: Environment) -> None:
+        wanted = environment.stack
+        self._parts: list[Postgres | Cache | Proxy] = []
+        if wanted is not None and wanted.postgres is not None:
+            self._parts.append(Postgres(environment, wanted.postgres))
+        if wanted is not None and wanted.cache is not None:
+            self._parts.append(Cache(environment, wanted.cache))
+        self._parts.append(Proxy(environment))
+
+    def up(self, progress: Callable[[str], None]) -> None:
+        """Starts what does not run. Raises StackError, and leaves what has started running."""
+        for part in self._parts:
+            started = part.up()
+            found = part.status()
+            progress(f"{found.version} {'started' if started else 'runs'} on {found.detail}")
+
+    def down(self, progress: Callable[[str], None]) -> None:
+        """Stops everything, the proxy first. Data stays."""
+        for part in reversed(self._parts):
+            part.down()
+            progress(f"{part.name} stopped")
+
+    def status(self) -> list[Part]:
+        """What runs now. Starts nothing."""
+        return [part.status() for part in self._parts]

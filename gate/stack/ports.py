@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
-from pathlib import Path
 
+from gate.config import Environment
 from gate.errors import StackError
 
 
-def require_free(host: str, port: int, *, file: Path, key: str) -> None:
+def require_free(environment: Environment, host: str, port: int, key: str) -> None:
     """Raises StackError, naming file and key, when something else listens on a port or it may not be used."""
+    file = shown(environment)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -26,6 +27,12 @@ def require_free(host: str, port: int, *, file: Path, key: str) -> None:
             raise StackError(
                 f"{file}: {key}: {what}", next_step=f"stop that program, or change {key} in {file}"
             ) from None
+
+
+def shown(environment: Environment) -> str:
+    """The environment's file as a person writes it."""
+    file = environment.file
+    return str(file.relative_to(environment.root) if file.is_relative_to(environment.root) else file)
 
 
 def _by_whom(port: int) -> str:

@@ -16,6 +16,7 @@ from gate import shell
 from gate.config import Environment
 from gate.errors import ShellError, StackError
 from gate.stack import ports
+from gate.stack.parts import Part
 from gate.supervise import Process
 from gate.traffic import Traffic
 
@@ -24,6 +25,8 @@ SUPPORTED = (2, 10)
 
 class Proxy:
     """The front door of one environment."""
+
+    name = "proxy"
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
@@ -55,13 +58,16 @@ class Proxy:
         """Ends Caddy; requests in flight get up to 5 seconds."""
         self.process.stop(5)
 
+    def status(self) -> Part:
+        """Whether it answers, without starting anything."""
+        return Part(self.name, self.answers(), f"Caddy {version()}", self._environment.traffic.listen)
+
     def _start(self, config: str) -> None:
         if self.process.held():  # hangs: it answers nobody
             self.process.stop(2)
         listen = self._environment.traffic.listen
         host, _, port = listen.rpartition(":")
-        key = "[traffic] listen"
-        ports.require_free(host.strip("[]"), int(port), file=self._environment.file, key=key)
+        ports.require_free(self._environment, host.strip("[]"), int(port), "[traffic] listen")
         self._admin().unlink(missing_ok=True)
         _write_private(self._config(), config)
         home = str(self.folder / "caddy")
