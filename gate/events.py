@@ -1,4 +1,4 @@
-"""What a running suite tells the gate, one JSON line per event: written by the pytest plugin, read as the file grows."""
+"""What a running suite tells the gate, one JSON line per event: written by the plugin, read as the file grows."""
 
 from __future__ import annotations
 

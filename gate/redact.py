@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterable
+from enum import Enum
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
@@ -81,6 +82,8 @@ class Redactor:
 
     def tree(self, value: Any) -> Any:
         """The same for every string inside a JSON-like value, keys included; lists and tuples stay what they are."""
+        if isinstance(value, Enum):  # from a list of our own: holds no secret, and must stay what it is
+            return value
         if isinstance(value, str):
             return self(value)
         if isinstance(value, dict):

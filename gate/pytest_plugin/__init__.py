@@ -1,0 +1,62 @@
+"""The pytest side of the gate: markers validated, outcomes recorded and streamed, secrets scrubbed, a verdict printed.
+
+Used in two ways. The gate runs pytest as a child with ``--gate-context`` and ``--gate-events``; a person or a CI runs
+``pytest checks/`` or ``pytest smoke/``, then the plugin finds out the context and prints the verdict itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gate import environments
+from gate.context import Context
+from gate.errors import GateError
+from gate.pytest_plugin import alone
+from gate.pytest_plugin.collecting import Collecting
+from gate.pytest_plugin.html import Html
+from gate.pytest_plugin.recorder import EventFile, Recorder
+from gate.pytest_plugin.reporting import Reporting
+from gate.pytest_plugin.running import Running
+from gate.pytest_plugin.session import SESSION, Session, told
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("deploy gate")
+    group.addoption("--environment", metavar="NAME", help="which file of environments/ the run is about")
+    group.addoption("--release", metavar="VERSION", help="the release to check; the newest by default")
+    group.addoption("--gate-context", metavar="FILE", help="set by the gate: what the run is part of")
+    group.addoption("--gate-events", metavar="FILE", help="set by the gate: where to tell what happens")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.help or config.option.version or getattr(config.option, "markers", False):
+        return
+    try:
+        given = _given(config.getoption("--gate-context"))
+        name = (
+            given.environment if given else alone.environment_name(config.rootpath, config.getoption("--environment"))
+        )
+        environment = environments.load(name, config.rootpath)
+    except GateError as fault:
+        raise pytest.UsageError(told(fault)) from None
+    session = config.stash[SESSION] = Session(config, environment, given)
+    worker = hasattr(config, "workerinput")
+    events = None if worker else config.getoption("--gate-events")
+    recorder = None if worker else Recorder(EventFile(Path(events), session.redact) if events else None)
+    plugins = [Collecting(session, recorder), Running(config, session)]
+    if recorder is not None:
+        plugins += [Reporting(config, session, recorder, alone=given is None), Html(session.redact)]
+    for plugin in plugins:
+        config.pluginmanager.register(plugin)
+
+
+def _given(file: str | None) -> Context | None:
+    if file is None:
+        return None
+    try:
+        return Context.from_json(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise pytest.UsageError(f"--gate-context {file}: not a context: {type(fault).__name__}") from None

@@ -1,0 +1,90 @@
+"""Collection: contradictory markers refuse the whole run, and only the wanted severities are planned."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from gate.pytest_plugin import labels
+from gate.pytest_plugin.facts import scrub
+from gate.pytest_plugin.recorder import Recorder
+from gate.pytest_plugin.requirements import REQUIREMENTS
+from gate.pytest_plugin.session import Session
+
+
+class Collecting:
+    """Hooks of the collection; ``recorder`` is None in a worker of xdist."""
+
+    def __init__(self, session: Session, recorder: Recorder | None) -> None:
+        self._session = session
+        self._recorder = recorder
+        self._faults: list[str] = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if report.failed:
+            scrub(report, collector.config, self._session.redact)
+        if isinstance(collector, pytest.Module) and report.passed:
+            collected = {getattr(node, "originalname", None) or node.name for node in report.result}
+            self._faults += labels.marks_on_nothing(collector.obj, collected)
+        return report
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed and self._recorder is not None:
+            self._recorder.broken(f"{report.nodeid or 'collection'}: {_last_line(report.longreprtext)}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        faults = [*self._faults, *(fault for item in items for fault in labels.faults(item, REQUIREMENTS))]
+        if any(self._session.redact(item.nodeid) != item.nodeid for item in items):
+            faults.append("the id of a parametrized case holds a secret: give the parameters ids of their own")
+        faults += self._phase_faults(items)
+        if faults:
+            text = self._session.redact("\n".join(dict.fromkeys(faults)))
+            if self._recorder is not None:
+                self._recorder.broken(text)
+            raise pytest.UsageError(text)
+        self._leave_out(config, items)
+
+    def _phase_faults(self, items: list[pytest.Item]) -> list[str]:
+        """Alone, the folder says whether a run is about a release to come or one that runs; both at once is neither."""
+        if self._session.given is not None:
+            return []
+        environment = self._session.environment
+        folders = [self._session.root / name for name in environment.smoke.folders]
+        smoke = {any(folder in item.path.parents for folder in folders) for item in items}
+        self._session.smoke = True in smoke
+        if len(smoke) > 1:
+            checks, after = environment.checks.folders[0], environment.smoke.folders[0]
+            return [f"checks and smoke tests in one run; run them one after the other: pytest {checks}, pytest {after}"]
+        return []
+
+    def _leave_out(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Cases a person does by hand, and severities the gate did not ask for, are not part of the plan."""
+        only = self._session.given.only if self._session.given is not None else ()
+        by_hand = not config.option.markexpr
+        left_out = [
+            item
+            for item in items
+            if (only and labels.label(item).severity not in only) or (by_hand and item.get_closest_marker("manual"))
+        ]
+        if left_out:
+            items[:] = [item for item in items if item not in left_out]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._recorder is not None and session.items:
+            known = {item.nodeid: labels.label(item) for item in session.items}
+            self._recorder.planned(known, known)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if self._recorder is not None:
+            self._recorder.planned(ids, {})
+
+
+def _last_line(text: str) -> str:
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "could not be collected")

@@ -1,0 +1,87 @@
+"""The controller's side of a run: every report goes to the recorder, and a run by hand ends with a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate.pytest_plugin import alone
+from gate.pytest_plugin.recorder import Recorder
+from gate.pytest_plugin.session import Session
+from gate.results import Decision, Verdict
+
+
+class Reporting:
+    """Hooks that see the whole run."""
+
+    def __init__(self, config: pytest.Config, session: Session, recorder: Recorder, *, alone: bool) -> None:
+        self._config = config
+        self._session = session
+        self._recorder = recorder
+        self._alone = alone and not config.option.collectonly
+        self._deselected = 0
+        self._lines: list[str] = []
+        self._verdict: Verdict | None = None
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        self._deselected += len(items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._recorder.started(nodeid)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Generator[None, Any, Any]:
+        self._recorder.report(report)
+        crashed = str(report.when) not in ("setup", "call", "teardown")
+        if crashed:
+            report.when = "call"
+        done = yield
+        if crashed:
+            # xdist tells a dead worker's case in one report; reporters that wait for the teardown would leave it out.
+            end = pytest.TestReport(report.nodeid, report.location, {}, "passed", None, "teardown")
+            self._config.hook.pytest_runtest_logreport(report=end)
+        return done
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        last = next(iter(reversed(str(excrepr).strip().splitlines())), "")
+        self._recorder.broken(f"pytest broke: {self._session.redact(last)}")
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self._recorder.broken("interrupted")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._recorder.finished(int(exitstatus))
+        if not self._alone:
+            return
+        smoke = self._session.smoke
+        result = self._recorder.result("smoke" if smoke else "checks")
+        self._verdict, scored = alone.judged(result, self._session.environment, smoke=smoke)
+        self._lines = alone.summary(self._verdict, scored, whole=self._whole())
+        if self._verdict.decision is not Decision.GO and exitstatus in (
+            pytest.ExitCode.OK,
+            pytest.ExitCode.NO_TESTS_COLLECTED,
+        ):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._verdict is None:
+            return
+        good = self._verdict.decision is Decision.GO
+        terminalreporter.write_sep("=", f"deploy gate: {self._session.environment.name}", bold=True)
+        for line in self._lines:
+            text = self._session.redact(line)
+            terminalreporter.write_line(text, bold=not line.startswith(" "))
+        terminalreporter.write_line("", green=good)
+
+    def _whole(self) -> bool:
+        """Whether all cases of the suite's folders were asked for: nothing deselected, no path below a folder."""
+        suite = self._session.environment.smoke if self._session.smoke else self._session.environment.checks
+        given = [Path(argument.split("::")[0]).absolute() for argument in self._config.args]
+        folders = [self._session.root / name for name in suite.folders]
+        narrowed = any("::" in argument for argument in self._config.args)
+        covered = all(any(path in (folder, *folder.parents) for path in given) for folder in folders)
+        return covered and not narrowed and not self._deselected
