@@ -82,10 +82,12 @@ def read_changes(folder: Path = CHANGES) -> dict[str, Change]:
 
 def buildable(changes: dict[str, Change]) -> dict[str, str]:
     """Every version with at most one defect, and what it is."""
-    versions = {FIRST: "The shop as it opened."}
-    versions |= {name: change.description for name, change in changes.items() if change.kind == "release"}
+    releases = {FIRST: "The shop as it opened."}
+    releases |= {name: change.description for name, change in changes.items() if change.kind == "release"}
     defects = [change for change in changes.values() if change.kind == "defect"]
-    return versions | {f"{base}+{defect.name}": defect.description for defect in defects for base in defect.on}
+    return releases | {
+        f"{base}+{defect.name}": defect.description for base in releases for defect in defects if base in defect.on
+    }
 
 
 def plan(version: str, changes: dict[str, Change]) -> list[Change]:
@@ -137,19 +139,20 @@ def _apply(edit: Edit, folder: Path, name: str) -> None:
 
 
 def schema_head(versions: Path) -> str:
-    """The migration no other one builds on. Raises BuildError unless there is exactly one."""
-    revisions, built_on = set(), set()
+    """The migration no other one builds on. Raises BuildError when two claim one place in the line."""
+    revisions: list[str] = []
+    built_on: list[str | None] = []
     for path in versions.glob("*.py"):
         for statement in ast.parse(path.read_text()).body:
             if isinstance(statement, ast.Assign) and isinstance(target := statement.targets[0], ast.Name):
                 if target.id == "revision":
-                    revisions.add(ast.literal_eval(statement.value))
+                    revisions.append(ast.literal_eval(statement.value))
                 elif target.id == "down_revision":
-                    built_on.add(ast.literal_eval(statement.value))
-    heads = revisions - built_on
+                    built_on.append(ast.literal_eval(statement.value))
+    heads = [revision for revision in revisions if revision not in built_on]
     if len(heads) != 1:
-        raise BuildError(f"the migrations have {len(heads)} heads, not one: {sorted(heads)}")
-    return str(heads.pop())
+        raise BuildError(f"the migrations have {len(heads)} heads, not one: {', '.join(sorted(heads))}")
+    return heads[0]
 
 
 def changelog_until(release: str) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from alembic import context
-from sqlalchemy import column, create_engine, delete, insert, pool, table
+from sqlalchemy import String, column, create_engine, delete, insert, pool, table
 
 LOCK_TIMEOUT_MS = 3000
-HISTORY = table("schema_history", column("revision"))
+HISTORY = table("schema_history", column("revision", String))
 
 
 def database_url() -> str:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
-import psycopg_pool
 import redis.exceptions
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -70,7 +69,6 @@ async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
 
 
 @api.exception_handler(psycopg.OperationalError)
-@api.exception_handler(psycopg_pool.PoolTimeout)
 async def _database_away(_: Request, error: Exception) -> JSONResponse:
     logger.error("database unavailable", extra={"error": type(error).__name__})
     return _answer(503, "database_unavailable", "The database does not answer. Try again with the same order id.")

@@ -6,8 +6,10 @@ import asyncio
 import logging
 from typing import Literal
 
+import psycopg
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 
 from ._version import SCHEMA_HEAD
 from .cache import Cache
@@ -88,7 +90,7 @@ async def _check_database(pool: Database) -> tuple[bool, SchemaCheck]:
             )
             row = await cursor.fetchone() or {"known": False, "head": None}
             return True, SchemaCheck(ok=row["known"], database_head=row["head"], code_head=SCHEMA_HEAD)
-    except Exception as error:  # whatever it is: not ready, and the log says why
+    except (psycopg.Error, TimeoutError) as error:
         logger.warning("database check failed", extra={"error": repr(error)})
         return False, SchemaCheck(ok=False, database_head=None, code_head=SCHEMA_HEAD)
 
@@ -97,6 +99,6 @@ async def _check_cache(cache: Cache) -> bool:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             return bool(await cache.ping())
-    except Exception as error:
+    except (RedisError, TimeoutError) as error:
         logger.warning("cache check failed", extra={"error": repr(error)})
         return False

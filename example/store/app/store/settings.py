@@ -31,8 +31,8 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(f"STORE_SECRET has {len(secret)} characters: {SHORTEST_SECRET} is the least")
     backup_status = environment.get("STORE_BACKUP_STATUS")
     return Settings(
-        database_url=_required(environment, "DATABASE_URL", "postgresql://USER:PASSWORD@HOST:PORT/NAME"),
-        cache_url=_required(environment, "REDIS_URL", "redis://HOST:PORT/0"),
+        database_url=_url(environment, "DATABASE_URL", "postgresql://USER:PASSWORD@HOST:PORT/NAME"),
+        cache_url=_url(environment, "REDIS_URL", "redis://HOST:PORT/0"),
         secret=secret.encode(),
         # Without a code nobody can sign in to the training terminal.
         training_code=environment.get("STORE_TRAINING_CODE", ""),
@@ -44,4 +44,12 @@ def _required(environment: Mapping[str, str], name: str, expected: str) -> str:
     value = environment.get(name, "")
     if not value:
         raise SettingsError(f"{name} is not set: expected {expected}")
+    return value
+
+
+def _url(environment: Mapping[str, str], name: str, expected: str) -> str:
+    value = _required(environment, name, expected)
+    scheme = expected.partition("//")[0] + "//"
+    if not value.startswith(scheme):
+        raise SettingsError(f"{name} does not start with {scheme}: expected {expected}")
     return value
