@@ -12,11 +12,14 @@ NOT_FOR_US = (401, 403)
 pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.requires("openapi")]
 
 
-def test_api_document(app: Any, contract: Any, inconclusive: Any) -> None:
+def test_api_document(app: Any, contract: Any, warn: Any) -> None:
     """The API document that is served is the one the release was built with"""
     answer = app.get(contract.served_at)
     if answer.status_code == 404:
-        inconclusive(f'{contract.served_at} is not served; [options] openapi = "/path" says where it is')
+        warn(
+            f'{contract.served_at} is not served, so nothing was compared; [options] openapi = "/path" says where it is'
+        )
+        return
     assert answer.status_code == 200, f"GET {contract.served_at} answers {answer.status_code}, expected 200"
     different = contract.difference(answer.json())
     assert not different, f"{len(different)} operations differ from the release's document: {', '.join(different[:5])}"
