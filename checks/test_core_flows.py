@@ -10,7 +10,7 @@ pytestmark = pytest.mark.category("Core Business Flows")
 
 
 @pytest.mark.critical
-@pytest.mark.requires("openapi")
+@pytest.mark.requires("served_openapi")
 def test_api_is_compatible_with_what_serves(release: Any, stable: Any, openapi_breaks: Any, no_faults: Any) -> None:
     """Callers of the release that serves can call this one: nothing they use is gone or newly required."""
     assert release.openapi, (

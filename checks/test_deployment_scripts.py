@@ -29,6 +29,7 @@ def test_version_still_names_the_same_content(context: Any, warn: Any) -> None:
     warn(f"{rebuilt}; allowed explicitly")
 
 
+@pytest.mark.critical
 def test_version_is_newer_than_what_serves(context: Any, compare_versions: Any, warn: Any) -> None:
     """The version is not older than the release that serves, unless a downgrade is asked for."""
     if context.stable is None:

@@ -10,6 +10,7 @@ import pytest
 pytestmark = [pytest.mark.category("Database Migrations"), pytest.mark.requires("migrations")]
 
 
+@pytest.mark.critical
 def test_schema_is_known_to_the_release(pending: Any, context: Any, warn: Any) -> None:
     """The database is at a revision this release carries."""
     if pending.unknown:

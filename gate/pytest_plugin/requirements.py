@@ -7,8 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gate import releases
 from gate.config import Environment
 from gate.context import CANDIDATE, CHECKS, Context
+from gate.errors import OperationFailed
+from gate.releases import Release
+
+
+def _describes_api(release: Release | None) -> bool:
+    """Whether a release has an OpenAPI document; of what serves the gate knows only the folder."""
+    if release is None or release.openapi is not None:
+        return release is not None
+    try:
+        return releases.read(release.folder).openapi is not None
+    except OperationFailed:  # whether it is whole is a check of its own
+        return False
+
 
 Declared = Callable[[Environment, Context], bool]
 
@@ -28,6 +42,7 @@ REQUIREMENTS: dict[str, tuple[Declared, str]] = {
     "secrets": (lambda env, _: bool(env.scan.secrets), "no [scan] secrets"),
     "stable": (lambda _, context: context.stable is not None, "nothing serves yet: this is the first deployment"),
     "openapi": (lambda _, context: bool(context.release and context.release.openapi), "the release has no openapi"),
+    "served_openapi": (lambda _, context: _describes_api(context.stable), "what serves has no openapi"),
     "deployment": (lambda _, context: context.deployment is not None, "no deployment is under way"),
     "candidate": (lambda _, context: context.phase == CANDIDATE, "only on a candidate without traffic"),
     "front": (lambda _, context: context.phase not in (CHECKS, CANDIDATE), "only at the front door"),
