@@ -49,6 +49,12 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     return parse(table, given, name=name, file=file, root=root)
 
 
+def variable_names(name: str, root: Path) -> set[str]:
+    """Names of the environment variables that the file of an environment uses. Raises ConfigError."""
+    used = variables_of(_read(root / FOLDER / f"{name}.toml", root, ()))
+    return {variable for variable in used if not variable.startswith("generated:")}
+
+
 def _read(file: Path, root: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     shown = file.relative_to(root) if file.is_relative_to(root) else file
     if file in seen:

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +102,77 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, 
             )
         except OSError as fault:
             raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
+
+
+class Child:
+    """A command that runs beside the gate, in a process group of its own. Made by ``start``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._lines: deque[str] = deque(maxlen=200)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def ended(self) -> bool:
+        """Whether it has ended. It is not collected yet, so its group's number cannot become a stranger's."""
+        if self._process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process.pid, options) is not None
+
+    def kill(self) -> int:
+        """Ends whatever is left of its group at once and returns its exit code, negative for a signal."""
+        if self._process.returncode is None:
+            kill_group(self._process.pid)
+        code = self._process.wait()
+        self._reader.join(timeout=1)  # a process that left the group may still hold the pipe
+        return code
+
+    def interrupt(self, grace: float) -> int:
+        """Asks its group to stop as Ctrl-C does, so that it may clean up; kills it after ``grace`` seconds."""
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGINT)
+            wait_until(self.ended, timeout=grace)
+        return self.kill()
+
+    def tail(self) -> str:
+        """The end of what it printed."""
+        return "".join(self._lines)
+
+    def _read(self) -> None:
+        if self._process.stdout is not None:
+            self._lines.extend(self._process.stdout)
+
+
+@contextmanager
+def start(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], grace: float = 5.0) -> Iterator[Child]:
+    """Starts a command that runs while the block does; ``env`` is its whole environment.
+
+    What still runs at the end of the block is killed; when the block raises (Ctrl-C), it first gets ``grace`` seconds
+    to clean up. Raises ShellError when it cannot be started.
+    """
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as fault:
+        raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
+    child = Child(process)
+    try:
+        yield child
+    except BaseException:
+        child.interrupt(grace)
+        raise
+    finally:
+        child.kill()
 
 
 def _communicate(

@@ -129,9 +129,9 @@ def _coverage(suite: SuiteResult, decision: Decision, least: int | None) -> list
         names = ", ".join(missing[:_SHOWN]) + (", …" if len(missing) > _SHOWN else "")
         found.append((f"{len(missing)} of {len(suite.planned)} planned cases never reported: {names}", len(missing)))
     if skipped:
-        found.append((f"{len(skipped)} required cases were skipped: {_named(skipped)}", len(skipped)))
+        found.append((f"required but skipped: {_counted(skipped)}", len(skipped)))
     if blind:
-        found.append((f"{len(blind)} critical cases could not tell: {_named(blind)}", len(blind)))
+        found.append((f"critical but could not tell: {_counted(blind)}", len(blind)))
     if least is not None and ran < least:
         found.append((f"{ran} cases ran, {least} did for the last accepted release", ran))
     return [

@@ -122,15 +122,15 @@ def _take(progress: _Progress, report: pytest.TestReport) -> None:
         progress.measurements = tuple(map(events.measurement, facts["notes"]["measurements"]))
     progress.seconds += report.duration
     outcome, message = _phase(report, facts)
-    progress.outcome = outcome if progress.outcome is None else max(progress.outcome, outcome, key=_WORST.index)
+    progress.outcome = max(filter(None, (progress.outcome, outcome)), key=_WORST.index, default=None)
     if message:
         progress.messages.append(message)
     if report.failed:
         progress.details.append(_details(report))
 
 
-def _phase(report: pytest.TestReport, facts: Mapping[str, Any]) -> tuple[CaseOutcome, str]:  # noqa: PLR0911 - a table
-    """What one phase of a case came to, and a line about it."""
+def _phase(report: pytest.TestReport, facts: Mapping[str, Any]) -> tuple[CaseOutcome | None, str]:  # noqa: PLR0911 - a table
+    """What one phase of a case came to, and a line about it; a setup or teardown that passes comes to nothing."""
     message = facts.get("message", "")
     notes = facts.get("notes", {})
     if report.failed:
@@ -147,7 +147,9 @@ def _phase(report: pytest.TestReport, facts: Mapping[str, Any]) -> tuple[CaseOut
             return CaseOutcome.WARNING, ""  # its warning says what it could not tell
         return CaseOutcome.SKIPPED, message
     doubtful = any(figure["decision"] != Decision.GO for figure in notes.get("measurements", []))
-    return (CaseOutcome.WARNING if doubtful or notes.get("warnings") else CaseOutcome.PASSED), ""
+    if doubtful or notes.get("warnings"):
+        return CaseOutcome.WARNING, ""
+    return (CaseOutcome.PASSED if report.when == "call" else None), ""
 
 
 def _case(case_id: str, progress: _Progress) -> Case:
