@@ -127,7 +127,7 @@ def response_bar(row: ResponseTime, axis: LogAxis, limits: Sequence[tuple[str, f
 # --- values over time -------------------------------------------------------------------------------------------------
 
 _WIDTH, _HEIGHT = 440.0, 170.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 12.0, 12.0, 24.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 12.0, 12.0, 24.0
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,12 @@ class Line:
 
     name: str
     points: tuple[Point, ...]
-    kind: str = "line-1"
+    kind: str
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A horizontal limit or a vertical moment, with the words beside it."""
+    """A limit on the values or a moment in time, and what it is called."""
 
     at: float
     text: str
@@ -155,15 +155,18 @@ def line_chart(
     show: Callable[[float], str],
     limits: Sequence[Mark] = (),
     moments: Sequence[Mark] = (),
+    least: float = 0.0,
+    step: float = 1.0,
 ) -> Markup:
-    """Values over seconds since the start. ``label`` says in words what the picture shows."""
+    """Values over seconds since the start; ``label`` says in words what the picture shows.
+
+    The axis reaches ``least`` at least, and ends on a round multiple of ``step``.
+    """
     points = [point for line in lines for point in line.points]
-    if not points:
-        return Markup("")
     times = [x for x, _ in points]
     first, last = min(times), max(times)
     span = last - first or 1.0
-    top = _nice(max([y for _, y in points] + [mark.at for mark in limits]))
+    top = _nice(max([least, *(y for _, y in points), *(mark.at for mark in limits)]) / step) * step
     wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(x: float, y: float) -> Point:
@@ -185,7 +188,6 @@ def line_chart(
     for mark in limits:
         _, y = place(first, mark.at)
         _add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
-        _add(svg, "text", f"axis limit-name {mark.kind}", mark.text, x=_WIDTH - _RIGHT, y=y - 3, text_anchor="end")
     for line in lines:
         placed = [place(x, y) for x, y in line.points]
         if len(placed) == 1:
@@ -200,4 +202,5 @@ def _nice(value: float) -> float:
     if value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999)
+    figures = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0)
+    return next(figure * power for figure in figures if figure * power >= value * 0.999)

@@ -39,6 +39,7 @@ def render(document: Mapping[str, Any]) -> str:
             total=total,
             tiles=views.tiles(record, total),
             step_bar=lambda step: charts.step_bar(step, record.started_at, total, record.decided_at),
+            figure=lambda reason: wording.reason_value(reason, record.rules),
             decided=(record.decided_at - record.started_at).total_seconds() if record.decided_at else None,
             rows=rows,
             rows_shown=views.ROWS_SHOWN,
@@ -75,5 +76,8 @@ def _templates() -> Environment:
         "moment": wording.moment,
         "clock": wording.clock,
         "measured": wording.measured,
+        "tick": wording.duration_tick,
+        "change": wording.change,
+        "input": wording.input_value,
     }
     return templates

@@ -88,7 +88,7 @@ def counts(found: Sequence[Row]) -> list[tuple[str, int]]:
 def tiles(record: DecisionRecord, total: float) -> list[Tile]:
     """The figures a manager asks for, those that were measured; ``total`` in seconds."""
     made = [Tile("Took", wording.seconds(total))]
-    if record.decided_at and record.exit_code:
+    if record.decided_at and any(step.undo for step in record.steps):
         back = (record.ended_at - record.decided_at).total_seconds()
         note = f"decided at {wording.clock(record.decided_at)}"
         made.append(Tile("From decision to end", wording.seconds(back), note))

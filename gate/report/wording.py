@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gate.limits import Unit, show
-from gate.report.record import DecisionRecord
-from gate.results import Measurement, Outcome
+from gate.report.record import DecisionRecord, RuleRecord
+from gate.results import Measurement, Outcome, Reason
 
 TITLES = {
     Outcome.RELEASED: "Released",
@@ -79,7 +80,7 @@ def size(value: float | None) -> str:
         return "–"
     for name, factor in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
         if value >= factor:
-            return f"{value / factor:.1f} {name}"
+            return f"{value / factor:.1f}".removesuffix(".0") + f" {name}"
     return f"{value:.0f} B"
 
 
@@ -107,6 +108,26 @@ def measured(item: Measurement) -> str:
     if item.unit in _OWN_UNITS:
         return show(item.value, Unit(item.unit))
     return f"{item.value:g} {item.unit}".rstrip()
+
+
+def reason_value(reason: Reason, rules: Sequence[RuleRecord]) -> str:
+    """The value behind a reason, in the unit of its signal's rule."""
+    unit = next((rule.unit for rule in rules if rule.signal == reason.signal), None)
+    if reason.value is None or unit is None:
+        return count(reason.value)
+    return show(reason.value, unit)
+
+
+def change(value: float) -> str:
+    """A difference with its sign: ``+1.8``, ``−18.2``."""
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def input_value(value: str | float | bool | None) -> str:
+    """An input of a formula, whatever its type."""
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
+    return value if isinstance(value, str) else count(value)
 
 
 def duration_tick(value: float) -> str:
