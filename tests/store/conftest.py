@@ -98,14 +98,43 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: str) -> Callable[[], str]:
-    """Makes an empty database and gives its URL."""
+def assembled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A release's own files, without its manifest and the second that takes; made once for each version."""
+    folder = tmp_path_factory.mktemp("assembled")
 
-    def make() -> str:
-        name = f"store_{time.monotonic_ns()}"
+    def make(version: str) -> Path:
+        if not (folder / version).exists():
+            build.assemble(version, build.plan(version, build.read_changes()), folder / version)
+        return folder / version
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> Callable[..., str]:
+    """Makes an empty database, or a copy of `template`, and gives its URL."""
+
+    def make(template: str = "template1") -> str:
+        name, source = f"store_{time.monotonic_ns()}", template.rpartition("/")[2]
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(source))
         with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            connection.execute(create)
         return f"{postgres}/{name}"
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated(release: Callable[[str], Path], new_database: Callable[..., str]) -> Callable[[str], str]:
+    """Makes a database with the schema of a release and gives its URL."""
+    templates: dict[str, str] = {}
+
+    def make(version: str) -> str:
+        if version not in templates:
+            templates[version] = new_database()
+            upgraded = alembic(release(version), templates[version], "upgrade", "head")
+            assert upgraded.returncode == 0, upgraded.stderr
+        return new_database(templates[version])
 
     return make
 
@@ -113,18 +142,17 @@ def new_database(postgres: str) -> Callable[[], str]:
 @pytest.fixture(scope="session")
 def start(
     release: Callable[[str], Path],
-    new_database: Callable[[], str],
+    assembled: Callable[[str], Path],
+    migrated: Callable[[str], str],
     cache_url: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Start:
     @contextmanager
     def started(version: str, database: str | None = None) -> Iterator[Instance]:
-        folder = release(version)
-        if database is None:
-            database = new_database()
-            migrated = alembic(folder, database, "upgrade", "head")
-            assert migrated.returncode == 0, migrated.stderr
-        with serving(folder, settings_for(database, cache_url, tmp_path_factory.mktemp("status"))) as instance:
+        base, _, defect = version.partition("+")
+        folder = assembled(version) if defect else release(version)
+        settings = settings_for(database or migrated(base), cache_url, tmp_path_factory.mktemp("status"))
+        with serving(folder, settings) as instance:
             yield instance
 
     return started

@@ -191,4 +191,4 @@ def serving(release: Path, environment: dict[str, str]) -> Iterator[Instance]:
 
         wait_until(answers, "the shop")
         yield Instance(process, client, log, environment)
-        assert process.poll() in {None, 0, -signal.SIGTERM}, log.read_text()
+        assert process.poll() in {None, 0, -signal.SIGTERM, -signal.SIGKILL}, log.read_text()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
+from alembic.config import Config
 
 from tests.store.running import alembic, query
 
@@ -27,35 +29,36 @@ def schema(database: str) -> list[tuple[object, ...]]:
     )
 
 
-def test_down_and_up_again_is_where_it_was(release: Callable[[str], Path], new_database: Callable[[], str]) -> None:
-    database, folder = new_database(), release("1.1.0")
+def test_down_and_up_again_is_where_it_was(
+    release: Callable[[str], Path], new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = new_database()
+    # In this process: so many steps, each in one of its own, would take a second each.
+    monkeypatch.setenv("DATABASE_URL", database)
+    config = Config(release("1.1.0") / "alembic.ini")
     seen = []
     for revision in ("0001", "0002", "0003", "0004", "0005"):
-        assert alembic(folder, database, "upgrade", revision).returncode == 0
+        command.upgrade(config, revision)
         seen.append(schema(database))
     for expected in reversed(seen[:-1]):
-        assert alembic(folder, database, "downgrade", "-1").returncode == 0
+        command.downgrade(config, "-1")
         assert schema(database) == expected
-    assert alembic(folder, database, "downgrade", "base").returncode == 0
+    command.downgrade(config, "base")
     assert {row[0] for row in schema(database)} == {"alembic_version"}
-    assert alembic(folder, database, "upgrade", "head").returncode == 0
+    command.upgrade(config, "head")
     assert schema(database) == seen[-1]
     assert query(database, "SELECT revision FROM schema_history ORDER BY 1") == [(f"000{n}",) for n in range(1, 6)]
 
 
-def test_the_next_release_only_adds(release: Callable[[str], Path], new_database: Callable[[], str]) -> None:
-    database = new_database()
-    assert alembic(release("1.0.0"), database, "upgrade", "head").returncode == 0
+def test_the_next_release_only_adds(release: Callable[[str], Path], migrated: Callable[[str], str]) -> None:
+    database = migrated("1.0.0")
     before = set(schema(database))
     assert alembic(release("1.1.0"), database, "upgrade", "head").returncode == 0
     assert before < set(schema(database))
 
 
-def test_the_opening_data_keeps_every_invariant(
-    release: Callable[[str], Path], new_database: Callable[[], str]
-) -> None:
-    database, folder = new_database(), release("1.1.0")
-    assert alembic(folder, database, "upgrade", "head").returncode == 0
+def test_the_opening_data_keeps_every_invariant(release: Callable[[str], Path], migrated: Callable[[str], str]) -> None:
+    database, folder = migrated("1.1.0"), release("1.1.0")
     rules = re.findall(r"-- name: (\S+)\n(.*?;)", (folder / "invariants.sql").read_text(), re.DOTALL)
     assert len(rules) >= 8
     with psycopg.connect(database) as connection:
@@ -65,10 +68,9 @@ def test_the_opening_data_keeps_every_invariant(
 
 
 def test_a_lock_that_does_not_come_fails_the_migration(
-    release: Callable[[str], Path], new_database: Callable[[], str]
+    release: Callable[[str], Path], migrated: Callable[[str], str]
 ) -> None:
-    database = new_database()
-    assert alembic(release("1.0.0"), database, "upgrade", "head").returncode == 0
+    database = migrated("1.0.0")
     with psycopg.connect(database) as connection:
         connection.execute("SELECT count(*) FROM sales")  # an open transaction, as a long report has
         blocked = alembic(release("1.1.0"), database, "upgrade", "head")
@@ -95,12 +97,10 @@ def test_without_a_database_url_it_says_so(release: Callable[[str], Path]) -> No
     [("migration-breaks-old", 0, 0), ("migration-has-no-downgrade", 0, 1), ("migration-fails-half-way", 1, None)],
 )
 def test_defective_migrations(
-    release: Callable[[str], Path], new_database: Callable[[], str], defect: str, up: int, down: int | None
+    assembled: Callable[[str], Path], migrated: Callable[[str], str], defect: str, up: int, down: int | None
 ) -> None:
-    database = new_database()
-    assert alembic(release("1.1.0"), database, "upgrade", "head").returncode == 0
+    database, folder = migrated("1.1.0"), assembled(f"1.1.0+{defect}")
     before = schema(database)
-    folder = release(f"1.1.0+{defect}")
     assert alembic(folder, database, "upgrade", "head").returncode == up
     assert schema(database) != before  # of the one that fails, half has stayed
     if down is not None:
