@@ -1,1 +1,11 @@
-"""The application's PostgreSQL: servers, facts, migrations, backups, copies."""
+"""The application's PostgreSQL: what it is, how it changes, and how its data is kept.
+
+connection, facts      how to reach it without showing the password; its version, size and room
+migrations, alembic    what a release changes, up and down; ``alembic_child`` runs in a process of the release
+fingerprint, catalog   whether two databases hold the same, data and schema
+invariants             what must always be true of the data
+backup, manifest       a dump of one moment, proven by restoring it
+copy, origin           a private copy of the live database, and the dry run of migrations on it
+dump                   pg_dump and pg_restore
+cluster, binaries, accounts   a PostgreSQL of our own
+"""

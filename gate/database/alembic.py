@@ -81,17 +81,6 @@ class AlembicMigrations:
             self._drop_empty_version_table(url)
         return ran
 
-    def disown(self, url: Secret, revision: str, to: str | None) -> list[Ran]:
-        if self._parents[revision] != ([to] if to else []) or self.current(url) != to:
-            raise DatabaseError(f"{where(url)} is not at {to or 'no revision'}, the one before {revision}")
-        self._run(url, "stamp", revision)
-        try:
-            return self._run(url, "downgrade", to or _BASE)
-        except MigrationFailed:
-            if self.current(url) == revision:
-                self._run(url, "stamp", to or _BASE)
-            raise
-
     def sql(self, start: str | None) -> str:
         # Offline nothing connects; the URL only tells Alembic which dialect to write.
         answer = self._ask(Secret("postgresql://offline@localhost/offline"), "sql", start or _BASE, online=False)

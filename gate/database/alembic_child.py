@@ -7,7 +7,6 @@ Every line of the file ANSWERS is one JSON object, there as soon as it is known,
     current            the database's heads and the table they stand in
     upgrade REVISION   up to a revision; an event at the start and the end of each one
     downgrade REVISION down to a revision, or ``base``
-    stamp REVISION     writes down a revision without running anything
     sql FROM           the SQL of an upgrade from a revision (or ``base``) to the head
 
 Only the standard library and the release's own Alembic are imported: the gate is not on this process's path.
@@ -90,9 +89,6 @@ class _Alembic:
 
     def downgrade(self, revision: str) -> None:
         self._steps(lambda heads: self.script._downgrade_revs(revision, heads))
-
-    def stamp(self, revision: str) -> None:
-        self._steps(lambda heads: self.script._stamp_revs((revision,), heads))
 
     def sql(self, start: str) -> None:
         written = io.StringIO()
@@ -182,7 +178,6 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "current": _Alembic.current,
     "upgrade": _Alembic.upgrade,
     "downgrade": _Alembic.downgrade,
-    "stamp": _Alembic.stamp,
     "sql": _Alembic.sql,
 }
 

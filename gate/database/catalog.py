@@ -56,7 +56,7 @@ _RELATIONS = f"""
                 FROM pg_inherits i WHERE i.inhrelid = c.oid),
                CASE WHEN c.relrowsecurity THEN 'row security' END,
                CASE WHEN c.relforcerowsecurity THEN 'forced' END,
-               CASE WHEN c.relreplident <> 'd' THEN 'replica identity ' || c.relreplident END,
+               CASE WHEN c.relreplident <> 'd' THEN 'replica identity ' || c.relreplident::text END,
                (SELECT 'with ' || string_agg(o, ', ' ORDER BY o) FROM unnest(c.reloptions) o))
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relpersistence <> 't' AND {_own("pg_class", "c.oid")}
@@ -67,7 +67,7 @@ _COLUMNS = f"""
            {_NAME} || '.' || quote_ident(a.attname),
            concat_ws(' ',
                format_type(a.atttypid, a.atttypmod),
-               CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation END,
+               CASE WHEN a.attcollation <> t.typcollation THEN 'collate ' || a.attcollation::regcollation::text END,
                CASE WHEN a.attnotnull THEN 'not null' END,
                CASE a.attidentity WHEN 'a' THEN 'identity always' WHEN 'd' THEN 'identity by default' END,
                CASE a.attgenerated WHEN '' THEN 'default ' ELSE 'generated ' END || pg_get_expr(v.adbin, v.adrelid))
@@ -99,7 +99,7 @@ _SEQUENCE_TYPES = f"""
     SELECT 'sequence', {_NAME},
            concat_ws(' ', s.seqtypid::regtype, 'start', s.seqstart, 'increment', s.seqincrement, 'from', s.seqmin,
                      'to', s.seqmax, 'cache', s.seqcache, CASE WHEN s.seqcycle THEN 'cycle' END,
-                     (SELECT 'owned by ' || o.refobjid::regclass || '.' || quote_ident(a.attname)
+                     (SELECT 'owned by ' || o.refobjid::regclass::text || '.' || quote_ident(a.attname)
                       FROM pg_depend o JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid
                       WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid AND o.deptype IN ('a', 'i')
                         AND o.refclassid = 'pg_class'::regclass))
@@ -118,7 +118,8 @@ _FUNCTIONS = f"""
 """  # noqa: S608
 
 _TRIGGERS = f"""
-    SELECT 'trigger', {_NAME} || '.' || quote_ident(t.tgname), pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled
+    SELECT 'trigger', {_NAME} || '.' || quote_ident(t.tgname),
+           pg_get_triggerdef(t.oid) || ' enabled ' || t.tgenabled::text
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT t.tgisinternal AND {_own("pg_class", "c.oid")}
 """  # noqa: S608
@@ -142,7 +143,7 @@ _TYPES = f"""
 
 _POLICIES = f"""
     SELECT 'policy', {_NAME} || '.' || quote_ident(p.polname),
-           concat_ws(' ', p.polcmd, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
+           concat_ws(' ', p.polcmd::text, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,
                      'using ' || pg_get_expr(p.polqual, p.polrelid),
                      'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
     FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -179,3 +180,22 @@ SCHEMA: Final[tuple[LiteralString, ...]] = (
     _STATISTICS,
     "SELECT 'extension', quote_ident(extname), '' FROM pg_extension",
 )
+
+DATABASE: Final = """
+    SELECT datname, current_user, current_setting('server_version_num')::int / 10000,
+           pg_encoding_to_char(encoding), datcollate, datctype, pg_database_size(oid)
+    FROM pg_database WHERE datname = current_database()
+"""
+
+# Names that start with pg_ are the server's own.
+ROLES: Final = """
+    SELECT r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolinherit, r.rolbypassrls,
+           array(SELECT g.rolname::text FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                 WHERE m.member = r.oid ORDER BY 1)
+    FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
+"""
+
+ALEMBIC_TABLES: Final = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relname = 'alembic_version'
+"""

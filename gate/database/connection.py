@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-APPLICATION = "deploy-gate"
 CONNECT_TIMEOUT = 5  # seconds
 
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9_]+://")
@@ -34,7 +33,6 @@ _FIXED_FORM = {
     "xmloption": "content",
     "lc_monetary": "C",
     "search_path": "pg_catalog",
-    "row_security": "off",  # a query that a policy would filter is an error instead of a part of the rows
 }
 
 
@@ -69,21 +67,23 @@ def at_socket(url: Secret, socket: Secret, *, user: str, password: str, name: st
 
 @contextmanager
 def connect(
-    url: Secret, *, statement_timeout: float = 60.0, lock_timeout: float = 5.0, application: str = APPLICATION
+    url: Secret, *, statement_timeout: float = 60.0, lock_timeout: float = 5.0, fixed_form: bool = True
 ) -> Iterator[Connection]:
-    """An autocommit connection whose values have one fixed text form; time-outs in seconds.
+    """An autocommit connection; time-outs in seconds. Policies that would hide rows make a query fail.
 
-    Raises DatabaseError, also for every error inside the block.
+    ``fixed_form``: values have one text form, whatever the server's and role's settings, and every name is qualified.
+    Raises DatabaseError, also for every database error inside the block.
     """
     import psycopg
 
-    parts = parameters(url) | {"connect_timeout": str(CONNECT_TIMEOUT), "application_name": application}
+    parts = parameters(url) | {"connect_timeout": str(CONNECT_TIMEOUT), "application_name": "deploy-gate"}
     try:
         connection = psycopg.connect(**parts, autocommit=True)  # type: ignore[arg-type]
     except psycopg.Error as fault:
         text = scrubbed(url, str(fault)).splitlines()
         raise DatabaseError(f"{where(url)} cannot be reached: {text[0] if text else type(fault).__name__}") from None
-    settings = _FIXED_FORM | {
+    settings = (_FIXED_FORM if fixed_form else {}) | {
+        "row_security": "off",
         "statement_timeout": f"{statement_timeout:.0f}s"
         if statement_timeout >= 1
         else f"{statement_timeout * 1000:.0f}",

@@ -7,12 +7,15 @@ object ids, or on settings of the server and the role.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gate.database import catalog
-from gate.database.connection import Connection, connect, snapshot
+from gate.database.connection import connect, snapshot
 from gate.redact import Secret
+
+if TYPE_CHECKING:
+    from gate.database.connection import Connection
 
 _TIMEOUT = 3600.0  # seconds for one table; the largest decides
 
@@ -94,13 +97,11 @@ def schema(url: Secret) -> list[str]:
 
 def schema_seen_by(connection: Connection) -> list[str]:
     """The same as ``schema``, in the transaction of a connection."""
-    lines: list[str] = []
-    with connection.transaction() if connection.info.transaction_status == 0 else nullcontext():
-        for query in catalog.SCHEMA:
-            lines += [
-                f"{kind} {name}: {' '.join(definition.split())}" for kind, name, definition in connection.execute(query)
-            ]
-    return sorted(lines)
+    return sorted(
+        f"{kind} {name}: {definition}".replace("\n", " ").rstrip()
+        for query in catalog.SCHEMA
+        for kind, name, definition in connection.execute(query)
+    )
 
 
 def difference(before: Sequence[str], after: Sequence[str]) -> list[str]:

@@ -39,7 +39,8 @@ class Ran:
 class MigrationFailed(DatabaseError):  # noqa: N818 - what happened
     """A migration did not run to its end. ``revision`` failed; the database is at ``at`` now (None: before the first).
 
-    What a revision did outside of its transaction may be left behind: ``gate.database.undo`` looks and takes it back.
+    What the revision did outside of its transaction (an index built concurrently, an enum's new value) is left behind,
+    although the database is not at it: compare ``fingerprint.schema`` with the one from before.
     """
 
     def __init__(self, message: str, *, revision: str | None, at: str | None, sqlstate: str | None = None) -> None:
@@ -80,12 +81,6 @@ class Migrations(Protocol):
 
     def downgrade(self, url: Secret, to: str | None) -> list[Ran]:
         """Takes the database back to a revision, or with None to before the first. Raises as ``upgrade`` does."""
-
-    def disown(self, url: Secret, revision: str, to: str | None) -> list[Ran]:
-        """Takes back what a failed ``revision`` left of itself: runs its downgrade as if it had been applied.
-
-        The database must be at ``to``, the revision before it, and is so afterwards, also when this fails.
-        """
 
     def sql(self, start: str | None) -> str:
         """The SQL of an upgrade from a revision (None: from nothing) to ``head``, for a linter; touches nothing."""

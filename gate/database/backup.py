@@ -1,0 +1,201 @@
+"""Backups: made from one moment, proven by restoring them and comparing every table with what was live then.
+
+``ID.dump`` is PostgreSQL's custom format, ``ID.json`` its manifest, ``latest.json`` names the last that was proven.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gate.config import Database, Environment
+from gate.database import catalog, fingerprint, manifest
+from gate.database.binaries import major
+from gate.database.cluster import scratch
+from gate.database.connection import connect, snapshot, where
+from gate.database.dump import SPARE, Progress, check_space, dump, restore, size
+from gate.database.manifest import Backup
+from gate.database.origin import Origin, make_room, origin_of
+from gate.errors import DatabaseError
+
+if TYPE_CHECKING:
+    from gate.database.connection import Connection
+
+LATEST = "latest.json"
+_COMPRESSION = 1  # gzip's fastest: a deployment waits for it
+_READ_TIMEOUT = 3600.0  # seconds for one table
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A backup was restored and equals what was live: so many tables and rows, in so many seconds."""
+
+    seconds: float
+    tables: int
+    rows: int
+
+
+def space_needed(database_bytes: int) -> int:
+    """Bytes that must be free to make a backup of a database of this size and to restore it, at the most."""
+    return database_bytes * 3 // 2 + SPARE
+
+
+def create(environment: Environment, folder: Path, *, label: str, progress: Progress = lambda _: None) -> Backup:
+    """Dumps the database of an environment into ``folder``; ``label`` becomes part of the backup's id.
+
+    Raises DatabaseError; a backup that was not finished leaves nothing behind.
+    """
+    database = _database(environment)
+    began = time.monotonic()
+    taken_at = datetime.now(UTC)
+    backup_id = f"{taken_at:%Y%m%dT%H%M%S%f}Z-" + re.sub(r"[^A-Za-z0-9.+-]", "-", label)
+    file = folder / f"{backup_id}.dump"
+    partial = folder / f"{backup_id}.partial"
+    with connect(database.url, statement_timeout=_READ_TIMEOUT, lock_timeout=database.lock_timeout) as connection:
+        origin = origin_of(connection)
+        check_space(folder, space_needed(origin.size_bytes), f"a backup of {where(database.url)}")
+        try:
+            # Everything in the manifest and in the dump is of this one moment; sequences alone may run ahead of it.
+            with snapshot(connection):
+                progress("reading every table")
+                sequences = fingerprint.sequences_seen_by(connection)
+                tables = fingerprint.data_seen_by(connection)
+                schema = fingerprint.schema_seen_by(connection)
+                head = _schema_head(connection)
+                _dump(connection, database, origin, partial, progress)
+            manifest.sync(partial)
+            bytes_, checksum = partial.stat().st_size, _sha256(partial)
+            made = Backup(
+                backup_id, environment.name, file, bytes_, checksum, time.monotonic() - began, taken_at, head,
+                tables, sequences, schema, origin,
+            )  # fmt: skip
+            partial.rename(file)
+            manifest.write(made)
+        except OSError as fault:
+            file.unlink(missing_ok=True)
+            raise DatabaseError(f"{folder}: the backup could not be written: {fault.strerror}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+    return made
+
+
+def verify(backup: Backup, environment: Environment, *, progress: Progress = lambda _: None) -> Verified:
+    """Restores a backup into a private server and compares schema and every table with what was live.
+
+    Writes ``latest.json`` beside it. Raises DatabaseError that says what differs.
+    """
+    began = time.monotonic()
+    database = _database(environment)
+    name = f"backup {backup.id}"
+    if backup.environment != environment.name:
+        raise DatabaseError(f"{name} is of environment {backup.environment}, not of {environment.name}")
+    _check_file(backup)
+    place = environment.state_folder / "scratch"
+    check_space(place, space_needed(backup.origin.size_bytes), f"restoring {name}")
+    with scratch(place) as cluster:
+        make_room(cluster, backup.origin, like=database.url)
+        url = cluster.url(backup.origin.database)
+        progress("restoring")
+        since = time.monotonic()
+        restore(backup.file, url, tick=lambda: progress(f"restoring, {time.monotonic() - since:.0f} s"))
+        progress("comparing every table")
+        tables = fingerprint.data(url)
+        found = fingerprint.data_difference(backup.tables, tables)
+        found += fingerprint.sequence_difference(backup.sequences, fingerprint.sequences(url))
+        if major() == backup.origin.major:  # another version writes some definitions in other words
+            found += fingerprint.difference(backup.schema, fingerprint.schema(url))
+    if found:
+        raise DatabaseError(f"{name}, restored, is not what was live: {'; '.join(found[:5])}")
+    done = Verified(time.monotonic() - began, len(tables), sum(table.rows for table in tables.values()))
+    _note_latest(backup, done)
+    return done
+
+
+def available(folder: Path) -> list[Backup]:
+    """The backups in a folder, newest first. Raises DatabaseError for a manifest that cannot be read."""
+    found = [manifest.read(file) for file in folder.glob("*.json") if file.name != LATEST]
+    return sorted(found, key=lambda item: item.taken_at, reverse=True)
+
+
+def prune(folder: Path, keep: int, pinned: set[str]) -> list[str]:
+    """Removes all but the newest ``keep`` backups and those in ``pinned``; returns the ids removed.
+
+    What a killed gate left unfinished goes as well: call it while no backup is being made.
+    """
+    kept = available(folder)
+    removed = [old for old in kept[keep:] if old.id not in pinned]
+    for old in removed:
+        manifest.path_of(old).unlink()
+    files = {item.file for item in kept if item not in removed}
+    for file in [*folder.glob("*.dump"), *folder.glob("*.partial")]:
+        if file not in files:
+            file.unlink()
+    return [old.id for old in removed]
+
+
+def _database(environment: Environment) -> Database:
+    if environment.database is None:
+        raise DatabaseError(f"{environment.file}: there is no [database] to back up")
+    return environment.database
+
+
+def _dump(connection: Connection, database: Database, origin: Origin, partial: Path, progress: Progress) -> None:
+    exported = connection.execute("SELECT pg_export_snapshot()").fetchone()
+    os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    dump(
+        database.url,
+        partial,
+        server=origin.major,
+        compression=_COMPRESSION,
+        lock_timeout=database.lock_timeout,
+        snapshot_id=exported[0] if exported else None,
+        tick=lambda: progress(f"{size(partial.stat().st_size)} of at most {size(origin.size_bytes)} written"),
+    )
+
+
+def _schema_head(connection: Connection) -> str | None:
+    """The revision the schema is at, where Alembic keeps it in its usual table."""
+    from psycopg import sql
+
+    heads = [
+        row[0]
+        for names in connection.execute(catalog.ALEMBIC_TABLES).fetchall()
+        for row in connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*names)))
+    ]
+    return heads[0] if len(heads) == 1 else None
+
+
+def _check_file(backup: Backup) -> None:
+    try:
+        found = backup.file.stat().st_size
+        if found != backup.bytes:
+            raise DatabaseError(f"{backup.file}: {found} bytes, was written with {backup.bytes}")
+        if _sha256(backup.file) != backup.sha256:
+            raise DatabaseError(f"{backup.file}: changed since it was written: another SHA-256")
+    except OSError as fault:
+        raise DatabaseError(f"{backup.file}: cannot be read: {fault.strerror}") from None
+
+
+def _note_latest(backup: Backup, verified: Verified) -> None:
+    latest = {
+        "id": backup.id,
+        "taken_at": backup.taken_at.isoformat(),
+        "finished_at": datetime.now(UTC).isoformat(),
+        "bytes": backup.bytes,
+        "verified": True,
+        "tables": verified.tables,
+        "rows": verified.rows,
+        "schema_head": backup.schema_head,
+    }
+    manifest.write_json(backup.file.with_name(LATEST), latest, mode=0o644)  # the application may show it
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,125 @@
+"""A private copy of the live database, and the dry run of a release's migrations on it."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gate.config import Environment
+from gate.database import fingerprint, migrations
+from gate.database.cluster import scratch
+from gate.database.connection import connect, where
+from gate.database.dump import SPARE, Progress, check_space, dump, restore, size
+from gate.database.migrations import Migration, Migrations, Ran
+from gate.database.origin import make_room, origin_of
+from gate.errors import DatabaseError
+from gate.redact import Secret
+from gate.releases import Release
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """Migrations that ran up, down and up again on a copy; times in seconds.
+
+    ``revisions``: what was pending, in order; ``up`` and ``down``: how long each one took.
+    ``schema_differences`` and ``data_differences``: how the way down left the copy unlike it was before.
+    """
+
+    revisions: tuple[Migration, ...]
+    start: str | None
+    head: str | None
+    up: tuple[Ran, ...] = ()
+    down: tuple[Ran, ...] = ()
+    copy_seconds: float = 0.0
+    up_seconds: float = 0.0
+    down_seconds: float = 0.0
+    schema_differences: tuple[str, ...] = ()
+    data_differences: tuple[str, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether the way down led back to where it began."""
+        return not self.schema_differences and not self.data_differences
+
+
+@contextmanager
+def private_copy(
+    environment: Environment, folder: Path | None = None, progress: Progress = lambda _: None
+) -> Iterator[Secret]:
+    """The URL of a copy of the live database, in a private server below ``folder``; gone afterwards.
+
+    Its user has the name and the rights the live one has. Raises DatabaseError.
+    """
+    database = environment.database
+    if database is None:
+        raise DatabaseError(f"{environment.file}: there is no [database] to copy")
+    folder = folder or environment.state_folder / "scratch"
+    with connect(database.url) as connection:
+        origin = origin_of(connection)
+    # The dump is not compressed and lies beside the copy until that is filled.
+    check_space(folder, origin.size_bytes * 5 // 2 + SPARE, f"a private copy of {where(database.url)}")
+    with scratch(folder) as cluster:
+        url = make_room(cluster, origin, like=database.url)
+        with tempfile.TemporaryDirectory(dir=cluster.folder, prefix="dump-") as place:
+            file = Path(place) / "live.dump"
+            dump(
+                database.url,
+                file,
+                server=origin.major,
+                compression=0,
+                lock_timeout=database.lock_timeout,
+                tick=lambda: progress(f"copying, {size(file.stat().st_size)} of {size(origin.size_bytes)}"),
+            )
+            restore(file, cluster.url(origin.database), tick=lambda: progress("copying, being restored"))
+        yield url
+
+
+def dry_run(
+    environment: Environment,
+    release: Release,
+    folder: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> DryRun:
+    """Runs a release's pending migrations on a private copy: up, down to where it was, compared, and up again.
+
+    With nothing pending nothing is copied and ``revisions`` is empty. Raises MigrationFailed naming the revision,
+    UnknownRevision, DatabaseError.
+    """
+    database = environment.database
+    tool = migrations.create(environment, release)
+    if database is None or tool is None:
+        raise DatabaseError(f"{environment.file}: there is no [database] with migrations")
+    pending = tuple(tool.pending(database.url))
+    start = tool.current(database.url)
+    if not pending:
+        return DryRun((), start, tool.head())
+    began = time.monotonic()
+    with private_copy(environment, folder, progress) as url:
+        copied = time.monotonic() - began
+        return _up_and_down(tool, url, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
+
+
+def _up_and_down(tool: Migrations, url: Secret, plan: DryRun, progress: Progress) -> DryRun:
+    schema, data, sequences = fingerprint.schema(url), fingerprint.data(url), fingerprint.sequences(url)
+    progress(f"{len(plan.revisions)} migrations up")
+    up, up_seconds = _timed(lambda: tool.upgrade(url))
+    progress(f"{len(plan.revisions)} migrations down")
+    down, down_seconds = _timed(lambda: tool.downgrade(url, plan.start))
+    found = fingerprint.data_difference(data, fingerprint.data(url))
+    found += fingerprint.sequence_difference(sequences, fingerprint.sequences(url))
+    left = fingerprint.difference(schema, fingerprint.schema(url))
+    progress(f"{len(plan.revisions)} migrations up again")
+    tool.upgrade(url)
+    return DryRun(
+        plan.revisions, plan.start, plan.head, tuple(up), tuple(down), plan.copy_seconds, up_seconds, down_seconds,
+        tuple(left), tuple(found),
+    )  # fmt: skip
+
+
+def _timed(act: Callable[[], list[Ran]]) -> tuple[list[Ran], float]:
+    began = time.monotonic()
+    return act(), time.monotonic() - began

@@ -1,0 +1,91 @@
+"""What is written down about a backup, beside it: which file it is, and what must come out of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gate.database.fingerprint import Sequenced, TableFingerprint
+from gate.database.origin import Origin, Role
+from gate.errors import DatabaseError
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup. ``tables``, ``sequences`` and ``schema``: what was live at ``taken_at``; ``seconds``: to make it."""
+
+    id: str
+    environment: str
+    file: Path
+    bytes: int
+    sha256: str
+    seconds: float
+    taken_at: datetime
+    schema_head: str | None
+    tables: dict[str, TableFingerprint]
+    sequences: dict[str, Sequenced]
+    schema: list[str]
+    origin: Origin
+
+
+def path_of(backup: Backup) -> Path:
+    """Where the manifest of a backup lies."""
+    return backup.file.with_suffix(".json")
+
+
+def write(backup: Backup) -> None:
+    """Writes the manifest beside the backup, readable by its owner only."""
+    document = asdict(backup) | {
+        "format": _FORMAT,
+        "file": backup.file.name,
+        "taken_at": backup.taken_at.isoformat(),
+    }
+    write_json(path_of(backup), document, mode=0o600)
+
+
+def read(file: Path) -> Backup:
+    """The backup a manifest describes. Raises DatabaseError for one that cannot be read."""
+    try:
+        document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if document.pop("format") != _FORMAT:
+            raise DatabaseError(f"{file}: written by another version of the gate")
+        origin = document["origin"]
+        roles = tuple(Role(**role | {"member_of": tuple(role["member_of"])}) for role in origin["roles"])
+        document |= {
+            "file": file.with_name(document["file"]),
+            "taken_at": datetime.fromisoformat(document["taken_at"]),
+            "tables": {name: TableFingerprint(**table) for name, table in document["tables"].items()},
+            "sequences": {name: Sequenced(**stands) for name, stands in document["sequences"].items()},
+            "origin": Origin(**origin | {"extensions": tuple(origin["extensions"]), "roles": roles}),
+        }
+        return Backup(**document)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise DatabaseError(f"{file}: not the manifest of a backup: {type(fault).__name__}: {fault}") from None
+
+
+def write_json(file: Path, document: Mapping[str, Any], *, mode: int) -> None:
+    """Replaces a file in one step: a reader sees the old or the new one, also after a power cut."""
+    new = file.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
+        os.fchmod(stream.fileno(), mode)
+        json.dump(document, stream, indent=1)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.rename(file)
+    sync(file.parent)
+
+
+def sync(path: Path) -> None:
+    """Brings a file or a folder's list of names to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
