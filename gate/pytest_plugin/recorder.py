@@ -90,11 +90,7 @@ class Recorder:
         if str(report.outcome) == "rerun":  # set by plugins that repeat cases; the last attempt is told apart
             return
         progress = self._open.setdefault(report.nodeid, _Progress(self._labels.get(report.nodeid, Label())))
-        if hasattr(report, "context"):  # a subtest: its parent fails with it, and only needs to say why
-            if report.failed:
-                progress.messages.append(_facts(report).get("message", ""))
-                progress.details.append(_details(report))
-            return
+        # A subtest counts as its parent: pytest fails the parent only when somebody asks how to show it.
         _take(progress, report)
         crashed = report.when not in ("setup", "call", "teardown")
         if report.failed or report.when == "teardown" or crashed:
@@ -120,8 +116,11 @@ def _take(progress: _Progress, report: pytest.TestReport) -> None:
         progress.label = Label(label["category"], events.severity_of(label["severity"]), label["title"])
         progress.warnings = facts["notes"]["warnings"]
         progress.measurements = tuple(map(events.measurement, facts["notes"]["measurements"]))
-    progress.seconds += report.duration
+    if not hasattr(report, "context"):  # a subtest's time is part of its parent's
+        progress.seconds += report.duration
     outcome, message = _phase(report, facts)
+    if report.failed and not message and not progress.messages:
+        message = _last_line(report.longreprtext)
     progress.outcome = max(filter(None, (progress.outcome, outcome)), key=_WORST.index, default=None)
     if message:
         progress.messages.append(message)
@@ -135,7 +134,7 @@ def _phase(report: pytest.TestReport, facts: Mapping[str, Any]) -> tuple[CaseOut
     notes = facts.get("notes", {})
     if report.failed:
         broke = facts.get("checker", True)  # no facts: its process died
-        return (CaseOutcome.ERROR if broke else CaseOutcome.FAILED), message or _last_line(report.longreprtext)
+        return (CaseOutcome.ERROR if broke else CaseOutcome.FAILED), message
     if hasattr(report, "wasxfail"):
         if report.skipped:
             return CaseOutcome.SKIPPED, f"expected to fail, so it proves nothing: {report.wasxfail or message}"
