@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.category("Environment Validation")
-
-# A dump is smaller than the database as a rule; the copy it is verified in is not.
-BACKUP_SPACE = 1.5
 
 
 @pytest.mark.critical
@@ -21,7 +17,7 @@ def test_settings_are_real(settings_faults: list[str], environment: Any, no_faul
 
 @pytest.mark.critical
 @pytest.mark.requires("database")
-def test_database_is_ready_for_a_deployment(database: Any, environment: Any, warn: Any) -> None:
+def test_database_is_ready_for_a_deployment(database: Any, environment: Any, backup_space: Any, warn: Any) -> None:
     """The database answers, is of a supported version, takes writes, and its backup has room on the disk."""
     facts = database.facts()
     oldest = environment.database.minimum_version
@@ -29,10 +25,9 @@ def test_database_is_ready_for_a_deployment(database: Any, environment: Any, war
         f"PostgreSQL {facts.version_text} < {oldest} ([database] minimum_version): update it"
     )
     assert not facts.standby, "[database] url names a standby, which takes no writes: name the primary"
-    folder = next(path for path in (environment.state_folder, *environment.state_folder.parents) if path.is_dir())
-    free, needed = shutil.disk_usage(folder).free, int(facts.size_bytes * BACKUP_SPACE)
-    assert free > needed, (
-        f"{free / 2**20:.0f} MB free < {needed / 2**20:.0f} MB (database × {BACKUP_SPACE}) for a backup in {folder}: "
+    space = backup_space(facts.size_bytes)
+    assert space.free >= space.needed, (
+        f"{space.free / 2**20:.0f} MB free < {space.needed / 2**20:.0f} MB for a backup in {space.folder}: "
         "make room, or move [state] folder"
     )
     used = facts.connections / facts.max_connections

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -40,7 +39,7 @@ def test_migrations_run_up_and_down_on_a_copy(pending: Any, rehearse: Any, no_fa
 
 
 @pytest.mark.critical
-def test_migrations_do_not_break_what_serves(pending_findings: Any, stable: Any, no_findings: Any) -> None:
+@pytest.mark.requires("stable")
+def test_migrations_do_not_break_what_serves(pending_findings: Any, no_findings: Any) -> None:
     """The release that serves can live with the new schema: nothing is dropped, renamed, retyped or newly required."""
-    found = pending_findings if stable else [replace(item, severe=False) for item in pending_findings]
-    no_findings(found, "Split it: expand in this release, contract once no release needs the old form.")
+    no_findings(pending_findings(), "Split it: expand in this release, contract once no release needs the old form.")
