@@ -133,7 +133,8 @@ class Store:
         """The digest each version had when it was first deployed here."""
         known: dict[str, str] = {}
         for item in reversed(self.deployments()):
-            known.setdefault(item.version, item.digest)
+            if item.outcome not in (Outcome.REFUSED, Outcome.PLANNED):
+                known.setdefault(item.version, item.digest)
         return known
 
     def accepted(self) -> list[Deployment]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate import readiness, verdict
 from gate.errors import Refused
-from gate.results import CaseOutcome, Decision, SuiteResult, Verdict
+from gate.results import CaseOutcome, Decision, Outcome, SuiteResult, Verdict
 from gate.run import Run
 
 
@@ -16,10 +16,13 @@ def check(run: Run) -> str:
         return None  # a person fixing gaps wants to see all of them, and nothing is at risk yet
 
     result = run.suite("checks", never)
-    deployments = run.store.deployments()
-    ended = [item for item in deployments if item.outcome is not None and item.action == "deploy"]
-    good = len([item for item in ended if item.outcome == "RELEASED"])
-    scored = readiness.assess(result, environment.readiness.weights, succeeded=good, failed=len(ended) - good)
+    outcomes = [item.outcome for item in run.store.deployments() if item.action == "deploy"]
+    scored = readiness.assess(
+        result,
+        environment.readiness.weights,
+        succeeded=outcomes.count(Outcome.RELEASED),
+        failed=outcomes.count(Outcome.ROLLED_BACK) + outcomes.count(Outcome.ROLLBACK_FAILED),
+    )
     judged = verdict.before(result, scored, environment.readiness.minimum)
     run.evidence.readiness = scored
     run.record_suite("checks", result, judged)
