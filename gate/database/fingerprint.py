@@ -98,7 +98,7 @@ def schema(url: Secret) -> list[str]:
 def schema_seen_by(connection: Connection) -> list[str]:
     """The same as ``schema``, in the transaction of a connection."""
     return sorted(
-        f"{kind} {name}: {definition}".replace("\n", " ").rstrip()
+        f"{kind} {name}{': ' if definition else ''}{definition}".replace("\n", " ")
         for query in catalog.SCHEMA
         for kind, name, definition in connection.execute(query)
     )
@@ -111,11 +111,11 @@ def difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
         if now is None:
-            lines.append(f"missing: {name} ({was})")
+            lines.append(f"missing: {name} ({was})" if was else f"missing: {name}")
         elif was is None:
-            lines.append(f"new: {name} ({now})")
+            lines.append(f"new: {name} ({now})" if now else f"new: {name}")
         elif was != now:
-            lines.append(f"changed: {name}: {was} → {now}")
+            lines.append(f"changed: {name}: {was or 'plain'} → {now or 'plain'}")
     return lines
 
 
