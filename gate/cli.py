@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit:  # --help
         return 0
     try:
-        return _command(arguments, door, shlex.join([door, *words]))
+        return _command(arguments, door, f"{door} {shlex.join(words)}")
     except GateError as fault:
         return _fail(fault, as_json, arguments.environment)
     except KeyboardInterrupt:
