@@ -19,7 +19,7 @@ HISTORY = table("schema_history", column("revision", String))
 def database_url() -> str:
     url = os.environ.get("DATABASE_URL")
     if not url:
-        sys.exit("migrations: DATABASE_URL is not set: expected postgresql://USER:PASSWORD@HOST:PORT/NAME")
+        sys.exit("migrations: DATABASE_URL is not set: expected a postgresql:// URL")
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 

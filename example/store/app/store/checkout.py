@@ -94,7 +94,7 @@ async def sell(order: Order, session: SignedInSession, pool: Database, cache: Ca
                 total_cents = await _sell(connection, cache, order, session)
             # Asked of a repeated order as well: one key takes the money once, however often it is shown.
             await payments.charge(connection, order.order_id, total_cents, order.payment, session.training)
-            sale = await _read(connection, order.order_id, session)
+        sale = await _read(pool, order.order_id, session)
     except age.AgeRefusedError as refusal:
         await age.record(pool, session, order.order_id, refusal)
         raise
@@ -110,14 +110,12 @@ async def sell(order: Order, session: SignedInSession, pool: Database, cache: Ca
 
 @router.get("/api/sales/{order_id}")
 async def show_sale(order_id: UUID, session: SignedInSession, pool: Database) -> Sale:
-    async with pool.connection() as connection:
-        return await _read(connection, order_id, session)
+    return await _read(pool, order_id, session)
 
 
 @router.get("/api/sales/{order_id}/receipt")
 async def show_receipt(order_id: UUID, session: SignedInSession, pool: Database) -> Receipt:
-    async with pool.connection() as connection:
-        return _receipt(await _read(connection, order_id, session))
+    return _receipt(await _read(pool, order_id, session))
 
 
 async def _sold_before(connection: Connection, order: Order, session: Session) -> int | None:
@@ -142,7 +140,7 @@ async def _sell(connection: Connection, cache: Cache, order: Order, session: Ses
     quantities = carts.together(lines or [])
     if not quantities:
         raise RefusedError(422, "empty_cart", "There is nothing in the cart.")
-    items = await _lock_items(connection, list(quantities), session.training)
+    items = await _items(connection, list(quantities))
     if missing := quantities.keys() - items.keys():
         raise RefusedError(404, "no_such_item", f"There is no item {', '.join(sorted(missing))}.")
     age.verify(order.age_proof, [sku for sku, item in items.items() if item["restricted"]], date.today())
@@ -175,45 +173,42 @@ async def _sell(connection: Connection, cache: Cache, order: Order, session: Ses
             [item["price_cents"] for item in items.values()],
         ],
     )
+    # Stock comes last here and money after it: what sales wait for is held for three statements only.
     sold = {sku: -quantity for sku, quantity in quantities.items()}
     await inventory.book(connection, session.training, sold, "sale", order_id=order.order_id)
     return total_cents
 
 
-async def _lock_items(connection: Connection, skus: list[str], training: bool) -> Mapping[str, dict[str, Any]]:
-    """The items of a sale, their stock locked in one order for all: sales wait for each other and never deadlock."""
+async def _items(connection: Connection, skus: list[str]) -> Mapping[str, dict[str, Any]]:
     cursor = await connection.execute(
-        """
-        SELECT i.sku, i.name, i.price_cents, i.restricted FROM items i JOIN stock s USING (sku)
-        WHERE s.training = %s AND i.sku = ANY (%s) ORDER BY i.sku FOR UPDATE OF s
-        """,
-        [training, skus],
+        "SELECT sku, name, price_cents, restricted FROM items WHERE sku = ANY (%s) ORDER BY sku", [skus]
     )
     return {row["sku"]: row for row in await cursor.fetchall()}
 
 
-async def _read(connection: Connection, order_id: UUID, session: Session) -> Sale:
-    cursor = await connection.execute(
-        """
-        SELECT order_id, 'completed' AS status, terminal, cashier, training, total_cents, created_at, (
-            SELECT json_agg(json_build_object(
-                'sku', l.sku, 'name', l.name, 'quantity', l.quantity, 'price_cents', l.price_cents,
-                'amount_cents', l.quantity * l.price_cents
-            ) ORDER BY l.sku) FROM sale_lines l WHERE l.order_id = s.order_id
-        ) AS lines, (
-            SELECT json_agg(json_build_object(
-                'id', p.id, 'order_id', p.order_id, 'method', p.method, 'state', p.state,
-                'amount_cents', p.amount_cents, 'card_last4', p.card_last4, 'change_cents', p.change_cents,
-                'created_at', p.created_at, 'refunded_cents', (
-                    SELECT coalesce(sum(r.amount_cents), 0) FROM refunds r WHERE r.payment_id = p.id
-                )
-            ) ORDER BY p.created_at, p.id) FROM payments p WHERE p.order_id = s.order_id
-        ) AS payments
-        FROM sales s WHERE order_id = %s AND training = %s
-        """,
-        [order_id, session.training],
-    )
-    sale = await cursor.fetchone()
+async def _read(pool: Database, order_id: UUID, session: Session) -> Sale:
+    async with pool.connection() as connection:
+        cursor = await connection.execute(
+            """
+            SELECT order_id, 'completed' AS status, terminal, cashier, training, total_cents, created_at, (
+                SELECT json_agg(json_build_object(
+                    'sku', l.sku, 'name', l.name, 'quantity', l.quantity, 'price_cents', l.price_cents,
+                    'amount_cents', l.quantity * l.price_cents
+                ) ORDER BY l.sku) FROM sale_lines l WHERE l.order_id = s.order_id
+            ) AS lines, (
+                SELECT json_agg(json_build_object(
+                    'id', p.id, 'order_id', p.order_id, 'method', p.method, 'state', p.state,
+                    'amount_cents', p.amount_cents, 'card_last4', p.card_last4, 'change_cents', p.change_cents,
+                    'created_at', p.created_at, 'refunded_cents', (
+                        SELECT coalesce(sum(r.amount_cents), 0) FROM refunds r WHERE r.payment_id = p.id
+                    )
+                ) ORDER BY p.created_at, p.id) FROM payments p WHERE p.order_id = s.order_id
+            ) AS payments
+            FROM sales s WHERE order_id = %s AND training = %s
+            """,
+            [order_id, session.training],
+        )
+        sale = await cursor.fetchone()
     if sale is None:
         raise RefusedError(404, "no_such_sale", f"There is no sale {order_id}.")
     return Sale.model_validate(sale)

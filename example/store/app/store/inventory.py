@@ -125,30 +125,37 @@ async def book(
 
     Raises RefusedError when any of it would go below zero: the database refuses that, so no race gets past it.
     """
-    skus, amounts = list(changes), list(changes.values())
     try:
+        # Rows are locked in the order of their item numbers: bookings wait for each other and never deadlock.
         cursor = await connection.execute(
             """
-            UPDATE stock SET quantity = quantity + moved.change
-            FROM unnest(%s::text[], %s::bigint[]) AS moved (sku, change)
-            WHERE stock.sku = moved.sku AND stock.training = %s
-            RETURNING stock.sku, stock.quantity
+            WITH wanted AS (
+                SELECT * FROM unnest(%(skus)s::text[], %(changes)s::bigint[]) AS w (sku, change)
+            ), locked AS (
+                SELECT s.sku, w.change FROM stock s JOIN wanted w USING (sku)
+                WHERE s.training = %(training)s ORDER BY s.sku FOR UPDATE OF s
+            ), moved AS (
+                UPDATE stock s SET quantity = s.quantity + l.change
+                FROM locked l WHERE s.sku = l.sku AND s.training = %(training)s
+                RETURNING s.sku, l.change, s.quantity
+            ), ledger AS (
+                INSERT INTO stock_movements (sku, change, kind, training, order_id, reference)
+                SELECT sku, change, %(kind)s, %(training)s, %(order_id)s, %(reference)s FROM moved
+            )
+            SELECT sku, quantity FROM moved
             """,
-            [skus, amounts, training],
+            {
+                "skus": list(changes),
+                "changes": list(changes.values()),
+                "training": training,
+                "kind": kind,
+                "order_id": order_id,
+                "reference": reference,
+            },
         )
-        stock = {row["sku"]: row["quantity"] for row in await cursor.fetchall()}
     except CheckViolation:
         raise RefusedError(409, "out_of_stock", "There is not enough of this on the shelf.") from None
-    await connection.execute(
-        """
-        INSERT INTO stock_movements (sku, change, kind, training, order_id, reference)
-        SELECT moved.sku, moved.change, %s, %s, %s, %s
-        FROM unnest(%s::text[], %s::bigint[]) AS moved (sku, change)
-        WHERE moved.sku = ANY (%s)
-        """,
-        [kind, training, order_id, reference, skus, amounts, list(stock)],
-    )
-    return stock
+    return {row["sku"]: row["quantity"] for row in await cursor.fetchall()}
 
 
 async def _carry_out(change: _Change, session: Session, pool: Database, cache: Cache) -> Stock:

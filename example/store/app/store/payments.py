@@ -66,42 +66,44 @@ async def charge(connection: Connection, order_id: UUID, total_cents: int, tende
 
     Raises RefusedError when the processor declines, the cash does not suffice or the key belongs to another order.
     """
-    cursor = await connection.execute(
-        "SELECT order_id FROM payments WHERE idempotency_key = %s", [tender.idempotency_key]
-    )
-    charged = await cursor.fetchone()
-    if charged is not None:
-        if charged["order_id"] != order_id:
-            raise _key_of_another_order()
-        return
     captured, last4 = _capture(tender)
     tendered_cents = total_cents if tender.tendered_cents is None else tender.tendered_cents
     if tender.method == "cash" and tendered_cents < total_cents:
         raise RefusedError(402, "not_enough_cash", f"{total_cents - tendered_cents} cents are missing.")
-    try:
-        await connection.execute(
-            """
-            INSERT INTO payments
-                (order_id, idempotency_key, method, amount_cents, change_cents, card_last4, captured, training)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-            """,
-            [
-                order_id,
-                tender.idempotency_key,
-                tender.method,
-                total_cents,
-                tendered_cents - total_cents if tender.method == "cash" else 0,
-                last4,
-                captured,
-                training,
-            ],
-        )
-    except UniqueViolation:  # another order took the key while this one was being sold
-        raise _key_of_another_order() from None
+    cursor = await connection.execute(
+        """
+        INSERT INTO payments
+            (order_id, idempotency_key, method, amount_cents, change_cents, card_last4, captured, training)
+        VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+        ON CONFLICT (idempotency_key) DO NOTHING
+        """,
+        [
+            order_id,
+            tender.idempotency_key,
+            tender.method,
+            total_cents,
+            tendered_cents - total_cents if tender.method == "cash" else 0,
+            last4,
+            captured,
+            training,
+        ],
+    )
+    if cursor.rowcount == 0:
+        await _expect_own_payment(connection, order_id, tender.idempotency_key)
+
+
+async def _expect_own_payment(connection: Connection, order_id: UUID, idempotency_key: str) -> None:
+    cursor = await connection.execute("SELECT order_id FROM payments WHERE idempotency_key = %s", [idempotency_key])
+    payment = await cursor.fetchone()
+    if payment is None or payment["order_id"] != order_id:
+        raise RefusedError(409, "payment_key_used", "This idempotency key paid for another order.")
 
 
 def _capture(tender: Tender) -> tuple[str | None, str | None]:
-    """The processor's reference and the card's last four digits: all of the card that is ever kept."""
+    """The processor's reference and the card's last four digits: all of the card that is ever kept.
+
+    The processor answers a repeated key with what it did the first time.
+    """
     if tender.method == "cash":
         return None, None
     if tender.card is None:
@@ -112,10 +114,6 @@ def _capture(tender: Tender) -> tuple[str | None, str | None]:
     except sandbox.DeclinedError as declined:
         raise RefusedError(402, "payment_declined", f"The card was refused: {declined}.") from None
     return sandbox.capture(authorisation), number[-4:]
-
-
-def _key_of_another_order() -> RefusedError:
-    return RefusedError(409, "payment_key_used", "This idempotency key paid for another order.")
 
 
 @router.get("/api/payments/{payment_id}")

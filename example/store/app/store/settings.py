@@ -31,7 +31,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         raise SettingsError(f"STORE_SECRET has {len(secret)} characters: {SHORTEST_SECRET} is the least")
     backup_status = environment.get("STORE_BACKUP_STATUS")
     return Settings(
-        database_url=_url(environment, "DATABASE_URL", "postgresql://USER:PASSWORD@HOST:PORT/NAME"),
+        database_url=_url(environment, "DATABASE_URL", "postgresql://… with user, password, host and name"),
         cache_url=_url(environment, "REDIS_URL", "redis://HOST:PORT/0"),
         secret=secret.encode(),
         # Without a code nobody can sign in to the training terminal.
