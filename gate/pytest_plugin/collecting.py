@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 
 import pytest
@@ -11,6 +12,8 @@ from gate.pytest_plugin.facts import scrub
 from gate.pytest_plugin.recorder import Recorder
 from gate.pytest_plugin.requirements import REQUIREMENTS
 from gate.pytest_plugin.session import Session
+
+_MARKERS = "markers"
 
 
 class Collecting:
@@ -35,7 +38,9 @@ class Collecting:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and self._recorder is not None:
-            self._recorder.broken(f"{report.nodeid or 'collection'}: {_last_line(report.longreprtext)}")
+            text = report.longreprtext
+            ours = report.nodeid == _MARKERS
+            self._recorder.broken(text if ours else f"{report.nodeid or 'collection'}: {_last_line(text)}")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,10 +49,10 @@ class Collecting:
             faults.append("the id of a parametrized case holds a secret: give the parameters ids of their own")
         faults += self._phase_faults(items)
         if faults:
+            # Told as a failed collection, which ends the run here and under xdist alike.
             text = self._session.redact("\n".join(dict.fromkeys(faults)))
-            if self._recorder is not None:
-                self._recorder.broken(text)
-            raise pytest.UsageError(text)
+            config.hook.pytest_collectreport(report=pytest.CollectReport(_MARKERS, "failed", text, []))
+            items.clear()
         self._leave_out(config, items)
 
     def _phase_faults(self, items: list[pytest.Item]) -> list[str]:
@@ -87,4 +92,5 @@ class Collecting:
 
 
 def _last_line(text: str) -> str:
-    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "could not be collected")
+    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "could not be collected")
+    return re.sub(r"^E\s+", "", last)  # pytest's mark on an error's own lines

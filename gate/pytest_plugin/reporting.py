@@ -49,8 +49,9 @@ class Reporting:
         last = next(iter(reversed(str(excrepr).strip().splitlines())), "")
         self._recorder.broken(f"pytest broke: {self._session.redact(last)}")
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self._recorder.broken("interrupted")
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        if not isinstance(excinfo.value, pytest.Session.Interrupted):  # pytest's own, after errors told already
+            self._recorder.broken(self._session.redact(str(excinfo.value)) or "interrupted")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:

@@ -76,13 +76,14 @@ class Project:
         *,
         decide: Callable[[SuiteResult], Verdict | None] = lambda _: None,
         on_case: Callable[[Case], None] = lambda _: None,
+        on_planned: Callable[[int], None] = lambda _: None,
         **context: Any,
     ) -> SuiteResult:
         """Runs the cases of a phase as the gate does."""
         environment = self.environment
         folders = (environment.checks if phase == "checks" else environment.smoke).folders
         told = Context("here", phase, **context)
-        return suite.run(environment, told, folders, self.out, decide=decide, on_case=on_case)
+        return suite.run(environment, told, folders, self.out, decide=decide, on_case=on_case, on_planned=on_planned)
 
     def by_hand(self, *arguments: str, timeout: float = 60) -> shell.Finished:
         """Runs ``pytest`` as a person does."""
