@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gate.report import wording
-from gate.report.record import DecisionRecord
+from gate.report.record import DecisionRecord, SuiteRecord
 from gate.results import Case, CaseOutcome, Measurement, Severity
 
 # A browser stays quick with this many rows on screen; the filters and a button reach the rest.
@@ -57,12 +57,18 @@ class Tile:
     tone: str = ""
 
 
+def suite_label(suite: SuiteRecord) -> str:
+    """A name that tells the runs of one suite apart: ``checks``, ``smoke candidate``, ``smoke front``."""
+    return suite.name if suite.phase in suite.name else f"{suite.name} {suite.phase}"
+
+
 def rows(record: DecisionRecord) -> list[Row]:
     """Every case of every suite: failures first, the severe before the rest, then in the order they ran."""
     found: list[Row] = []
     for suite in record.suites:
-        found += [Row(case.id, str(case.outcome), suite.name, case, "") for case in suite.cases]
-        found += [Row(case_id, NOT_RUN, suite.name, None, "") for case_id in suite.missing]
+        label = suite_label(suite)
+        found += [Row(case.id, str(case.outcome), label, case, "") for case in suite.cases]
+        found += [Row(case_id, NOT_RUN, label, None, "") for case_id in suite.missing]
     severities = list(Severity)
     order = {str(name): place for place, name in enumerate(_ORDER)}
     found.sort(key=lambda row: (order[row.outcome], severities.index(row.case.severity) if row.case else 0))

@@ -19,6 +19,7 @@ TITLES = {
     Outcome.LOCKED: "Locked",
     Outcome.HELD: "Held",
     Outcome.INTERRUPTED: "Interrupted",
+    Outcome.PLANNED: "Dry run passed",
 }
 
 TONES = {
@@ -30,6 +31,7 @@ TONES = {
     Outcome.INTERRUPTED: "calm",
     Outcome.USAGE: "calm",
     Outcome.LOCKED: "calm",
+    Outcome.PLANNED: "good",
 }
 
 _OWN_UNITS = {str(unit) for unit in Unit}
@@ -55,6 +57,7 @@ def statement(record: DecisionRecord) -> str:
         Outcome.LOCKED: f"Another run holds the environment, or left it unfinished. Nothing was touched; {serves}.",
         Outcome.HELD: f"Neither good enough nor bad enough: a person decides. Until then {serves}.",
         Outcome.INTERRUPTED: f"The run was stopped and has undone what it did; {serves}.",
+        Outcome.PLANNED: f"The checks let {wanted} pass. Nothing was touched; {serves}.",
     }[record.outcome]
 
 

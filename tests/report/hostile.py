@@ -1,0 +1,43 @@
+"""A record in which every text that comes from elsewhere tries to run a script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gate.redact import Redactor
+from gate.report import document
+from tests.report import samples
+
+PAYLOAD = "</script></pre></svg><img src=x onerror=ran()><script>ran()</script>\"'><svg onload=ran()>{{7*7}}"
+
+# Values of our own lists, times and file names: the schema admits nothing else there.
+OURS = {
+    "outcome",
+    "severity",
+    "decision",
+    "status",
+    "unit",
+    "kind",
+    "page",
+    "at",
+    "started_at",
+    "ended_at",
+    "decided_at",
+}
+OURS |= {"captured_at", "until"}
+
+
+def record() -> dict[str, Any]:
+    made = _spoilt(document.to_json(samples.rolled_back(), Redactor()), "")
+    made["files"] = document.to_json(samples.released(), Redactor())["files"]
+    assert isinstance(made, dict)
+    return made
+
+
+def _spoilt(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        free = key in {"contacts", "versions", "inputs"}
+        return {name + PAYLOAD if free else name: _spoilt(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_spoilt(item, key) for item in value]
+    return value + PAYLOAD if isinstance(value, str) and key not in OURS else value

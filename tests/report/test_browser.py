@@ -1,0 +1,153 @@
+"""The page in a real browser: it works, it asks for nothing, and what others wrote does not run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from gate.report.html import render
+from gate.report.record import DecisionRecord, SuiteRecord
+from gate.results import Case, CaseOutcome, Severity
+from tests.report import hostile, samples
+from tests.report.page import html_of
+
+
+class Reader:
+    """A browser that notes every request but the first, every error, and every word on the console."""
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        self._browser = browser
+        self._file = folder / "report.html"
+        self.heard: list[str] = []
+        self.requested: list[str] = []
+
+    def open(
+        self,
+        html: str,
+        *,
+        width: int = 1280,
+        scheme: Literal["dark", "light"] = "light",
+        script: bool = True,
+    ) -> Page:
+        self._file.write_text(html, encoding="utf-8")
+        page = self._browser.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, java_script_enabled=script
+        )
+        page.on("console", lambda message: self.heard.append(message.text))
+        page.on("pageerror", lambda error: self.heard.append(str(error)))
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.goto(self._file.as_uri())
+        return page
+
+    @property
+    def others(self) -> list[str]:
+        return [url for url in self.requested if url != self._file.as_uri() and not url.startswith("data:")]
+
+
+@pytest.fixture
+def reader(chromium: Browser, tmp_path: Path) -> Iterator[Reader]:
+    reader = Reader(chromium, tmp_path)
+    yield reader
+    assert reader.others == []
+
+
+def shown(page: Page) -> int:
+    return page.locator("table.cases tbody tr:visible").count()
+
+
+def press(page: Page, outcome: str) -> None:
+    page.locator(f'.filters button[data-outcome="{outcome}"]').click()
+
+
+def of_many(number: int) -> DecisionRecord:
+    cases = tuple(
+        Case(f"smoke/m.py::test_{index}", "Security", Severity.HIGH, CaseOutcome.PASSED, 0.01)
+        for index in range(number)
+    )
+    return replace(samples.released(), suites=(SuiteRecord("smoke", "front", number, 1.0, cases),))
+
+
+def test_filters_leave_what_was_asked_for(reader: Reader) -> None:
+    page = reader.open(html_of(samples.rolled_back()))
+    everything = shown(page)
+    assert everything == 49
+    press(page, "failed")
+    assert shown(page) == 1
+    assert page.locator(".rest .shown").inner_text() == "1 of 49 cases shown"
+    press(page, "")
+    page.locator(".filters select").select_option("smoke-restored")
+    assert shown(page) == 10
+    page.locator(".filters input").fill("sign_in")
+    assert shown(page) == 1
+    page.locator(".filters select").select_option("")
+    page.locator(".filters input").fill("")
+    assert shown(page) == everything
+    assert reader.heard == []
+
+
+def test_the_rest_of_many_cases_is_a_click_away(reader: Reader) -> None:
+    page = reader.open(html_of(of_many(450)))
+    assert shown(page) == 200
+    page.get_by_role("button", name="show all of them").click()
+    assert shown(page) == 450
+
+
+def test_without_scripts_all_of_it_can_be_read(reader: Reader) -> None:
+    page = reader.open(html_of(of_many(450)), script=False)
+    assert page.get_by_text("1.1.0 serves all traffic.").is_visible()
+    assert page.locator("#steps tbody tr:visible").count() == 9
+    assert page.locator("#readiness .scores tbody tr:visible").count() == 8
+    assert shown(page) == 450
+    assert page.locator(".filters").is_hidden()
+
+
+def test_what_others_wrote_does_not_run(reader: Reader) -> None:
+    page = reader.open(render(hostile.record()))
+    page.evaluate("() => document.querySelectorAll('details').forEach(item => item.open = true)")
+    assert page.evaluate("() => typeof ran") == "undefined"
+    assert page.locator("img").count() == 0
+    assert reader.heard == []
+
+
+def test_even_an_unescaped_script_would_be_stopped(reader: Reader) -> None:
+    html = html_of(samples.released())
+    page = reader.open(
+        html.replace("</main>", "<script>window.ran = 1</script><svg onload='window.ran = 2'></svg></main>")
+    )
+    assert page.evaluate("() => window.ran") is None
+    assert any("Content Security Policy" in words for words in reader.heard)
+
+
+@pytest.mark.parametrize("build", samples.ALL.values(), ids=samples.ALL.keys())
+@pytest.mark.parametrize("width", [360, 1280, 2200])
+def test_nothing_sticks_out_at_any_width(reader: Reader, build: Callable[[], DecisionRecord], width: int) -> None:
+    page = reader.open(html_of(build()), width=width)
+    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_dark_and_light_differ_and_paper_is_always_light(reader: Reader) -> None:
+    html = html_of(samples.released())
+    colour = "() => getComputedStyle(document.body).backgroundColor"
+    light = reader.open(html).evaluate(colour)
+    page = reader.open(html, scheme="dark")
+    dark = page.evaluate(colour)
+    page.emulate_media(media="print")
+    assert len({light, dark, page.evaluate(colour)}) == 3
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"
+
+
+def test_what_is_folded_away_is_unfolded_for_paper(reader: Reader) -> None:
+    cases = tuple(
+        Case(f"smoke/m.py::test_{n}", "Security", Severity.HIGH, CaseOutcome.FAILED, 0.01, details="why")
+        for n in range(9)
+    )
+    record = replace(samples.released(), suites=(SuiteRecord("smoke", "front", 9, 1.0, cases),))
+    page = reader.open(html_of(record))
+    assert page.locator("details[open]").count() == 3
+    page.pdf()
+    assert page.locator("details[open]").count() == 9
