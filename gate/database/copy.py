@@ -84,7 +84,7 @@ def dry_run(
     folder: Path | None = None,
     progress: Progress = lambda _: None,
 ) -> DryRun:
-    """Runs a release's pending migrations on a private copy: up, down to where it was, compared, and up again.
+    """Runs a release's pending migrations on a private copy: up, down to where it was, compared, and if equal up again.
 
     With nothing pending nothing is copied and ``revisions`` is empty. Raises MigrationFailed naming the revision,
     UnknownRevision, DatabaseError.
@@ -112,8 +112,9 @@ def _up_and_down(tool: Migrations, url: Secret, plan: DryRun, progress: Progress
     found = fingerprint.data_difference(data, fingerprint.data(url))
     found += fingerprint.sequence_difference(sequences, fingerprint.sequences(url))
     left = fingerprint.difference(schema, fingerprint.schema(url))
-    progress(f"{len(plan.revisions)} migrations up again")
-    tool.upgrade(url)
+    if not left and not found:  # up again from elsewhere would fail, and hide what differs
+        progress(f"{len(plan.revisions)} migrations up again")
+        tool.upgrade(url)
     return DryRun(
         plan.revisions, plan.start, plan.head, tuple(up), tuple(down), plan.copy_seconds, up_seconds, down_seconds,
         tuple(left), tuple(found),
