@@ -12,7 +12,7 @@ from typing import Any
 from alembic import context
 from sqlalchemy import String, column, create_engine, delete, insert, pool, table
 
-LOCK_TIMEOUT_MS = 3000
+TIMEOUTS = {"lock_timeout": "3s", "statement_timeout": "5min"}
 HISTORY = table("schema_history", column("revision", String))
 
 
@@ -34,6 +34,9 @@ def keep_history(ctx: Any, step: Any, heads: Collection[Any], run_args: Mapping[
 def configure(**where: Any) -> None:
     context.configure(transaction_per_migration=True, on_version_apply=keep_history, **where)
     with context.begin_transaction():
+        if context.is_offline_mode():
+            for name, limit in TIMEOUTS.items():
+                context.execute(f"SET {name} = '{limit}'")
         context.run_migrations()
 
 
@@ -43,7 +46,10 @@ else:
     engine = create_engine(
         database_url(),
         poolclass=pool.NullPool,
-        connect_args={"options": f"-c lock_timeout={LOCK_TIMEOUT_MS}", "application_name": "store-migrations"},
+        connect_args={
+            "options": " ".join(f"-c {name}={limit}" for name, limit in TIMEOUTS.items()),
+            "application_name": "store-migrations",
+        },
     )
     with engine.connect() as connection:
         configure(connection=connection)

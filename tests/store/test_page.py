@@ -1,0 +1,90 @@
+"""The cashier's screen, in a real browser under the page's own strict policy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.store.running import command, free_port, running, settings_for, wait_until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+SECONDS = 10_000.0  # of a thousandth each, as the browser counts them
+
+
+@pytest.fixture
+def url(
+    release: Callable[[str], Path], migrated: Callable[[str], str], cache_url: str, tmp_path: Path
+) -> Iterator[str]:
+    """A shop on a TCP port, for a browser opens no unix socket."""
+    port = free_port()
+    arguments = [*command("unused"), "--port", str(port)]
+    arguments[arguments.index("--uds") : arguments.index("--uds") + 2] = []
+    settings = settings_for(migrated("1.1.0"), cache_url, tmp_path)
+    with running(arguments, cwd=release("1.1.0"), env=settings, stderr=subprocess.DEVNULL):
+
+        def answers() -> bool:
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(answers, "the shop")
+        yield f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=30_000)
+        page = browser.new_page()
+        page.set_default_timeout(SECONDS)
+        yield page
+        browser.close()
+
+
+def test_a_cashier_sells_at_the_till(url: str, page: Page) -> None:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    page.get_by_label("Cashier").fill("bob")
+    page.get_by_label("PIN").fill("1357")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("bob at till-1").wait_for()
+
+    search = page.get_by_label("Scan or search")
+    for scanned in ("milk", "gin", "milk"):
+        search.fill(scanned)
+        search.press("Enter")
+    assert page.locator("#total").inner_text() == "24.57"
+    page.get_by_label("One Milk 1 l less").click()
+    assert complaints == []
+
+    page.get_by_role("button", name="Pay").click()
+    page.get_by_role("alert").get_by_text("Ask for proof of age.").wait_for()
+    page.get_by_label("Born on").fill("1980-02-29")
+    page.get_by_label("Card", exact=True).check()
+    page.get_by_label("Card number").fill("4000 0000 0000 0077")
+    page.get_by_label("Note on the receipt").fill("Thank you")
+    page.get_by_role("button", name="Pay").click()
+    receipt = page.locator("#receipt")
+    receipt.get_by_text("Total 23.28").wait_for()
+    assert receipt.get_by_text("Card ending in 0077").is_visible()
+    assert receipt.get_by_text("Thank you").is_visible()
+    assert page.locator("#total").inner_text() == "0.00"
+    # The browser itself notes the 403; nothing else may be wrong.
+    assert [complaint for complaint in complaints if "403" not in complaint] == []
+
+    page.reload()
+    page.get_by_text("bob at till-1").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    assert page.get_by_role("button", name="Sign in").is_visible()
