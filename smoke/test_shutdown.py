@@ -12,8 +12,10 @@ pytestmark = pytest.mark.category("Deployment Scripts")
 
 # 143 and -15 are how a process ends that leaves the ending to SIGTERM itself.
 CLEAN = (0, 143, -15)
-# How long a process that has been told to stop may go on taking new requests, in seconds.
+# How long a process that has been told to stop may go on taking new requests, in seconds: half its grace at most.
 STILL_OPEN = 5.0
+# How long an answer may take.
+ANSWER = 10.0
 # A proxy says with these that nobody is behind it.
 NOBODY = (502, 503, 504)
 
@@ -31,18 +33,21 @@ class Held(threading.Thread):
     def run(self) -> None:
         try:
             answer = self._client.post(self._path, data=self._body(), headers={"Content-Type": "application/json"})
-            self.status = answer.status_code
+            if answer.status_code in NOBODY:
+                self.fault = f"the proxy says {answer.status_code}"
+            else:
+                self.status = answer.status_code
         except OSError as fault:  # what every error of the client is
             self.fault = type(fault).__name__
 
     def _body(self) -> Iterator[bytes]:
         yield b"{"
-        self._end.wait(STILL_OPEN * 2)
+        self._end.wait(ANSWER)
         yield b"}"
 
     def finish(self) -> None:
         self._end.set()
-        self.join(STILL_OPEN * 2)
+        self.join(ANSWER)
 
 
 class Stopping(threading.Thread):
@@ -72,19 +77,21 @@ def test_graceful_shutdown(
     path = contract.plain_post() if contract and front.in_flight else None
     held = Held(client.new(), path) if path else None
     stopping = Stopping(engine, instance)
+    graces = [service.stop_grace for service in services.values()]
+    still_open = min(STILL_OPEN, min(graces) / 2)
     try:
         if held is not None:
             held.start()
             arrived = eventually(lambda: field(client, front.in_flight) != 0)
             assert arrived, f"POST {path} is not counted at {front.in_flight} while it is in flight"
         stopping.start()
-        closed = eventually(lambda: refuses(client, front.health), timeout=STILL_OPEN)
-        assert closed, f"it still takes new requests {STILL_OPEN:g} s after SIGTERM"
+        closed = eventually(lambda: refuses(client, front.health), timeout=still_open)
+        assert closed, f"it still takes new requests {still_open:g} s after SIGTERM"
         if held is not None:
             held.finish()
             assert held.status is not None, f"the request in flight was cut off: {held.fault}"
-            assert held.status < 500, f"the request in flight was answered with {held.status}"
-        stopping.join(max(service.stop_grace for service in services.values()) + STILL_OPEN)
+            assert held.status < 500, f"the request in flight was answered with status {held.status}"
+        stopping.join(max(graces) + ANSWER)
         assert len(stopping.stopped) == len(services), "stopping it took longer than its grace period"
         for stopped in stopping.stopped:
             assert not stopped.killed, f"{stopped.service} had to be killed after {stopped.seconds:.1f} s"

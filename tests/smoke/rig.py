@@ -17,7 +17,7 @@ from gate.context import Context
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
 from gate.releases import Release
-from gate.results import Case, CaseOutcome, SuiteResult
+from gate.results import Case, CaseOutcome, Severity, SuiteResult
 from gate.stack import Stack
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,6 +55,12 @@ min_n = 20
 [[rules]]
 signal = "disk"
 rollback = "> 99%"
+# A thread that spins gets much less than a core where many tests run at once.
+[[rules]]
+signal = "cpu"
+go = "< 15%"
+rollback = "> 20%"
+min_n = 3
 """
 
 SHOP = """
@@ -80,6 +86,12 @@ cache = {{ port = {cache} }}
 [[rules]]
 signal = "disk"
 rollback = "> 99%"
+# A thread that spins gets much less than a core where many tests run at once.
+[[rules]]
+signal = "cpu"
+go = "< 15%"
+rollback = "> 20%"
+min_n = 3
 """
 
 
@@ -108,12 +120,12 @@ class Place:
         assert shell.wait_until(answers, timeout=HEALTHY_WITHIN), self.engine.logs(instance)
 
     def judge(
-        self, instance: Instance, folders: Sequence[str], *, phase: str = "candidate", release: Release | None = None
+        self, instance: Instance, folders: Sequence[str], *, phase: str = "candidate", only: Sequence[Severity] = ()
     ) -> SuiteResult:
         """Runs cases on an instance to their end, whatever they find."""
         self._runs += 1
-        release = release or releases.read(Path(instance.folder))
-        context = Context(self.environment.name, phase, 1, release, None, instance.id)
+        release = releases.read(Path(instance.folder))
+        context = Context(self.environment.name, phase, 1, release, instance=instance.id, only=tuple(only))
         out = self.root / "out" / str(self._runs)
         return suite.run(self.environment, context, folders, out)
 
@@ -163,13 +175,13 @@ def _quiet(_: str) -> None:
     """Nobody watches."""
 
 
-def tiny_release(folder: Path, fault: str = "none") -> Release:
-    """The tiny application as a release, wrong in the one way that ``fault`` names."""
-    version = f"1.0.0+{fault}"
+def tiny_release(folder: Path, faults: Sequence[str] = ()) -> Release:
+    """The tiny application as a release, wrong in the ways that ``faults`` name."""
+    version = f"1.0.0+{'.'.join(faults)}" if faults else "1.0.0"
     folder = folder / version
     folder.mkdir(parents=True)
     shutil.copy(HERE / "tiny.py", folder)
-    (folder / "fault.txt").write_text(fault)
+    (folder / "faults.txt").write_text(" ".join(faults))
     (folder / "openapi.json").write_text(json.dumps(DOCUMENT))
     files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
     manifest = {"format": 1, "name": "tiny", "version": version, "files": files, "openapi": "openapi.json"}
