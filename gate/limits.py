@@ -7,6 +7,7 @@ import operator
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from gate.results import Decision, Severity
@@ -56,7 +57,12 @@ def _quantity(text: str, units: dict[str, float], expected: str) -> float:
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
         raise ValueError(f"{text!r} is not {expected}")
-    return float(match[1]) * units[match[2]]
+    return _scaled(match[1], units[match[2]])
+
+
+def _scaled(number: str, factor: float) -> float:
+    """``number`` × ``factor`` as people reckon: 70 × 0.01 is 0.7, and no float beside it."""
+    return float(Decimal(number) * Decimal(str(factor)))
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Limit:
         suffixes = _SUFFIXES[unit]
         if suffix not in suffixes:
             raise ValueError(f"{text!r}: the signal is measured in {unit}; write {_example(unit)!r}")
-        value = float(number) * suffixes[suffix]
+        value = _scaled(number, suffixes[suffix])
         if unit is Unit.SHARE and value > 1:
             raise ValueError(
                 f'{text!r}: the signal is a share; write "{op} {number}%" or "{op} {float(number) / 100:g}"'
