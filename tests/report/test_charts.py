@@ -9,7 +9,7 @@ import pytest
 from gate.report import charts, trends
 from gate.report.record import Histogram, ResponseTime, StepRecord, StepStatus, Undo
 from tests.report import samples
-from tests.report.samples import START, after
+from tests.report.shop import START, after
 
 
 def parsed(svg: str) -> Element:

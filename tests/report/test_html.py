@@ -18,6 +18,7 @@ from gate.report.record import DecisionRecord, SuiteRecord
 from gate.results import Case, CaseOutcome, Outcome, Severity
 from tests.report import hostile, samples
 from tests.report.page import html_of, page_of, parsed
+from tests.report.shop import START
 
 Builder = Callable[[], DecisionRecord]
 each_sample = pytest.mark.parametrize("build", samples.ALL.values(), ids=samples.ALL.keys())
@@ -129,7 +130,7 @@ def test_a_record_with_nothing_in_it_has_a_page() -> None:
         files=(),
         changelog="",
         decided_at=None,
-        ended_at=samples.START,
+        ended_at=START,
     )
     assert "No reason was recorded" in page_of(record).text
 

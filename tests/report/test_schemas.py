@@ -82,3 +82,9 @@ def test_a_fault_is_marked(table: dict[str, Any], spoil: Callable[[dict[str, Any
 def test_what_extends_brings_need_not_be_repeated() -> None:
     assert faults({"extends": "base.toml", "app": {"url": "https://shop.example"}}) == []
     assert faults({"extends": "base.toml", "app": {"uri": "https://shop.example"}})
+
+
+def test_every_key_of_the_decision_record_is_documented() -> None:
+    text = (ROOT / "docs" / "decision.md").read_text(encoding="utf-8")
+    schema = json.loads(texts()["decision.schema.json"])
+    assert [key for key in schema["properties"] if f"`{key}`" not in text] == []
