@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from gate.results import Case, CaseOutcome
 from tests.checks.projects import API, FIRST, GOOD_RESULTS, GOOD_RUNBOOK, GOOD_WORKFLOW, SECOND, Project, migration
 
@@ -47,7 +49,7 @@ def test_first_set_of_faults(project: Project) -> None:
     project.write(".github/workflows/other.yml", GOOD_WORKFLOW.replace('"$PLACE"', "https://shop.acme.io/health"))
     project.write("reports/junit.xml", '<testsuite><testcase name="x"><failure/></testcase></testsuite>')
     project.write("app/main.py", f'import subprocess\nTOKEN = "{SECRET}"\nsubprocess.call("ls " + TOKEN, shell=True)\n')
-    (project.folder / "docs/runbook.md").unlink()
+    (project.folder / "docs/runbook.md").rename(project.folder / "docs/old.md")
     project.write("CHANGELOG.md", "# Changelog\n\n## 1.0.0\n\n- First.\n\n## 1.1.0-rc.1\n\n- Nearly.\n")
     project.audited([{"name": "old", "version": "1.0", "vulns": [{"id": "CVE-1", "fix_versions": ["1.1"]}]}])
     project.table["services"]["web"] |= {"limits": {"cpu": 1.0, "memory": "1M"}, "env": {"TOKEN": "changeme"}}
@@ -89,7 +91,9 @@ def test_second_set_of_faults(project: Project) -> None:
     new = project.release(
         "1.1.0+build.5",
         FIRST,
-        migration(2, "ALTER TABLE sale ADD COLUMN tip bigint", "ALTER TABLE sale DROP COLUMN note"),
+        migration(2, "ALTER TABLE sale ADD COLUMN tip bigint", "ALTER TABLE sale DROP COLUMN note").replace(
+            "op.execute('ALTER TABLE sale ADD", "op.get_bind().exec_driver_sql('ALTER TABLE sale ADD"
+        ),
         api={"openapi": "3.1.0"},
     )
     (new.folder / "release.json").write_text("{}")
@@ -109,6 +113,7 @@ def test_second_set_of_faults(project: Project) -> None:
         workflows_hold_no_url_or_secret=(FAILED, ".github/workflows/tests.yml:11: GitHub Token"),
         tests_of_the_commit_are_green=(FAILED, "all 1 tests were skipped"),
         migrations_run_up_and_down_on_a_copy=(FAILED, "note"),
+        migrations_do_not_break_what_serves=(WARNING, "cannot tell: the migrations cannot be written as SQL"),
         settings_are_real=(FAILED, "[settings] formats"),
         cache_is_ready_for_a_deployment=(FAILED, "maxmemory-policy is noeviction, allowed: allkeys-lru"),
         dependencies_have_no_known_vulnerability=(WARNING, "nothing was audited"),
@@ -211,3 +216,60 @@ def test_what_is_not_declared_does_not_apply(project: Project) -> None:
         dependencies_have_no_known_vulnerability=NOT_APPLICABLE,
         no_secret_is_committed=(FAILED, "no folder: nothing to scan"),  # every project has files
     )
+
+
+def test_an_index_that_does_not_answer_is_no_pass(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real auditor, and a proxy where nobody listens."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    project.write("requirements.lock", "packaging==24.0\n")  # another file than the one whose answer is kept
+    cases = project.checks(project.release("1.1.0", FIRST), folders=("checks/test_security.py",))
+    expect(
+        cases, dependencies_have_no_known_vulnerability=(WARNING, "cannot tell: the package index gave no advisories")
+    )
+
+
+SEVERE = {
+    "drop column": "ALTER TABLE sale DROP COLUMN note;",
+    "drop table": "DROP TABLE sale;",
+    "drop view": "DROP VIEW totals;",
+    "rename column": "ALTER TABLE sale RENAME COLUMN note TO remark;",
+    "rename table": "ALTER TABLE sale RENAME TO sales;",
+    "change type": "ALTER TABLE sale ALTER COLUMN total TYPE text;",
+    "require a new field": "ALTER TABLE sale ADD COLUMN till text NOT NULL;",
+    "require an old field": "ALTER TABLE sale ALTER COLUMN note SET NOT NULL;",
+    "rewrite the table": "ALTER TABLE sale ADD COLUMN code uuid DEFAULT gen_random_uuid();",
+    "revoke": "REVOKE SELECT ON sale FROM shop;",
+}
+MILD = {
+    "index that blocks writes": "CREATE INDEX by_note ON sale (note);",
+    "constraint that may refuse": "ALTER TABLE sale ADD CONSTRAINT c CHECK (total > 0) NOT VALID;",
+    "no SQL at all": "ALTRE TABLE sale;",
+}
+HARMLESS = {
+    "nullable column": "ALTER TABLE sale ADD COLUMN tip bigint;",
+    "constant default": "ALTER TABLE sale ADD COLUMN tip bigint DEFAULT 0 NOT NULL;",
+    "new table": "BEGIN; CREATE TABLE tip (id bigint PRIMARY KEY); CREATE INDEX by_id ON tip (id); COMMIT;",
+    "index beside the writes": "CREATE INDEX CONCURRENTLY by_note ON sale (note);",
+}
+
+
+def test_what_counts_as_breaking(project: Project) -> None:
+    rows = [(kind, name, sql) for kind in ("SEVERE", "MILD", "HARMLESS") for name, sql in globals()[kind].items()]
+    project.write(
+        "mine/test_rules.py",
+        f"""
+import pytest
+
+pytestmark = pytest.mark.category("Database Migrations")
+
+
+@pytest.mark.parametrize(("kind", "sql"), {[(kind, sql) for kind, _, sql in rows]!r}, ids={[row[1] for row in rows]!r})
+def test_rule(migration_findings, kind, sql):
+    found = migration_findings(sql, 18)
+    assert kind == ("SEVERE" if any(item.severe for item in found) else "MILD" if found else "HARMLESS"), found
+""",
+    )
+    cases = project.checks(project.release("1.1.0", FIRST), folders=("mine",))
+    assert {name: case.message for name, case in cases.items() if case.outcome is not PASSED} == {}
+    assert len(cases) == len(rows)
