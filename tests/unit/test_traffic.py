@@ -1,0 +1,142 @@
+"""Traffic's three files and the proxy configuration built once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gate import sockets
+from gate.config import parse
+from gate.errors import ConfigError, EngineError
+from gate.traffic import Traffic, _below, _share
+
+
+def traffic(root: Path, **services: dict[str, Any]) -> Traffic:
+    web = {"command": ["x"], "route": "/", "health": "/health", "identity": "/version#version"}
+    table = {
+        "app": {"name": "tiny", "url": "http://127.0.0.1:18999"},
+        "releases": {"source": "releases"},
+        "engine": {"kind": "process"},
+        "services": {"web": web, **{name: web | service for name, service in services.items()}},
+        "traffic": {"listen": "127.0.0.1:18999"},
+        "checks": {"folders": ["checks"]},
+        "smoke": {"folders": ["smoke"]},
+    }
+    return Traffic(parse(table, {}, name="test", file=root / "test.toml", root=root))
+
+
+def test_nobody_serves_at_first_and_then_who_was_set(tmp_path: Path) -> None:
+    here = traffic(tmp_path)
+    assert here.stable() is None
+    here.prepare()
+    assert here.stable() is None
+    here.set_stable("r7")
+    assert here.stable() == "r7"
+    here.set_stable(None)
+    assert here.stable() is None
+
+
+def test_a_canary_has_a_share_until_somebody_is_stable(tmp_path: Path) -> None:
+    here = traffic(tmp_path)
+    here.set_stable("r1")
+    here.set_canary("r2", 0.25)
+    assert here.canary() == ("r2", 0.25)
+    here.set_canary("r2", 1.0)
+    assert here.canary() == ("r2", 1.0)
+    here.set_stable("r2")
+    assert here.canary() is None
+
+
+def test_a_new_canary_never_inherits_the_share_of_the_one_before(tmp_path: Path) -> None:
+    here = traffic(tmp_path)
+    here.set_canary("r2", 0.5)
+    seen: list[tuple[str, str]] = []
+    write = here._write
+
+    def recorded(name: str, text: str) -> None:
+        write(name, text)
+        seen.append((here._read("canary"), here._read("below")))
+
+    here._write = recorded  # type: ignore[method-assign]
+    here.set_canary("r3x", 0.1)
+    assert ("r3x", _below(0.5)) not in seen
+    assert seen[-1] == ("r3x", _below(0.1))
+
+
+@pytest.mark.parametrize("name", ["", "r", "7", "r7/..", "../r7", "r7\n", "R7", "r7y", "nobody", "r1234567890"])
+def test_what_is_no_instance_gets_no_traffic(tmp_path: Path, name: str) -> None:
+    here = traffic(tmp_path)
+    with pytest.raises(EngineError):
+        here.set_stable(name)
+    with pytest.raises(EngineError):
+        here.set_canary(name, 0.5)
+    with pytest.raises(EngineError):
+        here.socket(name, "web")
+    assert here.stable() is None
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.01, float("nan")])
+def test_a_share_lies_above_nothing_and_is_at_most_everything(tmp_path: Path, share: float) -> None:
+    with pytest.raises(EngineError):
+        traffic(tmp_path).set_canary("r1", share)
+
+
+@given(st.floats(min_value=1e-9, max_value=1.0, exclude_max=True))
+def test_a_share_survives_its_encoding_and_compares_as_text(share: float) -> None:
+    below = _below(share)
+    assert abs(_share(below) - share) <= 2**-32
+    lowest, highest = "00000000-0000", "ffffffff-ffff"  # ids of requests
+    assert lowest < below or share <= 2**-32
+    assert highest < _below(1.0)
+    assert sorted([below, "", _below(1.0)]) == ["", below, _below(1.0)]
+
+
+def test_the_configuration_does_not_depend_on_who_serves(tmp_path: Path) -> None:
+    here = traffic(tmp_path)
+    here.prepare()
+    before = json.dumps(here.proxy_config(tmp_path / "admin.sock"))
+    here.set_stable("r1")
+    here.set_canary("r2", 0.5)
+    assert json.dumps(here.proxy_config(tmp_path / "admin.sock")) == before
+
+
+def test_longer_routes_are_asked_first(tmp_path: Path) -> None:
+    config = traffic(tmp_path, api={"route": "/api"}, admin={"route": "/api/admin/"}).proxy_config(tmp_path / "a")
+    routes = config["apps"]["http"]["servers"]["gate"]["routes"]
+    assert [route.get("match") for route in routes] == [
+        [{"path": ["/api/admin", "/api/admin/*"]}],
+        [{"path": ["/api", "/api/*"]}],
+        None,
+    ]
+
+
+def test_the_token_is_random_kept_and_private(tmp_path: Path) -> None:
+    here = traffic(tmp_path / "one")
+    token = here.token()
+    assert token == here.token()
+    assert len(token.reveal()) >= 32
+    assert token != traffic(tmp_path / "two").token()
+    assert (here.folder / "token").stat().st_mode & 0o777 == 0o600
+    assert token.reveal() not in repr(here.token())
+
+
+def test_a_path_the_proxy_would_read_as_a_placeholder_is_refused(tmp_path: Path) -> None:
+    here = traffic(tmp_path / "{env.HOME}")
+    with pytest.raises(ConfigError, match="for the proxy's sake"):
+        here.proxy_config(tmp_path / "admin.sock")
+
+
+def test_a_deep_project_gets_short_sockets(tmp_path: Path) -> None:
+    here = traffic(tmp_path / ("deep" * 30))
+    here.prepare()
+    socket = here.socket("r123456789x", "sixteen-letters-")
+    assert len(str(socket)) <= 107
+    socket.parent.mkdir()
+    assert (here.folder.parent / "rel" / "r123456789x").is_dir()
+    sockets.forget(here.folder.parent)
+    assert not socket.parent.exists()
