@@ -147,12 +147,12 @@ def place(name: str, text: str) -> Iterator[Place]:
     """A project with the repository's suite and one environment, its servers up for the time of the block."""
     root = Path(tempfile.mkdtemp(prefix="gs-", dir="/tmp"))  # a socket's path is short
     try:
-        for folder in ("smoke", "fixtures"):
+        for folder in ("checks", "smoke", "fixtures"):
             shutil.copytree(REPOSITORY / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
         for file in ("conftest.py", "pytest.ini"):
             shutil.copy(REPOSITORY / file, root / file)
-        for folder in ("gate", "example"):
-            (root / folder).symlink_to(REPOSITORY / folder)
+        for linked in ("gate", "example", ".github", "requirements.lock"):
+            (root / linked).symlink_to(REPOSITORY / linked)
         (root / "environments").mkdir()
         shutil.copy(REPOSITORY / "environments" / "local.toml", root / "environments")
         ports = {key: free_port() for key in ("port", "postgres", "cache")}

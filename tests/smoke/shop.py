@@ -48,10 +48,13 @@ class Shop:
             build.build(version, folder)
         return releases.read(folder)
 
+    def next_id(self) -> str:
+        return f"r{next(self._numbers)}"
+
     @contextmanager
     def serving(self, version: str) -> Iterator[Instance]:
         """An instance of a version for the time of the block, without traffic."""
-        instance = self.place.start(self.release(version), f"r{next(self._numbers)}")
+        instance = self.place.start(self.release(version), self.next_id())
         try:
             yield instance
         finally:

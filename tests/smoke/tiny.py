@@ -112,6 +112,6 @@ if __name__ == "__main__":
         "ends-badly": lambda *_: setattr(server, "should_exit", True),  # and then the exit code below
     }
     for fault in on_sigterm.keys() & FAULTS:
-        server.handle_exit = on_sigterm[fault]  # type: ignore[method-assign, assignment]
+        server.handle_exit = on_sigterm[fault]  # type: ignore[method-assign]
     server.run()
     sys.exit(3 if "ends-badly" in FAULTS else 0)
