@@ -43,7 +43,7 @@ def render(document: Mapping[str, Any]) -> str:
             decided=(record.decided_at - record.started_at).total_seconds() if record.decided_at else None,
             rows=rows,
             details_shown=views.DETAILS_SHOWN,
-            details_left_out=any(row.case and row.case.details and not row.details for row in rows),
+            details_left_out=any(row.case and row.case.details for row in rows[views.DETAILS_SHOWN :]),
             rows_shown=views.ROWS_SHOWN,
             suite_label=views.suite_label,
             counts=views.counts(rows),
@@ -51,6 +51,7 @@ def render(document: Mapping[str, Any]) -> str:
             limits=trends.limits(record, "response_time"),
             response_bar=charts.response_bar,
             usage_charts=trends.usage(record),
+            traffic=record.traffic and (record.traffic.switches or record.traffic.samples),
             traffic_charts=trends.traffic(record),
             style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
             script=Markup(script),  # noqa: S704 - our own file

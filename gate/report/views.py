@@ -78,8 +78,10 @@ def rows(record: DecisionRecord) -> list[Row]:
 
 def _details(case: Case | None) -> str:
     """What a failing case left behind; the middle of a very long one is left out."""
-    if case is None or len(case.details) <= DETAIL_LENGTH:
-        return case.details if case else ""
+    if case is None or case.details.strip() == case.message.strip():
+        return ""
+    if len(case.details) <= DETAIL_LENGTH:
+        return case.details
     half = DETAIL_LENGTH // 2
     left_out = len(case.details) - 2 * half
     return f"{case.details[:half]}\n… {left_out:,} characters left out, see decision.json …\n{case.details[-half:]}"
@@ -110,9 +112,9 @@ def tiles(record: DecisionRecord, total: float) -> list[Tile]:
         notes = [f"{bad} failed"] if bad else []
         notes += [f"{missing} not run"] if missing else []
         notes += [f"{many} {kind}" for kind in (CaseOutcome.WARNING, CaseOutcome.SKIPPED) if (many := outcomes[kind])]
-        planned = sum(suite.planned for suite in record.suites)
+        applicable = sum(suite.planned for suite in record.suites) - outcomes[CaseOutcome.NOT_APPLICABLE]
         passed = outcomes[CaseOutcome.PASSED]
-        made.append(Tile("Cases passed", f"{passed:,} of {planned:,}", " · ".join(notes), "bad" if bad else ""))
+        made.append(Tile("Cases passed", f"{passed:,} of {applicable:,}", " · ".join(notes), "bad" if bad else ""))
     switches = [s for s in record.traffic.switches if s.failed is not None] if record.traffic else []
     if switches:
         lost, tried = sum(s.failed or 0 for s in switches), sum(s.attempted or 0 for s in switches)

@@ -14,7 +14,7 @@ import pytest
 from gate.errors import OperationFailed
 from gate.report import views
 from gate.report.html import render
-from gate.report.record import DecisionRecord, SuiteRecord
+from gate.report.record import DecisionRecord, SuiteRecord, TrafficRecord
 from gate.results import Case, CaseOutcome, Outcome, Severity
 from tests.report import hostile, samples
 from tests.report.page import html_of, page_of, parsed
@@ -215,3 +215,21 @@ def test_two_runs_of_a_suite_are_told_apart() -> None:
 
 def test_the_same_record_makes_the_same_page() -> None:
     assert html_of(samples.released()) == html_of(samples.released())
+
+
+def test_details_that_only_repeat_the_message_are_not_offered() -> None:
+    case = Case("a", "Security", Severity.HIGH, CaseOutcome.FAILED, 0.1, message="cpu 100 %", details="cpu 100 %\n")
+    page = page_of(replace(samples.released(), suites=(SuiteRecord("smoke", "front", 1, 0.1, (case,)),)))
+    assert page.all("details") == []
+
+
+def test_what_does_not_apply_is_not_counted_against_a_release() -> None:
+    outcomes = (CaseOutcome.PASSED, CaseOutcome.NOT_APPLICABLE)
+    cases = tuple(Case(str(outcome), "Security", Severity.HIGH, outcome, 0.1) for outcome in outcomes)
+    page = page_of(replace(samples.released(), suites=(SuiteRecord("smoke", "front", 2, 0.1, cases),)))
+    assert "Cases passed 1 of 1" in page.text
+
+
+def test_traffic_that_never_moved_has_no_section() -> None:
+    page = page_of(replace(samples.refused(), traffic=TrafficRecord()))
+    assert all(e.attributes.get("id") != "traffic" for e in page.all("section"))
