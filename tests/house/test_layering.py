@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PURE = {"errors", "results", "limits", "rules", "config", "redact", "verdict", "readiness", "openapi"}
+PURE = {"errors", "results", "limits", "rules", "config", "redact", "verdict", "readiness", "openapi", "settings"}
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 DECIDES_NOTHING = {"gate.report", "gate.recording"}
 
