@@ -1,0 +1,174 @@
+"""The environment file: every fault is told with its file, its key and what was expected."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate.config import Environment, parse, variables_of
+from gate.errors import ConfigError
+from gate.redact import REDACTED
+from gate.results import Decision, Severity
+
+ROOT = Path("/project")
+GOOD: dict[str, Any] = {
+    "app": {"name": "store", "url": "http://127.0.0.1:18080"},
+    "releases": {"source": "releases"},
+    "engine": {"kind": "process"},
+    "services": {
+        "web": {
+            "command": ["serve"],
+            "route": "/",
+            "health": "/health",
+            "identity": "/version#version",
+            "env": {"KEY": "${KEY}", "MODE": "fast"},
+        }
+    },
+    "database": {"url": "postgresql://store:${PASSWORD}@db:5432/store"},
+    "traffic": {"listen": "127.0.0.1:18080"},
+    "checks": {"folders": ["checks"]},
+    "smoke": {"folders": ["smoke"]},
+}
+VARIABLES = {"KEY": "k-93-long-enough", "PASSWORD": "p@ss/word-7"}
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    """The good table with values put at dotted places: ``services__web__route="/x"``; None removes one."""
+    made = copy.deepcopy(GOOD)
+    for place, value in changes.items():
+        *path, key = place.split("__")
+        at = made
+        for name in path:
+            at = at.setdefault(name, {})
+        if value is None:
+            at.pop(key)
+        else:
+            at[key] = value
+    return made
+
+
+def read(made: dict[str, Any], variables: dict[str, str] | None = None) -> Environment:
+    given = VARIABLES if variables is None else variables
+    return parse(made, given, name="here", file=ROOT / "environments" / "here.toml", root=ROOT)
+
+
+def faults(made: dict[str, Any], variables: dict[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as fault:
+        read(made, variables)
+    return fault.value.problems
+
+
+def test_a_good_file() -> None:
+    environment = read(table())
+    assert (environment.name, environment.app.name) == ("here", "store")
+    assert environment.state_folder == ROOT / ".gate" / "here"
+    assert environment.services["web"].env["KEY"].reveal() == "k-93-long-enough"
+    assert list(environment.routed()) == ["web"]
+    assert environment.checks.timeout == 600
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"databse": {}}, "environments/here.toml: databse: unknown key"),
+        ({"app__nmae": "x"}, "environments/here.toml: [app] nmae: unknown key"),
+        ({"services__web__limits": {"cpus": 1}}, "[services.web.limits] cpus: unknown key"),
+        ({"app__name": None}, "environments/here.toml: [app] name: is required"),
+        ({"app": None}, "environments/here.toml: app: is required"),
+        ({"app__name": 7}, "[app] name: input should be a valid string"),
+        ({"app__name": "The Store"}, "[app] name: string should match pattern"),
+        ({"app__url": "store.example"}, "[app] url: string should match pattern"),
+        ({"engine__kind": "magic"}, "[engine] kind: input should be"),
+        ({"checks__timeout": 600}, "[checks] timeout: write it as text with a unit"),
+        ({"checks__timeout": "10 minutes"}, "[checks] timeout: '10 minutes' is not a duration such as 30s"),
+        ({"checks__folders": "checks"}, "[checks] folders: input should be a valid list"),
+        ({"checks__folders": []}, "[checks] folders: list should have at least 1 item"),
+        ({"services": {}}, "services: dictionary should have at least 1 item"),
+        ({"services__web__route": "api"}, "[services.web] route: a route is a path prefix that starts with /"),
+        ({"services__web__route": "/api"}, 'services: one service needs route = "/"'),
+        ({"services__web__health": None}, "[services] web: a service with a route needs health"),
+        ({"services__web__identity": None}, "[services] web: a service with a route needs identity"),
+        ({"services__web__identity": "/version"}, "[services.web] identity: write PATH#FIELD"),
+        ({"services__web__exclusive": True}, "[services] web: a service with a route cannot be exclusive"),
+        ({"services__web__log_errors": "("}, "[services] web: log_errors is not a regular expression"),
+        ({"services__web__limits": {"cpu": 1.0, "memory": "512MB"}}, "memory: '512MB' is not a size such as 512M"),
+        (
+            {"services__web__limits": {"cpu": 0.0, "memory": "512M"}},
+            "[services.web.limits] cpu: input should be greater",
+        ),
+        ({"services__Web2": GOOD["services"]["web"]}, "services: two services have the same route"),
+        ({"services__A_B": {"command": ["x"]}}, "services.A_B: a service's name is at most 16 letters"),
+        ({"traffic__listen": "18080"}, "[traffic] listen: string should match pattern"),
+        ({"stack": {"postgres": {"port": 80}}}, "[stack.postgres] port: input should be greater than or equal to 1024"),
+        ({"readiness": {"weights": {"Speed": 2.0}}}, "weights: 'Speed' is not a category; the categories are"),
+        ({"readiness": {"minimum": 101.0}}, "[readiness] minimum: input should be less than or equal to 100"),
+        ({"rules": [{"signal": "disk", "rollback": "> 5"}]}, 'the signal is a share; write "> 5%" or "> 0.05"'),
+        ({"rules": [{"signal": "disk", "go": "< 90%", "rollback": "> 80%"}]}, "can both hold; no value may be both"),
+        ({"rules": [{"signal": "moon", "go": "< 1"}]}, "[rules.0] signal = 'moon': unknown; known are"),
+        ({"rules": [{"signal": "disk", "go": "< 9%", "severity": "grave"}]}, "[rules.0] severity: input should be"),
+        ({"rules": [{"signal": "disk", "go": "< 9%", "min_n": 0}]}, "[rules.0] min_n: input should be greater"),
+    ],
+)
+def test_each_fault_is_told(changes: dict[str, Any], problem: str) -> None:
+    found = faults(table(**changes))
+    assert all(line.startswith("environments/here.toml: ") for line in found)
+    assert any(problem in line for line in found), found
+
+
+def test_all_faults_are_told_at_once() -> None:
+    found = faults(table(app__name=None, databse={}, checks__timeout="soon"), {"KEY": "k"})
+    assert len(found) == 4
+    assert "environments/here.toml: [database] url: PASSWORD is not set" in " ".join(found)
+
+
+def test_a_variable_that_is_not_set_names_the_command_to_type() -> None:
+    with pytest.raises(ConfigError) as fault:
+        read(table(), {"KEY": "", "PASSWORD": "x"})
+    (problem,) = fault.value.problems
+    assert problem.startswith("environments/here.toml: [services.web.env] KEY: KEY is not set")
+    assert fault.value.next_step == "export KEY=…"
+
+
+def test_rules_of_the_file_are_in_force() -> None:
+    rows = [
+        {"signal": "disk", "rollback": "> 95%", "severity": "critical"},
+        {"signal": "q", "go": "< 5", "unit": "count"},
+    ]
+    environment = read(table(rules=rows))
+    disk = environment.rule("disk")
+    assert disk is not None
+    assert (disk.severity, disk.decide(0.94, 1)) == (Severity.CRITICAL, Decision.GO)
+    assert environment.rule("q") is not None
+    assert environment.rule("smoke_failures") is not None
+    assert environment.rule("moon") is None
+
+
+def test_secrets_do_not_print_and_are_scrubbed() -> None:
+    environment = read(table())
+    shown = f"{environment!r} {environment.model_dump()} {environment.model_dump_json()}"
+    assert "k-93-long-enough" not in shown
+    assert "p@ss" not in shown
+    text = "k-93-long-enough p@ss/word-7 p%40ss%2Fword-7 fast"
+    assert environment.redactor(text) == f"{REDACTED} {REDACTED} {REDACTED} fast"
+
+
+def test_a_password_written_into_the_file_is_a_secret_too() -> None:
+    environment = read(table(database__url="postgresql://store:plain-text-pw@db/store"))
+    assert environment.redactor("it is plain-text-pw") == f"it is {REDACTED}"
+
+
+def test_nothing_changes_after_loading() -> None:
+    environment = read(table())
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(environment.app, "name", "other")  # noqa: B010 - mypy knows that it cannot be
+
+
+def test_variables_are_found_wherever_they_stand() -> None:
+    assert variables_of({"a": ["${ONE}", {"b": "x${TWO}y${generated:three}"}], "c": 4, "d": "$FIVE"}) == {
+        "ONE",
+        "TWO",
+        "generated:three",
+    }

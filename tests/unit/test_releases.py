@@ -1,0 +1,176 @@
+"""Releases on disk: versions, manifests, digests, and what is wrong with a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate import environments, releases
+from gate.errors import OperationFailed, UsageError
+from gate.releases import Source
+from tests.unit.test_environments import BASE, write
+
+FILES = {"app/main.py": "print()\n", "openapi.json": "{}"}
+
+
+def build(folder: Path, **changes: Any) -> Path:
+    """A whole release in a folder."""
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    files = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in FILES.items()}
+    manifest = {
+        "format": 1,
+        "name": "store",
+        "version": folder.name,
+        "digest": releases.digest_of(files),
+        "commit": "c0ffee",
+        "files": files,
+        "openapi": "openapi.json",
+        **changes,
+    }
+    (folder / "release.json").write_text(
+        json.dumps({key: value for key, value in manifest.items() if value is not None})
+    )
+    return folder
+
+
+@pytest.mark.parametrize("text", ["1.1.0", "v1.1.0", "1.1.0+slow-checkout", "2.0.0-rc.1"])
+def test_versions(text: str) -> None:
+    assert str(releases.parse_version(text)) == text.removeprefix("v")
+
+
+@pytest.mark.parametrize("text", ["1.1", "latest", "", "v1; rm -rf /", "../1.0.0", "1.0.0/../2.0.0", "01.0.0"])
+def test_what_is_no_version_is_refused_before_anything_uses_it(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a version; write one such as"):
+        releases.parse_version(text)
+
+
+def test_read(tmp_path: Path) -> None:
+    release = releases.read(build(tmp_path / "1.0.0"))
+    assert (release.version, release.commit, release.openapi) == ("1.0.0", "c0ffee", tmp_path / "1.0.0/openapi.json")
+    bare = releases.read(build(tmp_path / "1.1.0", commit=None, openapi=None))
+    assert (bare.commit, bare.openapi) == (None, None)
+
+
+def add(folder: Path) -> None:
+    (folder / "extra.py").write_text("")
+
+
+def remove(folder: Path) -> None:
+    (folder / "openapi.json").unlink()
+
+
+def change(folder: Path) -> None:
+    (folder / "app/main.py").write_text("print(1)\n")
+
+
+def forge(folder: Path) -> None:
+    build(folder, digest="sha256:0")
+
+
+def lose(folder: Path) -> None:
+    (folder / "release.json").unlink()
+
+
+def garble(folder: Path) -> None:
+    (folder / "release.json").write_text("{")
+
+
+def empty(folder: Path) -> None:
+    (folder / "release.json").write_text('{"version": "1.0.0"}')
+
+
+def flat(folder: Path) -> None:
+    (folder / "release.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("harm", "fault"),
+    [
+        (add, "extra.py: not listed in release.json"),
+        (remove, "openapi.json: listed in release.json but missing"),
+        (change, "app/main.py: changed since it was built"),
+        (forge, "release.json: the digest does not fit the files it lists"),
+        (lose, "not a release manifest: FileNotFoundError"),
+        (garble, "not a release manifest: JSONDecodeError"),
+        (empty, "not a release manifest: digest, files missing or malformed"),
+        (flat, "not a release manifest: no table"),
+    ],
+)
+def test_faults(tmp_path: Path, harm: Callable[[Path], None], fault: str) -> None:
+    folder = build(tmp_path / "1.0.0")
+    assert releases.faults(folder) == []
+    harm(folder)
+    (found,) = releases.faults(folder)
+    assert fault in found
+
+
+def test_compiled_files_are_no_change(tmp_path: Path) -> None:
+    folder = build(tmp_path / "1.0.0")
+    (folder / "app/__pycache__").mkdir()
+    (folder / "app/__pycache__/main.pyc").write_bytes(b"")
+    assert releases.faults(folder) == []
+
+
+def test_digest_does_not_depend_on_the_order_of_files() -> None:
+    assert releases.digest_of({"a": "1", "b": "2"}) == releases.digest_of({"b": "2", "a": "1"})
+    assert releases.digest_of({"a": "1", "b": "2"}) != releases.digest_of({"a": "2", "b": "1"})
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Callable[[str], Source]:
+    def make(more: str = "") -> Source:
+        write(tmp_path, "here.toml", BASE.replace('source = "releases"', f'source = "releases"{more}'))
+        return Source(environments.load("here", tmp_path, {}))
+
+    return make
+
+
+def test_source_lists_versions_oldest_first(source: Callable[[str], Source]) -> None:
+    found = source("")
+    assert found.versions() == []
+    for version in ("1.10.0", "1.2.0", "1.2.0-rc.1"):
+        build(found.folder / version)
+    (found.folder / "not-a-version").mkdir()
+    assert found.versions() == ["1.2.0-rc.1", "1.2.0", "1.10.0"]
+    assert found.get("v1.2.0").version == "1.2.0"
+
+
+def test_a_version_that_does_not_exist(source: Callable[[str], Source]) -> None:
+    found = source("")
+    build(found.folder / "1.0.0")
+    with pytest.raises(UsageError, match=r"no release 9\.0\.0 in .*; there are: 1\.0\.0"):
+        found.get("9.0.0")
+
+
+def test_a_folder_that_says_another_version(source: Callable[[str], Source]) -> None:
+    found = source("")
+    build(found.folder / "1.0.0", version="1.0.1")
+    with pytest.raises(OperationFailed, match=r"says version 1\.0\.1, expected 1\.0\.0"):
+        found.get("1.0.0")
+
+
+BUILD = """
+import json, pathlib, sys
+version, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+folder.mkdir(parents=True)
+(folder / "release.json").write_text(json.dumps({"version": version, "digest": "sha256:0", "files": {}}))
+"""
+
+
+def test_a_missing_version_is_built(source: Callable[[str], Source]) -> None:
+    found = source(', build = ["{python}", "build.py", "{version}", "{folder}"]')
+    (found.folder.parent / "build.py").write_text(BUILD)
+    assert found.get("3.0.0+x").version == "3.0.0+x"
+
+
+def test_a_build_that_fails_says_why(source: Callable[[str], Source]) -> None:
+    found = source(', build = ["{python}", "-c", "import sys; sys.exit(\'no such defect\')"]')
+    with pytest.raises(UsageError, match=r"no release 3\.0\.0 .* and building it failed: .*no such defect"):
+        found.get("3.0.0")
