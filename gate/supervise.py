@@ -16,9 +16,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gate import shell
 from gate.errors import OperationFailed
+
+if TYPE_CHECKING:
+    import psutil
 
 # Children inherit it, so that workers whose parent was killed can still be told from strangers.
 _MARK = "DEPLOY_GATE_PROCESS"
@@ -89,7 +93,7 @@ class Process:
         """The pid of the process, or of the group its forks are in, while any of them lives."""
         if not self.held():
             return None
-        text = self.lock.read_text()
+        text = self._written()
         if text.isdigit():
             return int(text)
         # The gate was killed between starting the process and writing its pid.
@@ -99,15 +103,14 @@ class Process:
         """All processes that belong to this one: its descendants by their mark, and whoever holds the lock file."""
         import psutil
 
+        mark, held = str(self.lock), self.held()
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                marked = process.environ().get(_MARK) == str(self.lock)
-                if process.pid != os.getpid() and (
-                    marked or any(f.path == str(self.lock) for f in process.open_files())
-                ):
+                # Servers that write their state over their environment still hold the lock.
+                if process.environ().get(_MARK) == mark or (held and _opened(process, mark)):
                     found.append(process.pid)
-        return found
+        return [pid for pid in found if pid != os.getpid()]
 
     def send(self, number: int) -> None:
         """Sends a signal to the process; one that has ended is fine."""
@@ -123,7 +126,7 @@ class Process:
     def _headless(self) -> bool:
         import psutil
 
-        text = self.lock.read_text()
+        text = self._written()
         if not text.isdigit():
             return False
         try:
@@ -141,17 +144,29 @@ class Process:
             shell.kill_group(pid)
         if killed or pid is None:
             self.kill()
+        self._settle()
         return Ended(self.exit_code(), time.monotonic() - began, killed)
 
     def kill(self) -> None:
         """Ends the process and all that belongs to it at once. Raises OperationFailed when something survives."""
-        if not self.lock.exists():
-            return
+        if not self.held() and not self._written():
+            return  # never started, or stopped whole
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if not self.wait(10):
             raise OperationFailed(f"{self.name}: survived SIGKILL ({self.lock} is still held)")
+        self._settle()
+
+    def _settle(self) -> None:
+        """Forgets the pid: nothing is left to look for."""
+        with contextlib.suppress(FileNotFoundError):
+            os.truncate(self.lock, 0)
+
+    def _written(self) -> str:
+        with contextlib.suppress(FileNotFoundError):
+            return self.lock.read_text()
+        return ""
 
     def tail(self, lines: int = 20) -> list[str]:
         """The last lines it printed."""
@@ -177,6 +192,10 @@ def _locked(descriptor: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _opened(process: psutil.Process, file: str) -> bool:
+    return any(opened.path == file for opened in process.open_files())
 
 
 def _leads_its_group(pid: int) -> bool:

@@ -13,6 +13,10 @@ from gate.stack.proxy import Proxy
 __all__ = ["Part", "Stack"]
 
 
+def _silent(_: str) -> None:
+    pass
+
+
 class Stack:
     """All servers of one environment. They outlive the gate, are found again, and start again where one has died."""
 
@@ -25,14 +29,16 @@ class Stack:
             self._parts.append(Cache(environment, wanted.cache))
         self._parts.append(Proxy(environment))
 
-    def up(self, progress: Callable[[str], None]) -> None:
-        """Starts what does not run. Raises StackError, and leaves what has started running."""
+    def up(self, progress: Callable[[str], None] = _silent) -> None:
+        """Starts what does not run. Raises StackError; for a wrong environment file before anything has started."""
+        for part in self._parts:
+            part.check()
         for part in self._parts:
             started = part.up()
             found = part.status()
             progress(f"{found.version} {'started' if started else 'runs'} on {found.detail}")
 
-    def down(self, progress: Callable[[str], None]) -> None:
+    def down(self, progress: Callable[[str], None] = _silent) -> None:
         """Stops everything, the proxy first. Data stays."""
         for part in reversed(self._parts):
             part.down()

@@ -31,6 +31,10 @@ class Cache:
         self._folder = environment.state_folder / "stack"
         self._process = Process(self._folder, "cache")
 
+    def check(self) -> None:
+        """Raises StackError when the environment file asks for what cannot be."""
+        self._settings()
+
     def up(self) -> bool:
         """Starts the server, again when its settings changed; whether anything had to be done. Raises StackError."""
         wanted = self._settings()

@@ -7,7 +7,7 @@ from gate.database.binaries import major
 from gate.database.cluster import SUPERUSER, Cluster
 from gate.errors import DatabaseError, StackError
 from gate.stack import ports
-from gate.stack.addresses import HOST, address
+from gate.stack.addresses import HOST, Address, address
 from gate.stack.parts import Part
 
 
@@ -21,10 +21,15 @@ class Postgres:
         self._port = port
         self._cluster = Cluster(environment.state_folder / "stack" / "postgres", port=port.port)
 
+    def check(self) -> None:
+        """Raises StackError when the environment file asks for what cannot be."""
+        self._wanted()
+
     def up(self) -> bool:
         """Starts the server where needed and sees to its role and database; whether it had to be started."""
+        wanted = self._wanted()
         if self._cluster.ready():
-            self._admit()
+            self._admit(wanted)
             return False
         if not self._cluster.held():
             ports.require_free(self._environment, HOST, self._port.port, "[stack.postgres] port")
@@ -33,7 +38,7 @@ class Postgres:
             self._cluster.start()
         except DatabaseError as fault:
             raise StackError(str(fault), next_step=fault.next_step) from None
-        self._admit()
+        self._admit(wanted)
         return True
 
     def down(self) -> None:
@@ -43,16 +48,19 @@ class Postgres:
         """Whether it takes connections, without starting anything."""
         return Part(self.name, self._cluster.ready(), f"PostgreSQL {major()}", f"{HOST}:{self._port.port}")
 
-    def _admit(self) -> None:
-        """Makes the role and the database, and gives the role the password of the environment file."""
-        import psycopg
-        from psycopg import sql
-
+    def _wanted(self) -> Address:
         database = self._environment.database
         wanted = address(self._environment, "database", database.url if database else None, self._port)
         if wanted.user in {"", SUPERUSER} or not wanted.name:
             file = ports.shown(self._environment)
             raise StackError(f"{file}: [database] url: needs a database, and a user other than {SUPERUSER}")
+        return wanted
+
+    def _admit(self, wanted: Address) -> None:
+        """Makes the role and the database, and gives the role the password of the environment file."""
+        import psycopg
+        from psycopg import sql
+
         try:
             with psycopg.connect(self._cluster.url().reveal(), autocommit=True, connect_timeout=5) as connection:
                 # Hashed here, so that the password itself never stands in a statement or a server log.

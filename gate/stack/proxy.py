@@ -21,6 +21,7 @@ from gate.supervise import Process
 from gate.traffic import Traffic
 
 SUPPORTED = (2, 10)
+_ADMIN_TIMEOUT = 5.0
 
 
 class Proxy:
@@ -33,6 +34,10 @@ class Proxy:
         self._traffic = Traffic(environment)
         self.folder = environment.state_folder / "stack"
         self.process = Process(self.folder, "proxy")
+
+    def check(self) -> None:
+        """Raises ConfigError when the environment file asks for what cannot be."""
+        self._traffic.proxy_config(self._admin())
 
     def up(self) -> bool:
         """Starts Caddy, or gives a running one a configuration that has changed; whether anything had to be done.
@@ -103,7 +108,9 @@ class Proxy:
         headers = {"Content-Type": "application/json"} if body else {}
         with contextlib.suppress(httpx.HTTPError):
             transport = httpx.HTTPTransport(uds=str(self._admin()))
-            with httpx.Client(transport=transport, base_url="http://127.0.0.1", timeout=10, trust_env=False) as client:
+            with httpx.Client(
+                transport=transport, base_url="http://127.0.0.1", timeout=_ADMIN_TIMEOUT, trust_env=False
+            ) as client:
                 return client.request(method, path, content=body, headers=headers).status_code
         return None
 

@@ -1,0 +1,68 @@
+"""The tiny application of the engine's tests; the file ``fault`` beside it says in which way it is wrong."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+FAULT = Path("fault").read_text()
+if FAULT == "crash":
+    sys.exit(3)
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+in_flight = 0
+
+
+async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            break
+    global in_flight  # noqa: PLW0603
+    counted = scope["path"] not in {"/health", "/ready", "/version"}
+    in_flight += counted
+    try:
+        status, answer = await route(scope, body)
+        await send(
+            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
+        )
+        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    finally:
+        in_flight -= counted
+
+
+async def route(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, Any]]:
+    path = scope["path"]
+    version = {"version": os.environ["VERSION"]}
+    if path == "/health":
+        return 200, {"in_flight": in_flight}
+    if path == "/ready":
+        return (503 if FAULT == "unready" else 200), version
+    if path.startswith("/slow/"):
+        await asyncio.sleep(float(path.removeprefix("/slow/")))
+    if path == "/orders":
+        with Path(os.environ["ORDERS"]).open("ab") as orders:
+            orders.write(body + b"\n")
+    if path == "/environment":
+        return 200, dict(os.environ)
+    headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+    return 200, {**version, "path": path, "headers": headers, "bytes": len(body)}
+
+
+async def lifespan(receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup" and FAULT == "ignores-sigterm":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

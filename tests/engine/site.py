@@ -1,0 +1,144 @@
+"""A project of its own for tests of the engine and the stack: one environment, tiny releases, free ports."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from gate import releases
+from gate.config import Environment, parse
+from gate.engines.base import Instance
+from gate.engines.process import ProcessEngine
+from gate.releases import Release
+from gate.shell import wait_until
+from gate.stack import Stack
+from gate.stack.proxy import Proxy
+from gate.traffic import Traffic
+
+APP = Path(__file__).with_name("app.py")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder with a short path, as most projects have."""
+    with tempfile.TemporaryDirectory(prefix="ge-", dir="/tmp") as name:
+        yield Path(name).resolve()
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    """An environment file's content: one web service, no servers but the proxy; ``changes`` replace whole tables."""
+    port = free_port()
+    plain: dict[str, Any] = {
+        "app": {"name": "tiny", "url": f"http://127.0.0.1:{port}"},
+        "releases": {"source": "releases"},
+        "engine": {"kind": "process"},
+        "services": {"web": web()},
+        "traffic": {"listen": f"127.0.0.1:{port}"},
+        "checks": {"folders": ["checks"]},
+        "smoke": {"folders": ["smoke"]},
+    }
+    return plain | changes
+
+
+def web(**changes: Any) -> dict[str, Any]:
+    """A service that runs the tiny application."""
+    plain: dict[str, Any] = {
+        "command": ["{python}", "-m", "uvicorn", "app:app", "--uds", "{socket}", "--log-level", "warning"],
+        "route": "/",
+        "health": "/health",
+        "ready": "/ready",
+        "in_flight": "/health#in_flight",
+        "identity": "/version#version",
+        "stop_grace": "10s",
+        "env": {"VERSION": "{version}", "SOCKET": "{socket}", "ORDERS": "{state}/orders"},
+    }
+    return plain | changes
+
+
+def read(content: dict[str, Any], root: Path) -> Environment:
+    return parse(content, {}, name="test", file=root / "environments" / "test.toml", root=root)
+
+
+class Site:
+    """One environment under test."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.engine = ProcessEngine(environment)
+        self.traffic = Traffic(environment)
+        self.proxy = Proxy(environment)
+
+    def release(self, version: str, fault: str = "") -> Release:
+        """A release of the tiny application, wrong in the way ``fault`` names."""
+        place = self.environment.root / "releases" / version
+        place.mkdir(parents=True)
+        shutil.copy(APP, place / "app.py")
+        (place / "fault").write_text(fault)
+        files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in place.iterdir()}
+        manifest = {
+            "format": 1,
+            "name": "tiny",
+            "version": version,
+            "digest": releases.digest_of(files),
+            "files": files,
+        }
+        (place / releases.MANIFEST).write_text(json.dumps(manifest))
+        return releases.read(place)
+
+    def start(self, release: Release, name: str) -> Instance:
+        """Starts a release and waits until it is healthy."""
+        instance = self.engine.start(release, name)
+        assert wait_until(lambda: self.healthy(instance), timeout=20), self.engine.logs(instance)
+        return instance
+
+    def serve(self, version: str, name: str) -> Instance:
+        """A release that serves all traffic."""
+        instance = self.start(self.release(version), name)
+        self.engine.promote(instance)
+        return instance
+
+    def healthy(self, instance: Instance) -> bool:
+        return all(state.healthy for state in self.engine.health(instance))
+
+    def get(self, path: str = "/version", headers: dict[str, str] | None = None) -> httpx.Response:
+        """What the front door answers."""
+        return httpx.get(self.environment.app.url + path, headers=headers, timeout=20, trust_env=False)
+
+    def probe(self, instance: Instance, path: str = "/version") -> httpx.Response:
+        """What an instance answers through the front door, whatever the traffic says."""
+        door = self.engine.endpoint(instance)
+        return httpx.get(door.url + path, headers=dict(door.headers), timeout=20, trust_env=False)
+
+    def log(self) -> list[dict[str, Any]]:
+        """The proxy's lines about requests."""
+        return [json.loads(line) for line in self.traffic.access_log.read_text().splitlines()]
+
+
+@contextmanager
+def site(**changes: Any) -> Iterator[Site]:
+    """An environment whose servers are up; everything is stopped afterwards."""
+    with folder() as root:
+        environment = read(table(**changes), root)
+        here = Site(environment)
+        try:
+            Stack(environment).up()
+            yield here
+        finally:
+            for instance in here.engine.instances():
+                here.engine.stop(instance, grace=0)
+            Stack(environment).down()
