@@ -300,6 +300,7 @@ def test_a_request_union_must_keep_each_form() -> None:
         put(schemas, "Sale", "properties", "id", {"$ref": "elsewhere.json#/Sale"}),
         lambda t: schemas(t).update(Line={"$ref": "#/components/schemas/Line"}),
     ],
+    ids=["no paths", "no version", "reference to nowhere", "reference to another file", "reference in a circle"],
 )
 def test_a_document_that_cannot_be_read_is_an_error_not_a_pass(change: Callable[[Table], Any]) -> None:
     new = document()

@@ -26,6 +26,7 @@ def standby(home: Path) -> Iterator[str]:
     cluster = Cluster(home / "standby", durable=False)
     cluster.init()
     (cluster.data / "standby.signal").touch()
+    url = cluster.url().reveal()
 
     def start() -> None:
         # It never says "ready", as a standby does not: this waits until the test has stopped it.
@@ -34,7 +35,6 @@ def standby(home: Path) -> Iterator[str]:
 
     waiting = threading.Thread(target=start)
     waiting.start()
-    url = cluster.url().reveal()
     try:
         assert shell.wait_until(lambda: answers(url), timeout=30)
         yield url
