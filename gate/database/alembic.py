@@ -8,9 +8,9 @@ import os
 import sys
 import tempfile
 from collections import deque
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tenacity
 
@@ -20,6 +20,9 @@ from gate.database.migrations import Migration, MigrationFailed, Ran, UnknownRev
 from gate.errors import DatabaseError, ShellError
 from gate.redact import Secret
 from gate.releases import Release
+
+if TYPE_CHECKING:
+    from gate.database.connection import Connection
 
 _CHILD = Path(__file__).with_name("alembic_child.py")
 _BASE = "base"
@@ -31,6 +34,20 @@ _ASK_TIMEOUT = 60.0  # seconds: loading the release's migrations, reading its ve
 # The same server and database, whichever way one is connected to it; every role may ask this.
 _IDENTITY = "SELECT current_database() || '@' || extract(epoch FROM pg_postmaster_start_time())"
 
+# A URL where nothing is asked of a database; offline it only tells Alembic which dialect to write.
+_OFFLINE = Secret("postgresql://offline@localhost/offline")
+
+
+@dataclass
+class _Known:
+    """What one release's files say; a built release never changes, so that it is asked once."""
+
+    facts: dict[str, Any] | None = None
+    version_table: tuple[str, str] | None = None
+
+
+_KNOWN: dict[tuple[Path, str, str], _Known] = {}
+
 
 class AlembicMigrations:
     """``Migrations`` of a release that carries an ``alembic.ini``. Time-outs in seconds, for each statement."""
@@ -40,6 +57,7 @@ class AlembicMigrations:
         self._config = config
         self._lock_timeout = lock_timeout
         self._statement_timeout = statement_timeout
+        self._known = _KNOWN.setdefault((release.folder, release.digest, config), _Known())
 
     def revisions(self) -> list[Migration]:
         return [
@@ -55,11 +73,10 @@ class AlembicMigrations:
         return revision in self._parents
 
     def current(self, url: Secret) -> str | None:
-        answer = self._ask(url, "current")[-1]
-        heads: list[str] = answer["heads"]
-        if len(heads) > 1:
-            raise DatabaseError(f"{where(url)} is at {len(heads)} revisions at once: {', '.join(sorted(heads))}")
-        return heads[0] if heads else None
+        applied = self._applied(url)
+        if len(applied) > 1:
+            raise DatabaseError(f"{where(url)} is at {len(applied)} revisions at once: {', '.join(sorted(applied))}")
+        return applied[0] if applied else None
 
     def pending(self, url: Secret) -> list[Migration]:
         applied = self._ancestors(self._known_current(url))
@@ -82,24 +99,40 @@ class AlembicMigrations:
         return ran
 
     def sql(self, start: str | None) -> str:
-        # Offline nothing connects; the URL only tells Alembic which dialect to write.
-        answer = self._ask(Secret("postgresql://offline@localhost/offline"), "sql", start or _BASE, online=False)
+        answer = self._ask(_OFFLINE, "sql", start or _BASE, online=False)
         return str(answer[-1]["sql"])
 
-    @cached_property
+    @property
     def _facts(self) -> dict[str, Any]:
-        """The release's revisions: a built release never changes, so they are read once."""
-        answer = self._ask(Secret("postgresql://offline@localhost/offline"), "facts", online=False)[-1]
-        heads = answer["heads"]
+        """The revisions and the head. Raises DatabaseError for more heads than one."""
+        known = self._known
+        if known.facts is None:
+            known.facts = self._ask(_OFFLINE, "facts", online=False)[0]
+        heads = known.facts["heads"]
         if len(heads) > 1:
             raise DatabaseError(
                 f"release {self._release.version}: {self._config} has {len(heads)} heads: {', '.join(sorted(heads))}; "
                 "a release needs exactly one",
                 next_step=f"alembic -c {self._config} merge heads",
             )
-        return answer
+        return known.facts
 
-    @cached_property
+    def _applied(self, url: Secret) -> list[str]:
+        """The revisions in the database's version table; which table that is, the release's env.py says once."""
+        from psycopg import sql
+
+        known = self._known
+        if known.version_table is None:
+            facts, answer = self._ask(url, "current")
+            known.facts, known.version_table = facts, tuple(answer["version_table"])
+            return list(answer["applied"])
+        with connect(url) as connection:
+            if not _exists(connection, known.version_table):
+                return []
+            table = sql.Identifier(*known.version_table)
+            return [row[0] for row in connection.execute(sql.SQL("SELECT version_num FROM {}").format(table))]
+
+    @property
     def _parents(self) -> dict[str, list[str]]:
         return {item["id"]: item["parents"] for item in self._facts["revisions"]}
 
@@ -224,12 +257,16 @@ class AlembicMigrations:
         """Before the first migration there was no such table: only then is the schema equal to what it was."""
         from psycopg import sql
 
-        schema, name = self._ask(url, "current")[-1]["version_table"]
-        table = sql.Identifier(schema, name)
+        names = self._known.version_table
         with connect(url, lock_timeout=self._lock_timeout) as connection, connection.transaction():
-            known = connection.execute("SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s", (schema, name))
-            if known.fetchone() is None:
+            if names is None or not _exists(connection, names):
                 return
+            table = sql.Identifier(*names)
             connection.execute(sql.SQL("LOCK TABLE {}").format(table))
             if connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).fetchone() is None:
                 connection.execute(sql.SQL("DROP TABLE {}").format(table))
+
+
+def _exists(connection: Connection, names: tuple[str, str]) -> bool:
+    found = connection.execute("SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s", names)
+    return found.fetchone() is not None

@@ -4,7 +4,7 @@ Run as ``python -P alembic_child.py ANSWERS alembic.ini COMMAND …`` with the r
 Every line of the file ANSWERS is one JSON object, there as soon as it is known, also when this process is killed.
 
     facts              the revisions, oldest first, and the heads
-    current            the database's heads and the table they stand in
+    current            the facts, the database's heads and the table they stand in
     upgrade REVISION   up to a revision; an event at the start and the end of each one
     downgrade REVISION down to a revision, or ``base``
     sql FROM           the SQL of an upgrade from a revision (or ``base``) to the head
@@ -74,12 +74,14 @@ class _Alembic:
         _emit(self.out, revisions=found[::-1], heads=list(self.script.get_heads()))
 
     def current(self) -> None:
+        self.facts()
+
         def read(heads: Any, context: Any) -> list[Any]:
             _check_target(context.connection)
             schema = (
                 context.version_table_schema or context.connection.exec_driver_sql("SELECT current_schema()").scalar()
             )
-            _emit(self.out, heads=list(heads), version_table=[schema, context.version_table])
+            _emit(self.out, applied=list(heads), version_table=[schema, context.version_table])
             return []
 
         self._run(read, dont_mutate=True)

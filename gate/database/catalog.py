@@ -183,7 +183,8 @@ SCHEMA: Final[tuple[LiteralString, ...]] = (
 
 DATABASE: Final = """
     SELECT datname, current_user, current_setting('server_version_num')::int / 10000,
-           pg_encoding_to_char(encoding), datcollate, datctype, pg_database_size(oid)
+           pg_encoding_to_char(encoding), datcollate, datctype, pg_database_size(oid),
+           (SELECT reset_val FROM pg_settings WHERE name = 'search_path')
     FROM pg_database WHERE datname = current_database()
 """
 

@@ -41,6 +41,7 @@ class Origin:
     collate: str
     ctype: str
     size_bytes: int
+    search_path: str
     extensions: tuple[str, ...]
     roles: tuple[Role, ...]
 
@@ -49,13 +50,13 @@ def origin_of(connection: Connection) -> Origin:
     """What a connection is to."""
     row = connection.execute(catalog.DATABASE).fetchone()
     assert row is not None  # noqa: S101 - every connection is to one database
-    name, user, major, encoding, collate, ctype, size = row
+    name, user, major, encoding, collate, ctype, size, path = row
     extensions = tuple(item[0] for item in connection.execute(catalog.EXTENSIONS))
     roles = tuple(
         Role(role, superuser, createrole, createdb, inherit, bypassrls, tuple(groups))
         for role, superuser, createrole, createdb, inherit, bypassrls, groups in connection.execute(catalog.ROLES)
     )
-    return Origin(name, user, major, encoding, collate, ctype, size, extensions, roles)
+    return Origin(name, user, major, encoding, collate, ctype, size, path, extensions, roles)
 
 
 def make_room(cluster: Cluster, origin: Origin, like: Secret) -> Secret:
@@ -82,6 +83,10 @@ def make_room(cluster: Cluster, origin: Origin, like: Secret) -> Secret:
             login = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
             connection.execute(login.format(sql.Identifier(origin.user), sql.Literal(password)))
         _make_database(connection, origin)
+        # A migration that writes plain names must find, in the copy, the schema it finds at the origin.
+        connection.execute("SELECT set_config('search_path', %s, false)", (origin.search_path,))
+        keep = sql.SQL("ALTER DATABASE {} SET search_path FROM CURRENT")
+        connection.execute(keep.format(sql.Identifier(origin.database)))
     return at_socket(like, cluster.url(), user=origin.user, password=password, name=origin.database)
 
 

@@ -114,5 +114,5 @@ def run(url: Secret, *statements: str) -> list[tuple[Any, ...]]:
     with connect(url, fixed_form=False) as connection:
         for statement in statements:
             cursor = connection.execute(statement.encode())
-            rows = cursor.fetchall() if cursor.description else rows
+            rows = cursor.fetchall() if cursor.description is not None else rows
     return rows

@@ -1,0 +1,186 @@
+"""Private copies and dry runs: the live database is read and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gate.config import Environment
+from gate.database import fingerprint, migrations
+from gate.database.cluster import Cluster
+from gate.database.connection import parameters
+from gate.database.copy import DryRun, dry_run, private_copy
+from gate.database.dump import check_space
+from gate.database.facts import facts
+from gate.database.migrations import MigrationFailed, UnknownRevision
+from gate.errors import DatabaseError
+from gate.redact import Secret
+from gate.releases import Release
+from tests.database import project
+from tests.database.project import ITEMS, NOTE, first, revision, run, second
+
+
+@pytest.fixture
+def migrated(home: Path, live: Secret, tmp_path: Path) -> Iterator[Environment]:
+    """A live database at 0001 with three items, which nothing in the test may change."""
+    environment = project.environment(home, live)
+    _upgrade(environment, project.release(tmp_path / "serves", first()))
+    run(live, "INSERT INTO items (name, price) VALUES ('tea', 3), ('rum', 20), ('ale', 4)")
+    before = _everything(live)
+    yield environment
+    assert _everything(live) == before, "the live database was changed"
+
+
+def _upgrade(environment: Environment, release: Release) -> None:
+    tool = migrations.create(environment, release)
+    assert tool is not None
+    assert environment.database is not None
+    tool.upgrade(environment.database.url)
+
+
+def _everything(url: Secret) -> object:
+    return fingerprint.schema(url), fingerprint.data(url), fingerprint.sequences(url)
+
+
+def test_a_copy_is_equal_private_and_gone(environment: Environment, shop: Secret, server: Cluster) -> None:
+    before = _everything(shop)
+    with private_copy(environment) as url:
+        assert _everything(url) == before
+        assert facts(url).role == "app"
+        assert parameters(url)["dbname"] == parameters(shop)["dbname"]
+        assert parameters(url)["password"] != parameters(shop)["password"]
+        assert run(url, "SELECT rolsuper FROM pg_roles WHERE rolname = 'app'") == [(False,)]
+        assert run(url, "SELECT has_table_privilege('reader', 'items', 'SELECT')") == [(True,)]
+        run(url, "DELETE FROM items")
+        place = Path(parameters(url)["host"])
+        assert place.exists()
+    assert not place.exists()
+    assert _everything(shop) == before
+
+
+def test_a_copy_is_reached_as_the_application_is_used_to(home: Path, shop: Secret) -> None:
+    url = Secret(shop.reveal().replace("postgresql://", "postgresql+psycopg://"))
+    with private_copy(project.environment(home, url)) as copied:
+        assert copied.reveal().startswith("postgresql+psycopg://app:")
+        assert facts(copied).role == "app"
+
+
+def test_a_copy_of_nothing(environment: Environment) -> None:
+    none = environment.model_copy(update={"database": None})
+    with pytest.raises(DatabaseError, match=r"there is no \[database\] to copy"), private_copy(none):
+        pass
+
+
+def test_a_good_migration(migrated: Environment, tmp_path: Path) -> None:
+    said: list[str] = []
+    found = dry_run(migrated, project.release(tmp_path / "new", first(), second()), progress=said.append)
+    assert [item.id for item in found.revisions] == ["0002"]
+    assert (found.start, found.head, found.equal) == ("0001", "0002", True)
+    assert [item.id for item in found.up] == [item.id for item in found.down] == ["0002"]
+    assert min(found.copy_seconds, found.up_seconds, found.down_seconds) > 0
+    assert "1 migrations up again" in said
+
+
+def test_nothing_pending(migrated: Environment, tmp_path: Path) -> None:
+    assert dry_run(migrated, project.release(tmp_path / "new", first())) == DryRun((), "0001", "0001")
+
+
+def test_the_first_deployment(home: Path, live: Secret, tmp_path: Path) -> None:
+    before = _everything(live)
+    found = dry_run(project.environment(home, live), project.release(tmp_path, first(), second()))
+    assert ([item.id for item in found.revisions], found.start, found.equal) == (["0001", "0002"], None, True)
+    assert [item.id for item in found.down] == ["0002", "0001"]
+    assert _everything(live) == before
+
+
+def test_a_way_down_that_leads_elsewhere(migrated: Environment, tmp_path: Path) -> None:
+    changes = [
+        (NOTE["up"], "pass"),
+        (
+            'op.execute("ALTER TABLE items ALTER name DROP NOT NULL")',
+            'op.execute("ALTER TABLE items ADD CONSTRAINT filled CHECK (name IS NOT NULL)")',
+        ),
+        ('op.execute("DELETE FROM items WHERE price > 10")', 'op.execute("SELECT 1")'),
+        ("op.execute(\"SELECT nextval('items_id_seq')\")", 'op.execute("ALTER SEQUENCE items_id_seq RESTART")'),
+    ]
+    chain = [revision(f"{n:04}", f"{n - 1:04}", up, down) for n, (up, down) in enumerate(changes, 2)]
+    again = revision("0002", "0001", NOTE["up"].replace("COLUMN", "COLUMN IF NOT EXISTS"), "pass")
+    constraint = chain[1][1].replace("ADD CONSTRAINT", "DROP CONSTRAINT IF EXISTS filled, ADD CONSTRAINT")
+    chain[:2] = [again, (chain[1][0], constraint)]
+    found = dry_run(migrated, project.release(tmp_path / "new", first(), *chain))
+    assert not found.equal
+    assert found.schema_differences == (
+        "changed: column public.items.name: text not null → text",
+        "new: column public.items.note (text)",
+        "new: constraint public.items.filled (CHECK ((name IS NOT NULL)))",
+    )
+    assert found.data_differences == (
+        "table public.items: 3 → 2 rows",
+        "sequence public.items_id_seq: stands at 0, was at 3",
+    )
+
+
+def test_a_way_down_that_does_not_bring_the_data_back(migrated: Environment, tmp_path: Path) -> None:
+    back = (
+        'op.execute("ALTER TABLE items ADD price numeric DEFAULT 0 NOT NULL")\n'
+        'op.execute("ALTER TABLE items ALTER price DROP DEFAULT")'
+    )
+    lossy = revision("0002", "0001", 'op.execute("ALTER TABLE items DROP price")', back)
+    found = dry_run(migrated, project.release(tmp_path / "new", first(), lossy))
+    assert found.schema_differences == ()
+    assert found.data_differences == ("table public.items: same number of rows (3), other content",)
+
+
+def test_migrations_that_fail_are_named(migrated: Environment, tmp_path: Path) -> None:
+    halfway = (
+        'with op.get_context().autocommit_block():\n    op.execute("CREATE TABLE half ()")\nop.execute("SELECT x")'
+    )
+    cases = {
+        "up": (revision("0003", "0002", halfway, "pass"), "0003", "upgrade of 0003"),
+        "down": (revision("0003", "0002", ITEMS["up"].replace("items", "more")), "0003", "again"),
+        "none": (
+            revision("0003", "0002", "op.execute('SELECT 1')", "raise NotImplementedError"),
+            "0003",
+            "downgrade of",
+        ),
+        "rights": (revision("0003", "0002", "op.execute('CREATE EXTENSION pg_stat_statements')"), "0003", "permission"),
+    }
+    for name in ("up", "none", "rights"):
+        wrong, culprit, said = cases[name]
+        with pytest.raises(MigrationFailed, match=said) as caught:
+            dry_run(migrated, project.release(tmp_path / name, first(), second(), wrong))
+        assert caught.value.revision == culprit
+    # The way down leaves the table; the second way up stumbles over it, and says so.
+    wrong, culprit, _ = cases["down"]
+    with pytest.raises(MigrationFailed, match=r"upgrade of 0003.*DuplicateTable") as caught:
+        dry_run(migrated, project.release(tmp_path / "down", first(), second(), wrong))
+    assert caught.value.revision == culprit
+
+
+def test_a_migration_may_speak_of_roles(migrated: Environment, tmp_path: Path) -> None:
+    grant = revision(
+        "0002",
+        "0001",
+        'op.execute("GRANT SELECT ON items TO reader")',
+        'op.execute("REVOKE SELECT ON items FROM reader")',
+    )
+    assert dry_run(migrated, project.release(tmp_path / "new", first(), grant)).equal
+
+
+def test_an_env_that_names_the_live_database_touches_nothing(migrated: Environment, tmp_path: Path) -> None:
+    assert migrated.database is not None
+    stray = project.release(tmp_path / "new", first(), second(), url=repr(migrated.database.url.reveal()))
+    with pytest.raises(DatabaseError, match="WrongDatabase"):
+        dry_run(migrated, stray)
+
+
+def test_a_release_older_than_the_database(migrated: Environment, tmp_path: Path) -> None:
+    with pytest.raises(UnknownRevision, match="is at 0001, unknown to release"):
+        dry_run(migrated, project.release(tmp_path / "new", revision("0000", None)))
+
+
+def test_no_room_for_a_copy(environment: Environment, tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"a private copy of .* needs .* MB in .*, only .* MB are free"):
+        check_space(tmp_path, 2**60, "a private copy of the database")
