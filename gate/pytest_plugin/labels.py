@@ -16,8 +16,17 @@ _SEVERITIES = {str(severity): severity for severity in Severity}
 _OURS = {"category", "requires", "manual", *_SEVERITIES}
 
 
+_LABEL = pytest.StashKey[Label]()
+
+
 def label(item: pytest.Item) -> Label:
     """The label of a collected case; whatever is wrong with it is told by ``faults``."""
+    if _LABEL not in item.stash:
+        item.stash[_LABEL] = _read(item)
+    return item.stash[_LABEL]
+
+
+def _read(item: pytest.Item) -> Label:
     categories = [mark.args[0] for mark in item.iter_markers("category") if mark.args]
     severities = [severity for name, severity in _SEVERITIES.items() if item.get_closest_marker(name)]
     severity = severities[0] if severities else Severity.HIGH

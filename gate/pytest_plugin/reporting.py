@@ -74,9 +74,9 @@ class Reporting:
         good = self._verdict.decision is Decision.GO
         terminalreporter.write_sep("=", f"deploy gate: {self._session.environment.name}", bold=True)
         for line in self._lines:
-            text = self._session.redact(line)
-            terminalreporter.write_line(text, bold=not line.startswith(" "))
-        terminalreporter.write_line("", green=good)
+            verdict = line == str(self._verdict.decision)
+            colour = {"green": good, "red": not good} if verdict else {}
+            terminalreporter.write_line(self._session.redact(line), bold=not line.startswith(" "), **colour)
 
     def _whole(self) -> bool:
         """Whether all cases of the suite's folders were asked for: nothing deselected, no path below a folder."""
