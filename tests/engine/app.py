@@ -52,6 +52,8 @@ async def route(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, Any]
     if path == "/orders":
         with Path(os.environ["ORDERS"]).open("ab") as orders:
             orders.write(body + b"\n")
+        if FAULT == "dies-after-writing":
+            os._exit(1)
     if path == "/environment":
         return 200, dict(os.environ)
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}

@@ -70,8 +70,8 @@ def web(**changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
-def read(content: dict[str, Any], root: Path) -> Environment:
-    return parse(content, {}, name="test", file=root / "environments" / "test.toml", root=root)
+def read(content: dict[str, Any], root: Path, **variables: str) -> Environment:
+    return parse(content, variables, name="test", file=root / "environments" / "test.toml", root=root)
 
 
 class Site:

@@ -16,9 +16,10 @@ from gate.engines.process import ProcessEngine
 from gate.errors import EngineError
 from gate.releases import faults
 from gate.shell import wait_until
+from gate.stack import Stack
 from gate.supervise import Process
 from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER
-from tests.engine.site import Site, site, web
+from tests.engine.site import Site, folder, read, site, table, web
 
 
 @pytest.fixture
@@ -206,15 +207,14 @@ def test_requests_are_held_while_nobody_serves(here: Site) -> None:
     here.engine.withdraw()
     assert here.engine.stable() is None
     answers: list[httpx.Response] = []
-    waiting = threading.Thread(
-        target=lambda: answers.append(httpx.post(f"{here.environment.app.url}/orders", content=b"held", timeout=20))
-    )
+    body, url = b"x" * 5_000_000, f"{here.environment.app.url}/upload"
+    waiting = threading.Thread(target=lambda: answers.append(httpx.post(url, content=body, timeout=20)))
     waiting.start()
     waiting.join(0.5)
     assert waiting.is_alive()
     here.engine.promote(instance)
     waiting.join(5)
-    assert [(answer.status_code, answer.json()["bytes"]) for answer in answers] == [(200, 4)]
+    assert [(answer.status_code, answer.json()["bytes"]) for answer in answers] == [(200, len(body))]
 
 
 def test_a_canary_takes_its_share_and_a_dead_one_costs_nothing(here: Site) -> None:
@@ -230,7 +230,45 @@ def test_a_canary_takes_its_share_and_a_dead_one_costs_nothing(here: Site) -> No
     assert here.traffic.canary() is None
 
 
-def test_a_token_and_settings_do_not_leak_between_processes(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_post_that_reached_a_release_is_never_sent_to_another(here: Site) -> None:
+    here.serve("1.0.0", "r1")
+    candidate = here.start(here.release("1.1.0", "dies-after-writing"), "r2")
+    here.engine.promote(candidate, 0.999999)
+    assert httpx.post(f"{here.environment.app.url}/orders", content=b"once", timeout=20).status_code == 502
+    assert (here.environment.state_folder / "orders").read_text().split() == ["once"]
+    again = httpx.post(
+        f"{here.environment.app.url}/orders", content=b"twice", timeout=20
+    )  # nobody to send it to but r1
+    assert again.json()["version"] == "1.0.0"
+
+
+def test_what_a_service_prints_leaves_the_engine_without_secrets() -> None:
+    says = web(command=["{python}", "-c", "import os; print(os.environ['PASSWORD'])"], env={"PASSWORD": "${PASSWORD}"})
+    with folder() as root:
+        engine = ProcessEngine(read(table(services={"web": says}), root, PASSWORD="hunter2-hunter2"))
+        here = Site(engine._environment)
+        instance = engine.start(here.release("1.0.0"), "r1")
+        assert wait_until(lambda: engine.logs(instance) != [], timeout=10)
+        assert engine.logs(instance) == ["web: [redacted]"]
+        engine.stop(instance)
+
+
+def test_everything_killed_at_once_serves_again(here: Site) -> None:
+    release = here.release("1.0.0")
+    instance = here.start(release, "r1")
+    here.engine.promote(instance)
+    proxy = here.proxy.process.pid()
+    assert proxy is not None
+    kill(here, "r1")
+    os.kill(proxy, signal.SIGKILL)
+    assert wait_until(lambda: not here.proxy.answers(), timeout=5)
+    Stack(here.environment).up()
+    here.engine.start(release, "r1")
+    assert wait_until(lambda: here.healthy(instance), timeout=20)
+    assert here.get().json()["version"] == "1.0.0"
+
+
+def test_a_service_gets_its_own_environment_and_not_the_gates(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOMEBODY_ELSES_SECRET", "x")
     instance = here.start(here.release("1.0.0"), "r1")
     seen = here.probe(instance, "/environment").json()
