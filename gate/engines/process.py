@@ -42,10 +42,9 @@ class ProcessEngine:
             version = proxy.version()
         except (StackError, ShellError) as fault:
             return Facts("process", engine_version, "caddy", "", supported=False, detail=str(fault))
-        if not proxy.supported(version):
-            needed = ".".join(map(str, proxy.SUPPORTED))
-            detail = f"Caddy {version} is not supported: {needed} or a later {proxy.SUPPORTED[0]}.x is"
-            return Facts("process", engine_version, "caddy", version, supported=False, detail=detail)
+        unfit = proxy.fault(version)
+        if unfit is not None:
+            return Facts("process", engine_version, "caddy", version, supported=False, detail=unfit)
         if not proxy.Proxy(self._environment).answers():
             detail = f"the proxy does not answer: python deploy_gate.py {self._environment.name} up"
             return Facts("process", engine_version, "caddy", version, supported=False, detail=detail)

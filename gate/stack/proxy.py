@@ -10,7 +10,6 @@ import re
 import shutil
 import sysconfig
 from pathlib import Path
-from typing import Any
 
 from gate import shell
 from gate.config import Environment
@@ -20,7 +19,8 @@ from gate.stack.parts import Part
 from gate.supervise import Process
 from gate.traffic import Traffic
 
-SUPPORTED = (2, 10)
+# Before it, a POST that waited for a release to answer was sent without its body.
+SUPPORTED = (2, 11, 2)
 _ADMIN_TIMEOUT = 5.0
 
 
@@ -36,8 +36,11 @@ class Proxy:
         self.process = Process(self.folder, "proxy")
 
     def check(self) -> None:
-        """Raises ConfigError when the environment file asks for what cannot be."""
+        """Raises ConfigError when the environment file asks for what cannot be, StackError for an unfit Caddy."""
         self._traffic.proxy_config(self._admin())
+        unfit = fault(version())
+        if unfit is not None:
+            raise StackError(f"{unfit} ({binary()})", next_step="pip install 'deploy-gate[embedded]'")
 
     def up(self) -> bool:
         """Starts Caddy, or gives a running one a configuration that has changed; whether anything had to be done.
@@ -144,10 +147,12 @@ def version() -> str:
     return match[0]
 
 
-def supported(text: str) -> bool:
-    """Whether this version of Caddy has all that our configuration uses."""
-    numbers: list[Any] = [int(part) for part in re.findall(r"\d+", text)[:2]]
-    return tuple(numbers) >= SUPPORTED and numbers[0] == SUPPORTED[0]
+def fault(text: str) -> str | None:
+    """What is wrong with this version of Caddy for our configuration; None when nothing is."""
+    numbers = tuple(int(part) for part in text.split("."))
+    if numbers >= SUPPORTED and numbers[0] == SUPPORTED[0]:
+        return None
+    return f"Caddy {text} is not supported: {'.'.join(map(str, SUPPORTED))} or a later {SUPPORTED[0]}.x is"
 
 
 def _write_private(file: Path, text: str) -> None:

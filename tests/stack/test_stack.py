@@ -19,7 +19,7 @@ from gate import shell
 from gate.config import Environment
 from gate.database import accounts
 from gate.errors import StackError
-from gate.stack import Stack
+from gate.stack import Stack, proxy
 from gate.supervise import Process
 from tests.engine.site import folder, free_port, read, table
 
@@ -210,6 +210,13 @@ def test_a_proxy_that_hangs_is_replaced(environment: Environment) -> None:
     Stack(environment).up()
     assert pids(environment)["proxy"] != before
     assert_all_work(environment)
+
+
+@pytest.mark.parametrize(("version", "fits"), [("2.11.2", True), ("2.12.0", True), ("2.11.1", False), ("3.0.0", False)])
+def test_a_proxy_that_loses_the_body_of_a_held_request_is_not_supported(version: str, fits: bool) -> None:
+    found = proxy.fault(version)
+    assert (found is None) == fits
+    assert fits or (found is not None and version in found)
 
 
 AS_ANOTHER = """
