@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import json
 import os
+import re
 import signal
 import threading
 import time
@@ -256,9 +259,17 @@ def test_record_junit_and_page_agree(project: Project, every_kind: SuiteResult) 
 
 
 def test_ids_cannot_inject_into_the_page(project: Project, every_kind: SuiteResult) -> None:
+    """The page draws its cells, as HTML, from an attribute that holds all of them as JSON."""
     assert len(every_kind.cases) == 7
-    assert "<script>alert" not in (project.out / "checks.html").read_text()
     assert "<script>alert" not in (project.out / "checks.junit.xml").read_text()
+    page = (project.out / "checks.html").read_text()
+    rows = re.search(r'data-jsonblob="([^"]*)"', page)
+    assert rows is not None
+    tests = json.loads(html.unescape(rows[1]))["tests"]
+    drawn = "".join(cell for rows in tests.values() for row in rows for cell in row["resultsTableRow"])
+    assert "test_injection[&lt;script&gt;alert(1)&lt;/script&gt;]" in drawn
+    for text in (page, drawn):
+        assert "<script>alert" not in text
 
 
 def test_junit_of_an_incomplete_run_is_not_green(project: Project) -> None:

@@ -129,8 +129,10 @@ def test_an_id_that_holds_a_secret_is_refused(project: Project) -> None:
 
 def test_output_of_a_child_that_dies(project: Project) -> None:
     text = f"import os\nos.write(1, {SECRET.encode()!r})\nos._exit(3)\n"
+    ini = project.root / "pytest.ini"
+    ini.write_text(ini.read_text().replace("--tb=native", "--tb=native -s"))  # not captured by pytest
     result = project.write("checks/conftest.py", text).cases("def test_a(): pass\n").run()
-    assert "exit code 3" in result.broken
+    assert "exit code 3: [redacted]" in result.broken
     assert SECRET not in repr(result)
 
 
