@@ -35,7 +35,10 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     least = accepted.cases if accepted and only is None and phase == "candidate" else None
 
     def decide(so_far: SuiteResult) -> Verdict | None:
-        return verdict.decided(so_far, environment.all_rules)
+        certain = verdict.decided(so_far, environment.all_rules)
+        if certain is not None:
+            run.evidence.decided_at = run.evidence.decided_at or run.clock()
+        return certain
 
     result = run.suite(phase, decide, only)
     judged = verdict.after(result, environment.all_rules, least=least)
