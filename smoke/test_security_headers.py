@@ -15,8 +15,11 @@ MISSING_PATH = "/no-such-page-for-the-smoke-test"
 def test_security_headers(app: Any, services: Any, environment: Any) -> None:
     """Pages, answers and errors all carry the security headers"""
     paths = ["/", MISSING_PATH, *(service.health for service in services.values() if service.route)]
-    faults = [f"GET {path}: {fault}" for path in paths for fault in faults_of(app.get(path), environment.app.url)]
-    assert not faults, f"{len(faults)} faults: {'; '.join(faults)}"
+    seen: dict[str, list[str]] = {}
+    for path in dict.fromkeys(paths):
+        for fault in faults_of(app.get(path), environment.app.url):
+            seen.setdefault(fault, []).append(path)
+    assert not seen, "; ".join(f"{fault} (GET {', '.join(where)})" for fault, where in seen.items())
 
 
 def faults_of(answer: Any, url: str) -> list[str]:

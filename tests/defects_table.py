@@ -102,7 +102,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def attempt(shop: Shop, good: Instance, defect: str, wrong: str, *, checks: bool) -> Tried:
-    """One defect, or with no name the good release, from its checks to the end of its smoke tests, whatever they say."""
+    """One defect (no name: the good release) from its checks to the end of its smoke tests, whatever they say."""
     tried = Tried(defect, wrong)
     release = shop.release(f"{BASE}+{defect}" if defect else BASE)
     if checks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -60,13 +61,16 @@ class Collecting:
         if self._session.given is not None:
             return []
         environment = self._session.environment
-        folders = [self._session.root / name for name in environment.smoke.folders]
-        smoke = {any(folder in item.path.parents for folder in folders) for item in items}
+        smoke = {self._is_smoke(item.path) for item in items}
         self._session.smoke = True in smoke
         if len(smoke) > 1:
             checks, after = environment.checks.folders[0], environment.smoke.folders[0]
             return [f"checks and smoke tests in one run; run them one after the other: pytest {checks}, pytest {after}"]
         return []
+
+    def _is_smoke(self, file: Path) -> bool:
+        folders = [self._session.root / name for name in self._session.environment.smoke.folders]
+        return any(folder in file.parents for folder in folders)
 
     def _leave_out(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Cases a person does by hand, and severities the gate did not ask for, are not part of the plan."""
@@ -89,6 +93,9 @@ class Collecting:
     def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
         if self._recorder is not None:
             self._recorder.planned(ids, {})
+        if self._session.given is None:  # the workers collect, and this process gives the verdict
+            files = {self._session.root / case_id.partition("::")[0] for case_id in ids}
+            self._session.smoke = any(map(self._is_smoke, files))
 
 
 def _last_line(text: str) -> str:

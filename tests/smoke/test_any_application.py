@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +10,7 @@ from itertools import count
 
 import pytest
 
+from gate import shell
 from gate.engines.base import Instance
 from gate.results import CaseOutcome
 from tests.smoke.rig import REPOSITORY, TINY, Place, failed, place, tiny_release
@@ -118,6 +120,16 @@ def test_good_application_passes_at_the_front_door(tiny: Place, start: Start) ->
     tiny.engine.promote(instance)
     result = tiny.judge(instance, ["smoke/test_identity.py", "smoke/test_front_door.py"], phase="front")
     assert {case.outcome for case in result.cases} == {CaseOutcome.PASSED}
+
+
+def test_workers_are_judged_by_the_same_rules(tiny: Place, start: Start) -> None:
+    """By hand under pytest-xdist, where the process that gives the verdict collects nothing itself."""
+    tiny.engine.promote(start("no-security-headers"))
+    cases = ["smoke/test_identity.py", "smoke/test_security_headers.py"]
+    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-n", "2", "-q", *cases]
+    ran = shell.run([*argv, "--environment", "tiny"], cwd=tiny.root, timeout=60, check=False)
+    assert ran.code == 1
+    assert "  1 of 2 cases failed: smoke/test_security_headers.py::test_security_headers" in ran.out, ran.out
 
 
 def test_dead_application(tiny: Place, start: Start) -> None:
