@@ -15,6 +15,7 @@ from gate.readiness import Readiness
 from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity, SuiteResult, Verdict
 
 _SHOWN = 5
+_LONGEST = 160
 _ORDER = tuple(Decision)
 
 
@@ -184,7 +185,12 @@ def _told(case: Case) -> str:
 
 
 def _named(cases: Sequence[Case]) -> str:
-    return "; ".join(_told(case) for case in cases[:_SHOWN]) + ("; …" if len(cases) > _SHOWN else "")
+    return "; ".join(_short(_told(case)) for case in cases[:_SHOWN]) + ("; …" if len(cases) > _SHOWN else "")
+
+
+def _short(text: str) -> str:
+    """A text among others; the whole of it stands with its case."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _counted(cases: Sequence[Case]) -> str:

@@ -96,8 +96,15 @@ def summary(verdict_: Verdict, scored: readiness.Readiness, *, whole: bool) -> l
     good = verdict_.decision is Decision.GO
     if good and not whole:
         return [*lines, "NO VERDICT  every selected case is good, but this is a part of the suite"]
-    lines.append(str(verdict_.decision))
+    lines.append(title(verdict_.decision))
     return lines + [f"  {reason.text}" for reason in verdict_.reasons]
+
+
+def title(decision: Decision) -> str:
+    """GO or NO-GO: a run by hand rolls nothing back, it only says what a deployment would do."""
+    if decision in (Decision.GO, Decision.NO_GO):
+        return str(decision)
+    return f"{Decision.NO_GO}  (in a deployment: {decision})"
 
 
 def floored(score: float) -> str:

@@ -74,7 +74,7 @@ class Reporting:
         good = self._verdict.decision is Decision.GO
         terminalreporter.write_sep("=", f"deploy gate: {self._session.environment.name}", bold=True)
         for line in self._lines:
-            verdict = line == str(self._verdict.decision)
+            verdict = line == alone.title(self._verdict.decision)
             colour = {"green": good, "red": not good} if verdict else {}
             terminalreporter.write_line(self._session.redact(line), bold=not line.startswith(" "), **colour)
 

@@ -21,6 +21,8 @@ PURE = {
     "openapi",
     "settings",
     "measurements",
+    "events",
+    "junit",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}

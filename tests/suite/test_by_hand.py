@@ -80,7 +80,7 @@ def test_smoke_tests_without_anything_that_serves(project: Project) -> None:
     """Before the first deployment every smoke test fails, and says what to do."""
     ran = project.cases("@pytest.mark.critical\ndef test_a(app): pass\n", "smoke/test_a.py").by_hand("smoke")
     assert ran.code == 1
-    assert "\nROLLBACK\n" in ran.out
+    assert "\nNO-GO  (in a deployment: ROLLBACK)\n" in ran.out
     assert "no release serves in here. Next: python deploy_gate.py here --version VERSION" in ran.out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -36,23 +37,22 @@ def test_the_good_case_alone_is_go(project: Project) -> None:
     assert after(result).decision is Decision.GO
 
 
-def test_all_skipped(project: Project) -> None:
-    refused(project.cases("def test_a(): pytest.skip('no')\n").run(), "none of 1 cases measured anything")
+NOTHING_MEASURED = """
+def test_skipped(): pytest.skip("no")
+@pytest.mark.requires("cache")
+def test_not_applicable(): pass
+@pytest.mark.xfail
+def test_expected_failure(): assert False
+def test_inconclusive(inconclusive): inconclusive("no tool")
+"""
 
 
-def test_all_not_applicable(project: Project) -> None:
-    result = project.cases("@pytest.mark.requires('cache')\ndef test_a(): pass\n").run()
-    refused(result, "none of 1 cases measured anything")
-
-
-def test_only_expected_failures(project: Project) -> None:
-    result = project.cases("@pytest.mark.xfail\ndef test_a(): assert False\n").run()
-    refused(result, "none of 1 cases measured anything")
-
-
-def test_only_inconclusive(project: Project) -> None:
-    result = project.cases("def test_a(inconclusive): inconclusive('no tool')\n").run()
-    refused(result, "none of 1 cases measured anything")
+def test_nothing_measured(project: Project) -> None:
+    """Alone or all together, cases that pytest shows in yellow and ends with exit code 0."""
+    result = project.cases(NOTHING_MEASURED).run()
+    refused(result, "none of 4 cases measured anything")
+    for only in result.cases:
+        refused(dataclasses.replace(result, planned=(only.id,), cases=(only,)), "none of 1 cases measured anything")
 
 
 def test_one_skipped_among_good_ones(project: Project) -> None:
