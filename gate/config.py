@@ -192,7 +192,9 @@ class RuleRow(Section):
     signal: str
     go: str | None = None
     rollback: str | None = None
-    unit: Annotated[Unit | None, Field(strict=False)] = Field(None, description="Only for a signal of your own: count, seconds, share or bytes")
+    unit: Annotated[Unit | None, Field(strict=False)] = Field(
+        None, description="Only for a signal of your own: count, seconds, share or bytes"
+    )
     min_n: Annotated[int, Field(ge=1)] = 1
     severity: Annotated[Severity, Field(strict=False)] = Severity.HIGH
     dry_run: bool = False
