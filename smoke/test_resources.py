@@ -13,7 +13,9 @@ SAMPLES = 3
 
 def test_cpu_and_memory(usage: Any, measure: Any, warn: Any) -> None:
     """CPU and memory of every service stay below their limits"""
-    for name, samples in usage(SAMPLES).items():
+    taken = usage(SAMPLES)
+    assert taken, "no service runs: nothing was measured"
+    for name, samples in taken.items():
         first = samples[0]
         # A limit is passed when every one of the samples is past it, so the least of them is the one to judge.
         if first.cpu_limit is not None:

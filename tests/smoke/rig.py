@@ -42,6 +42,10 @@ identity = "/version#version"
 digest = "/version#digest"
 stop_grace = "3s"
 limits = {{ cpu = 1.0, memory = "160M" }}
+[services.worker]
+command = ["sleep", "1000"]
+exclusive = true
+limits = {{ cpu = 1.0, memory = "64M" }}
 [traffic]
 listen = "127.0.0.1:{port}"
 [checks]
