@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,12 +11,9 @@ import pytest
 
 from gate.config import Environment
 from gate.database.cluster import Cluster, scratch
-from gate.database.connection import parameters
 from gate.redact import Secret
 from tests.database import project
-from tests.database.project import PASSWORD, run
-
-_numbers = itertools.count(1)
+from tests.database.project import PASSWORD, fill, run
 
 
 @pytest.fixture(scope="session")
@@ -32,49 +28,41 @@ def home() -> Iterator[Path]:
 def server(home: Path) -> Iterator[Cluster]:
     with scratch(home / ".gate" / "here" / "scratch") as cluster:
         run(cluster.url(), f"CREATE ROLE app LOGIN PASSWORD '{PASSWORD}'", "CREATE ROLE reader")
+        for name in ("live", "shop", "constant"):
+            run(cluster.url(), f"CREATE DATABASE {name} OWNER app")
+        fill(cluster.url("constant", "app", PASSWORD))
         yield cluster
 
 
 @pytest.fixture
 def live(server: Cluster) -> Secret:
     """An empty database whose owner, the application's role, has no special rights."""
-    return _database(server, "template0")
+    return _emptied(server, "live")
 
 
 @pytest.fixture
-def shop(server: Cluster, full: str) -> Secret:
+def shop(server: Cluster) -> Secret:
     """A database with a few rows of everything that is hard to compare."""
-    return _database(server, full)
+    url = _emptied(server, "shop")
+    fill(url)
+    return url
 
 
 @pytest.fixture(scope="session")
-def full(server: Cluster) -> str:
-    """The template of ``shop``."""
-    url = _database(server, "template0")
+def constant(server: Cluster) -> Secret:
+    """A database like ``shop`` in which no test commits anything."""
+    return server.url("constant", "app", PASSWORD)
+
+
+def _emptied(server: Cluster, name: str) -> Secret:
     run(
-        url,
-        "CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL, price numeric NOT NULL)",
-        "INSERT INTO items (name, price) SELECT 'item ' || i, i * 1.1 FROM generate_series(1, 500) i",
-        'CREATE TABLE "Odd names; really" ("a b" double precision, "select" bytea, at timestamptz)',
-        """INSERT INTO "Odd names; really" VALUES (0.1, 'abc', now()), ('NaN', NULL, 'infinity'), (NULL, '', NULL)""",
-        "CREATE TABLE nothing_in_it (x int)",
-        "CREATE TABLE no_columns ()",
-        "CREATE VIEW cheap AS SELECT name FROM items WHERE price < 10",
-        "CREATE TYPE mood AS ENUM ('good', 'bad')",
-        "CREATE TABLE moods (mood mood, tags text[], more jsonb, twice int GENERATED ALWAYS AS (1 + 1) STORED)",
-        """INSERT INTO moods VALUES ('bad', ARRAY['x', NULL], '{"a": [1, null]}')""",
-        "CREATE TABLE days (day date) PARTITION BY RANGE (day)",
-        "CREATE TABLE days_2026 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
-        "INSERT INTO days VALUES ('2026-11-24'), ('2026-11-24')",
-        "GRANT SELECT ON items TO reader",
-        "SELECT lo_from_bytea(0, 'a large object')",
+        server.url(name),
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        "DROP OWNED BY app CASCADE",
+        "DROP EXTENSION IF EXISTS pg_stat_statements",
+        "DROP TABLE IF EXISTS hidden",
     )
-    return parameters(url)["dbname"]
-
-
-def _database(server: Cluster, template: str) -> Secret:
-    name = f"live{next(_numbers)}"
-    run(server.url(), f"CREATE DATABASE {name} OWNER app TEMPLATE {template}")
     return server.url(name, "app", PASSWORD)
 
 

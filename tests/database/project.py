@@ -116,3 +116,25 @@ def run(url: Secret, *statements: str) -> list[tuple[Any, ...]]:
             cursor = connection.execute(statement.encode())
             rows = cursor.fetchall() if cursor.description is not None else rows
     return rows
+
+
+def fill(url: Secret) -> None:
+    """Puts a little of everything that is hard to compare into an empty database."""
+    run(
+        url,
+        "CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL, price numeric NOT NULL)",
+        "INSERT INTO items (name, price) SELECT 'item ' || i, i * 1.1 FROM generate_series(1, 500) i",
+        'CREATE TABLE "Odd names; really" ("a b" double precision, "select" bytea, at timestamptz)',
+        """INSERT INTO "Odd names; really" VALUES (0.1, 'abc', now()), ('NaN', NULL, 'infinity'), (NULL, '', NULL)""",
+        "CREATE TABLE nothing_in_it (x int)",
+        "CREATE TABLE no_columns ()",
+        "CREATE VIEW cheap AS SELECT name FROM items WHERE price < 10",
+        "CREATE TYPE mood AS ENUM ('good', 'bad')",
+        "CREATE TABLE moods (mood mood, tags text[], more jsonb, twice int GENERATED ALWAYS AS (1 + 1) STORED)",
+        """INSERT INTO moods VALUES ('bad', ARRAY['x', NULL], '{"a": [1, null]}')""",
+        "CREATE TABLE days (day date) PARTITION BY RANGE (day)",
+        "CREATE TABLE days_2026 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
+        "INSERT INTO days VALUES ('2026-11-24'), ('2026-11-24')",
+        "GRANT SELECT ON items TO reader",
+        "SELECT lo_from_bytea(0, 'a large object')",
+    )

@@ -17,8 +17,8 @@ from gate.redact import Secret
 from tests.database.project import PASSWORD, run
 
 
-def test_the_facts_of_a_database(shop: Secret) -> None:
-    found = facts(shop)
+def test_the_facts_of_a_database(constant: Secret) -> None:
+    found = facts(constant)
     assert found.version >= 14
     assert found.version_text.startswith(str(found.version))
     assert found.size_bytes > 1_000_000
@@ -44,9 +44,9 @@ def test_nobody_listens() -> None:
 
 
 @pytest.mark.parametrize("part", ["password", "dbname", "user"])
-def test_the_server_refuses(server: Cluster, shop: Secret, part: str) -> None:
-    parts = parameters(shop) | {part: "wrong-one-7"}
-    wrong = at_socket(shop, shop, user=parts["user"], password=parts["password"], name=parts["dbname"])
+def test_the_server_refuses(server: Cluster, constant: Secret, part: str) -> None:
+    parts = parameters(constant) | {part: "wrong-one-7"}
+    wrong = at_socket(constant, constant, user=parts["user"], password=parts["password"], name=parts["dbname"])
     with pytest.raises(DatabaseError, match="cannot be reached") as caught:
         facts(wrong)
     assert parts["password"] not in str(caught.value)
@@ -63,20 +63,20 @@ def test_a_url_with_a_driver_is_understood(shop: Secret) -> None:
     assert where(Secret("postgresql+psycopg2://app:x@db.example/shop")) == "database shop at db.example:5432"
 
 
-def test_a_statement_that_takes_too_long(shop: Secret) -> None:
+def test_a_statement_that_takes_too_long(constant: Secret) -> None:
     with (
         pytest.raises(DatabaseError, match="took longer than statement_timeout"),
-        connect(shop, statement_timeout=0.2) as connection,
+        connect(constant, statement_timeout=0.2) as connection,
     ):
         connection.execute("SELECT pg_sleep(5)")
 
 
-def test_a_lock_that_does_not_come(shop: Secret) -> None:
-    with connect(shop) as holder, holder.transaction():
+def test_a_lock_that_does_not_come(constant: Secret) -> None:
+    with connect(constant) as holder, holder.transaction():
         holder.execute("LOCK TABLE public.items")
         with (
             pytest.raises(DatabaseError, match="waited longer than lock_timeout"),
-            connect(shop, lock_timeout=0.2) as connection,
+            connect(constant, lock_timeout=0.2) as connection,
         ):
             connection.execute("SELECT FROM public.items")
 
@@ -110,9 +110,9 @@ def test_names_and_passwords_with_every_sign() -> None:
     }
 
 
-def test_settings_of_the_caller_do_not_matter(shop: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_caller_do_not_matter(constant: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "PGTZ", "Asia/Tokyo")
     monkeypatch.setitem(os.environ, "PGDATESTYLE", "German")
-    with connect(shop) as connection:
+    with connect(constant) as connection:
         row = connection.execute("SELECT current_setting('timezone'), date '2026-11-24'::text").fetchone()
     assert row == ("UTC", "2026-11-24")

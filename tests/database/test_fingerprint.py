@@ -15,13 +15,7 @@ from gate.database.connection import connect
 from gate.database.fingerprint import LARGE_OBJECTS
 from gate.errors import DatabaseError
 from gate.redact import Secret
-from tests.database.project import PASSWORD, run
-
-
-@pytest.fixture(scope="module")
-def constant(server: Cluster, full: str) -> Secret:
-    """A database like ``shop`` in which nothing is committed."""
-    return server.url(full, "app", PASSWORD)
+from tests.database.project import run
 
 
 @contextmanager
@@ -37,8 +31,8 @@ def tried(url: Secret) -> Iterator[tuple[Connection[Any], Callable[[str], object
         yield connection, change
 
 
-def test_every_table_is_counted(shop: Secret) -> None:
-    found = {name: table.rows for name, table in fingerprint.data(shop).items()}
+def test_every_table_is_counted(constant: Secret) -> None:
+    found = {name: table.rows for name, table in fingerprint.data(constant).items()}
     assert found == {
         "public.items": 500,
         "public.Odd names; really": 3,
@@ -50,8 +44,8 @@ def test_every_table_is_counted(shop: Secret) -> None:
     }
 
 
-def test_a_table_may_be_left_out(shop: Secret) -> None:
-    assert "public.items" not in fingerprint.data(shop, exclude={"public.items"})
+def test_a_table_may_be_left_out(constant: Secret) -> None:
+    assert "public.items" not in fingerprint.data(constant, exclude={"public.items"})
 
 
 def test_order_of_rows_and_columns_does_not_matter(shop: Secret) -> None:

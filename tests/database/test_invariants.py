@@ -28,9 +28,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "invariants.sql"
 
 
-def test_all_hold(shop: Secret, file: Path) -> None:
+def test_all_hold(constant: Secret, file: Path) -> None:
     file.write_text(GOOD.replace(";  -- a price of zero is a mistake", ";"))
-    found = invariants.run(shop, file)
+    found = invariants.run(constant, file)
     assert [(item.name, item.rows, item.holds) for item in found] == [
         ("no-free-items", 0, True),
         ("names-are-told-apart", 0, True),
@@ -62,10 +62,10 @@ def test_a_broken_one_shows_how_many_and_which(shop: Secret, file: Path) -> None
         ("-- name: a\nSELECT 1; -- why\n", "does not end with ;"),
     ],
 )
-def test_a_faulty_file_is_an_error(shop: Secret, file: Path, text: str, said: str) -> None:
+def test_a_faulty_file_is_an_error(constant: Secret, file: Path, text: str, said: str) -> None:
     file.write_text(text)
     with pytest.raises(DatabaseError) as caught:
-        invariants.run(shop, file)
+        invariants.run(constant, file)
     assert said in str(caught.value)
     assert str(file) in str(caught.value)
 
@@ -81,17 +81,17 @@ def test_a_faulty_file_is_an_error(shop: Secret, file: Path, text: str, said: st
         "SELECT nextval('items_id_seq')",
     ],
 )
-def test_a_statement_that_fails_never_holds(shop: Secret, file: Path, query: str) -> None:
+def test_a_statement_that_fails_never_holds(constant: Secret, file: Path, query: str) -> None:
     file.write_text(f"-- name: first\nSELECT 1 WHERE false;\n\n-- name: wrong\n{query};\n")
     with pytest.raises(DatabaseError, match=r"invariants\.sql:4: wrong: could not be measured") as caught:
-        invariants.run(shop, file, statement_timeout=0.3)
+        invariants.run(constant, file, statement_timeout=0.3)
     assert PASSWORD not in str(caught.value)
-    assert run(shop, "SELECT count(*) FROM items") == [(500,)]
+    assert run(constant, "SELECT count(*) FROM items") == [(500,)]
 
 
-def test_a_missing_file_is_an_error(shop: Secret, file: Path) -> None:
+def test_a_missing_file_is_an_error(constant: Secret, file: Path) -> None:
     with pytest.raises(DatabaseError, match=r"invariants\.sql: cannot be read"):
-        invariants.run(shop, file)
+        invariants.run(constant, file)
 
 
 def test_a_semicolon_in_quotes_is_text(file: Path) -> None:
