@@ -18,3 +18,12 @@ def test_api_is_compatible_with_what_serves(release: Any, stable: Any, openapi_b
     )
     found = openapi_breaks(stable.openapi, release.openapi)
     no_faults(found, "Keep what is in use until its last caller is gone, or give it a new path.")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("stable", "invariants")
+def test_data_is_sound_before(invariants: Any, no_faults: Any) -> None:
+    """Every data invariant holds now: what is broken already must not be blamed on the release, nor built upon."""
+    assert invariants, "no invariant was measured"
+    broken = [f"{each.name}: {each.rows} rows, such as {each.sample}" for each in invariants if each.rows]
+    no_faults(broken, "Repair the data first; the release that serves has broken it, or somebody by hand.")

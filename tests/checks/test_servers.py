@@ -74,3 +74,22 @@ def test_servers_that_are_nearly_full_are_told(project: Project) -> None:
     assert (database.outcome, server.outcome) == (CaseOutcome.WARNING, CaseOutcome.WARNING)
     assert "connections in use" in database.message
     assert "70 % of its maxmemory" in server.message
+
+
+@pytest.mark.parametrize(
+    ("query", "outcome", "told"),
+    [
+        ("SELECT 1 WHERE false", CaseOutcome.PASSED, ""),
+        ("SELECT 7 AS sku", CaseOutcome.FAILED, "stock-adds-up: 1 rows, such as"),
+        ("SELECT no_such_column", CaseOutcome.ERROR, "could not be measured"),
+    ],
+)
+def test_data_that_is_broken_already_is_told_before(
+    project: Project, query: str, outcome: CaseOutcome, told: str
+) -> None:
+    project.write("invariants.sql", f"-- name: stock-adds-up\n{query};\n")
+    project.table["database"]["invariants"] = "invariants.sql"
+    first = project.release("1.0.0", FIRST)
+    cases = project.checks(project.release("1.1.0", FIRST), stable=first, folders=("checks/test_core_flows.py",))
+    case = cases["test_data_is_sound_before"]
+    assert (case.outcome, told in case.message) == (outcome, True), case.message
