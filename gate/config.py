@@ -7,6 +7,7 @@ Reading the file, ``extends`` and the variables of this machine is ``gate.enviro
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -107,7 +108,9 @@ class Service(Section):
     route: Annotated[str, AfterValidator(_route)] | None = None
     health: UrlPath | None = Field(None, description="Answers 200 while the process lives")
     ready: UrlPath | None = Field(None, description="Answers 200 when the service can do its work")
-    in_flight: FieldReference | None = Field(None, description="Where the number of requests in flight stands")
+    in_flight: FieldReference | None = Field(
+        None, description="Where the number of requests in flight stands, the question itself not counted"
+    )
     identity: FieldReference | None = Field(None, description="Where the running version stands")
     digest: FieldReference | None = Field(None, description="Where the running digest stands")
     start_timeout: Seconds = 30.0
@@ -345,10 +348,19 @@ def variables_of(table: object) -> set[str]:
     return set().union(*(variables_of(item) for item in items)) if items else set()
 
 
-def parse(table: dict[str, Any], variables: dict[str, str], *, name: str, file: Path, root: Path) -> Environment:
+def parse(
+    table: dict[str, Any],
+    variables: dict[str, str],
+    *,
+    name: str,
+    file: Path,
+    root: Path,
+    secrets: Collection[str] = (),
+) -> Environment:
     """The environment that ``table`` describes.
 
-    ``variables`` replace ``${NAME}``. Raises ConfigError with every fault found, each naming file and key.
+    ``variables`` replace ``${NAME}``; ``secrets`` are further values that must never be printed.
+    Raises ConfigError with every fault found, each naming file and key.
     """
     filled, used, problems = _fill(table, variables, ())
     shown = file.relative_to(root) if file.is_relative_to(root) else file
@@ -370,7 +382,7 @@ def parse(table: dict[str, Any], variables: dict[str, str], *, name: str, file: 
         raise ConfigError(lines, next_step="; ".join(f"export {variable}=…" for variable in unset) or f"edit {shown}")
     environment._name, environment._file, environment._root = name, file, root
     environment._rules = rules
-    environment._secrets = frozenset(_secret_values(environment, (), used))
+    environment._secrets = frozenset(_secret_values(environment, (), used)) | frozenset(secrets)
     return environment
 
 

@@ -39,14 +39,17 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     table = _read(file, root, ())
     given = dict(os.environ if variables is None else variables)
     wanted = {item.removeprefix("generated:") for item in variables_of(table) if item.startswith("generated:")}
+    state = table.get("state", {})
+    folder = root / str(state.get("folder", ".gate") if isinstance(state, dict) else ".gate") / name
     if wanted:
         if "stack" not in table:
             raise ConfigError([f"{file.relative_to(root)}: ${{generated:…}} is only for environments with a [stack]"])
-        state = table.get("state", {})
-        folder = state.get("folder", ".gate") if isinstance(state, dict) else ".gate"
-        made = _generated(root / str(folder) / name / "secrets.json", wanted)
+        made = _generated(folder / "secrets.json", wanted)
         given |= {f"generated:{key}": value for key, value in made.items()}
-    return parse(table, given, name=name, file=file, root=root)
+    # The proxy's own: it opens the way to a release without traffic, so no report may show it.
+    token = folder / "traffic" / "token"
+    kept = [token.read_text(encoding="utf-8").strip()] if token.is_file() else []
+    return parse(table, given, name=name, file=file, root=root, secrets=kept)
 
 
 def variable_names(name: str, root: Path) -> set[str]:

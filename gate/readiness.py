@@ -8,8 +8,9 @@ Confidence = evidence × track record. Evidence is the share of required cases t
 is the mean of what we believe of this environment's deployments after ``succeeded`` good and ``failed`` bad ones,
 starting from ignorance: (1 + succeeded) / (2 + succeeded + failed).
 
-Risk adds points: migrations 0 (none), 1 (expand), 2 (unknown), 4 (contract); critical gaps 4; high gaps 1 each, at
-most 2; evidence below 1: 1, below 0.8: 2; fewer than 5 earlier deployments: 1. LOW up to 1, MEDIUM up to 3, then HIGH.
+Risk adds points: migrations 0 (none), 1 (expand), 2 (unknown), 4 (contract); critical gaps 4; high gaps that were seen
+1 each, at most 2; evidence below 1: 1, below 0.8: 2; fewer than 5 earlier deployments: 1. LOW up to 1, MEDIUM up to
+3, then HIGH.
 """
 
 from __future__ import annotations
@@ -51,12 +52,13 @@ class CategoryScore:
 
 @dataclass(frozen=True)
 class Gap:
-    """A required case that did not pass."""
+    """A required case that did not pass; ``unknown`` when it could not tell."""
 
     case: str
     category: str
     severity: Severity
     message: str
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def assess(
             "track_record": round(record, 4),
             "migrations": str(change),
             "critical_gaps": len([gap for gap in gaps if gap.severity is Severity.CRITICAL]),
-            "high_gaps": len([gap for gap in gaps if gap.severity is Severity.HIGH]),
+            "high_gaps": _high(gaps),
         },
     )
 
@@ -129,7 +131,7 @@ def _gaps(suite: SuiteResult, applicable: list[Case]) -> tuple[Gap, ...]:
     """Most severe first. A planned case that never reported is critical: nobody knows what it would have said."""
     order = list(Severity)
     found = [
-        Gap(case.id, case.category, case.severity, case.message or str(case.outcome))
+        Gap(case.id, case.category, case.severity, case.message or str(case.outcome), unknown=case.inconclusive)
         for case in applicable
         if case.outcome in (CaseOutcome.FAILED, CaseOutcome.ERROR, CaseOutcome.SKIPPED) or case.inconclusive
     ]
@@ -152,10 +154,15 @@ def _change(cases: tuple[Case, ...]) -> Change:
     return Change.EXPAND if all(map(_measured, applicable)) else Change.UNKNOWN
 
 
+def _high(gaps: tuple[Gap, ...]) -> int:
+    """High gaps that were seen; one that could not tell already lowers the evidence."""
+    return len([gap for gap in gaps if gap.severity is Severity.HIGH and not gap.unknown])
+
+
 def _risk(change: Change, gaps: tuple[Gap, ...], evidence: float, deployments: int) -> Risk:
     points = {Change.NONE: 0, Change.EXPAND: 1, Change.UNKNOWN: 2, Change.CONTRACT: 4}[change]
     points += 4 if any(gap.severity is Severity.CRITICAL for gap in gaps) else 0
-    points += min(2, len([gap for gap in gaps if gap.severity is Severity.HIGH]))
+    points += min(2, _high(gaps))
     points += 2 if evidence < 0.8 else 1 if evidence < 1 else 0
     points += 1 if deployments < 5 else 0
     return Risk.LOW if points <= 1 else Risk.MEDIUM if points <= 3 else Risk.HIGH

@@ -33,6 +33,6 @@ def check(run: Run) -> str:
         f"confidence {scored.confidence:.2f}"
     )
     if judged.decision is not Decision.GO:
-        run.evidence.fail(list(judged.reasons), run.clock())
+        run.evidence.fail([item for item in judged.reasons if item.decision is judged.decision], run.clock())
         raise Refused(f"{judged.decision} · {line}", next_step="fix the gaps above, then run the same command again")
     return line

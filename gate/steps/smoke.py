@@ -46,9 +46,10 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     ran = len(result.cases) - len(result.of(CaseOutcome.NOT_APPLICABLE))
     passed = len(result.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
     if judged.decision is not Decision.GO:
-        text = "; ".join(item.text for item in judged.reasons[:3])
+        deciding = tuple(item for item in judged.reasons if item.decision is judged.decision)
+        more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
         held = () if judged.decision is Decision.ROLLBACK else (reason("held", _HELD, judged.decision),)
-        raise StepFailed(f"{judged.decision}: {text}", judged.reasons + held)
+        raise StepFailed(f"{judged.decision}: {deciding[0].text}{more}", deciding + held)
     return f"{passed} of {ran} passed"
 
 
