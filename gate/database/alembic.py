@@ -183,11 +183,14 @@ class AlembicMigrations:
         begun = [item["begin"] for item in documents if "begin" in item]
         ended = [item["end"] for item in documents if "end" in item]
         revision = begun[-1] if len(begun) > len(ended) else None
-        at = self.current(url)
         file = next((item.file for item in self.revisions() if item.id == revision), None)
         what = f"{command} of {revision} ({file})" if revision else command
         reason = self._reason(url, documents, finished)
         state = next((item.get("sqlstate") for item in documents if "error" in item), None)
+        try:
+            at = self.current(url)
+        except DatabaseError as fault:
+            raise DatabaseError(f"{what} failed: {reason}; where that left the database is unknown: {fault}") from None
         raise MigrationFailed(
             f"{what} failed: {reason}; the database is at {at or 'no revision'}",
             revision=revision,

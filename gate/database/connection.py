@@ -81,19 +81,22 @@ def connect(
         connection = psycopg.connect(**parts, autocommit=True)  # type: ignore[arg-type]
     except psycopg.Error as fault:
         text = scrubbed(url, str(fault)).splitlines()
-        raise DatabaseError(f"{where(url)} cannot be reached: {text[0] if text else type(fault).__name__}") from None
+        raise DatabaseError(
+            f"{where(url)} cannot be reached: {text[0] if text else type(fault).__name__}",
+            next_step="start the server, or correct [database] url",
+        ) from None
     settings = (_FIXED_FORM if fixed_form else {}) | {
         "row_security": "off",
-        "statement_timeout": f"{statement_timeout:.0f}s"
-        if statement_timeout >= 1
-        else f"{statement_timeout * 1000:.0f}",
+        "statement_timeout": f"{statement_timeout * 1000:.0f}",
         "lock_timeout": f"{lock_timeout * 1000:.0f}",
         "idle_in_transaction_session_timeout": "0",
     }
     with connection:
         try:
-            for name, value in settings.items():
-                connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+            put = (
+                "SELECT pg_catalog.set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS s(name, value)"
+            )
+            connection.execute(put, (list(settings), list(settings.values())))
             yield connection
         except psycopg.Error as fault:
             raise DatabaseError(f"{where(url)}: {explain(url, fault)}") from None

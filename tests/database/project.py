@@ -118,6 +118,16 @@ def run(url: Secret, *statements: str) -> list[tuple[Any, ...]]:
     return rows
 
 
+def at_first(url: Secret) -> None:
+    """Leaves an empty database as the migration ``first`` does, without the time Alembic takes."""
+    run(
+        url,
+        "CREATE TABLE alembic_version (version_num varchar(32) CONSTRAINT alembic_version_pkc PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('0001')",
+        "CREATE TABLE items (id serial PRIMARY KEY, name text NOT NULL, price numeric NOT NULL)",
+    )
+
+
 def fill(url: Secret) -> None:
     """Puts a little of everything that is hard to compare into an empty database."""
     run(

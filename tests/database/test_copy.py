@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gate.config import Environment
-from gate.database import fingerprint, migrations
+from gate.database import fingerprint
 from gate.database.cluster import Cluster
 from gate.database.connection import parameters
 from gate.database.copy import DryRun, dry_run, private_copy
@@ -17,27 +17,18 @@ from gate.database.facts import facts
 from gate.database.migrations import MigrationFailed, UnknownRevision
 from gate.errors import DatabaseError
 from gate.redact import Secret
-from gate.releases import Release
 from tests.database import project
-from tests.database.project import NOTE, first, revision, run, second
+from tests.database.project import NOTE, at_first, first, revision, run, second
 
 
 @pytest.fixture
-def migrated(home: Path, live: Secret, tmp_path: Path) -> Iterator[Environment]:
+def migrated(home: Path, live: Secret) -> Iterator[Environment]:
     """A live database at 0001 with three items, which nothing in the test may change."""
-    environment = project.environment(home, live)
-    _upgrade(environment, project.release(tmp_path / "serves", first()))
+    at_first(live)
     run(live, "INSERT INTO items (name, price) VALUES ('tea', 3), ('rum', 20), ('ale', 4)")
     before = _everything(live)
-    yield environment
+    yield project.environment(home, live)
     assert _everything(live) == before, "the live database was changed"
-
-
-def _upgrade(environment: Environment, release: Release) -> None:
-    tool = migrations.create(environment, release)
-    assert tool is not None
-    assert environment.database is not None
-    tool.upgrade(environment.database.url)
 
 
 def _everything(url: Secret) -> object:
@@ -61,10 +52,11 @@ def test_a_copy_is_equal_private_and_gone(environment: Environment, shop: Secret
 
 
 def test_a_copy_is_reached_as_the_application_is_used_to(home: Path, shop: Secret) -> None:
-    url = Secret(shop.reveal().replace("postgresql://", "postgresql+psycopg://"))
-    with private_copy(project.environment(home, url)) as copied:
+    url = shop.reveal().replace("postgresql://", "postgresql+psycopg://") + "&options=-csearch_path%3Dother,public"
+    with private_copy(project.environment(home, Secret(url))) as copied:
         assert copied.reveal().startswith("postgresql+psycopg://app:")
         assert facts(copied).role == "app"
+        assert run(copied, "SHOW search_path") == [("other,public",)]
 
 
 def test_a_copy_of_nothing(environment: Environment) -> None:
@@ -73,18 +65,25 @@ def test_a_copy_of_nothing(environment: Environment) -> None:
         pass
 
 
-def test_a_good_migration(migrated: Environment, tmp_path: Path) -> None:
+def test_good_migrations(migrated: Environment, tmp_path: Path) -> None:
+    # A role that exists at the origin exists in the copy.
+    grant = revision(
+        "0003",
+        "0002",
+        'op.execute("GRANT SELECT ON items TO reader")',
+        'op.execute("REVOKE SELECT ON items FROM reader")',
+    )
     said: list[str] = []
-    found = dry_run(migrated, project.release(tmp_path / "new", first(), second()), progress=said.append)
-    assert [item.id for item in found.revisions] == ["0002"]
-    assert (found.start, found.head, found.equal) == ("0001", "0002", True)
-    assert [item.id for item in found.up] == [item.id for item in found.down] == ["0002"]
+    found = dry_run(migrated, project.release(tmp_path, first(), second(), grant), progress=said.append)
+    assert [item.id for item in found.revisions] == ["0002", "0003"]
+    assert (found.start, found.head, found.equal) == ("0001", "0003", True)
+    assert [item.id for item in found.up] == [item.id for item in reversed(found.down)] == ["0002", "0003"]
     assert min(found.copy_seconds, found.up_seconds, found.down_seconds) > 0
-    assert "1 migrations up again" in said
+    assert "2 migrations up again" in said
 
 
 def test_nothing_pending(migrated: Environment, tmp_path: Path) -> None:
-    assert dry_run(migrated, project.release(tmp_path / "new", first())) == DryRun((), "0001", "0001")
+    assert dry_run(migrated, project.release(tmp_path, first())) == DryRun((), "0001", "0001")
 
 
 def test_the_first_deployment(home: Path, live: Secret, tmp_path: Path) -> None:
@@ -106,7 +105,7 @@ def test_a_way_down_that_leads_elsewhere(migrated: Environment, tmp_path: Path) 
         ("op.execute(\"SELECT nextval('items_id_seq')\")", 'op.execute("ALTER SEQUENCE items_id_seq RESTART")'),
     ]
     chain = [revision(f"{n:04}", f"{n - 1:04}", up, down) for n, (up, down) in enumerate(changes, 2)]
-    found = dry_run(migrated, project.release(tmp_path / "new", first(), *chain))
+    found = dry_run(migrated, project.release(tmp_path, first(), *chain))
     assert not found.equal
     assert found.schema_differences == (
         "changed: column public.items.name: text not null → text",
@@ -125,7 +124,7 @@ def test_a_way_down_that_does_not_bring_the_data_back(migrated: Environment, tmp
         'op.execute("ALTER TABLE items ALTER price DROP DEFAULT")'
     )
     lossy = revision("0002", "0001", 'op.execute("ALTER TABLE items DROP price")', back)
-    found = dry_run(migrated, project.release(tmp_path / "new", first(), lossy))
+    found = dry_run(migrated, project.release(tmp_path, first(), lossy))
     assert found.schema_differences == ()
     assert found.data_differences == ("table public.items: same number of rows (3), other content",)
 
@@ -133,41 +132,30 @@ def test_a_way_down_that_does_not_bring_the_data_back(migrated: Environment, tmp
 @pytest.mark.parametrize(
     ("up", "down", "said"),
     [
-        ('op.execute("SELECT x")', "pass", r"upgrade of 0003 .*UndefinedColumn"),
         ('op.execute("SELECT 1")', "raise NotImplementedError", r"downgrade of 0003 .*NotImplementedError"),
         ('op.execute("CREATE EXTENSION pg_stat_statements")', "pass", r"upgrade of 0003 .*InsufficientPrivilege"),
         # What it leaves behind is in no schema and no table: only going up again shows it.
         ('op.execute("CREATE PUBLICATION p FOR TABLE items")', "pass", r"upgrade of 0003 .*DuplicateObject"),
     ],
-    ids=["up", "down", "rights", "up again"],
+    ids=["down", "rights", "up again"],
 )
 def test_a_migration_that_fails_is_named(migrated: Environment, tmp_path: Path, up: str, down: str, said: str) -> None:
     wrong = revision("0003", "0002", up, down)
     with pytest.raises(MigrationFailed, match=said) as caught:
-        dry_run(migrated, project.release(tmp_path / "new", first(), second(), wrong))
+        dry_run(migrated, project.release(tmp_path, first(), second(), wrong))
     assert caught.value.revision == "0003"
-
-
-def test_a_migration_may_speak_of_roles(migrated: Environment, tmp_path: Path) -> None:
-    grant = revision(
-        "0002",
-        "0001",
-        'op.execute("GRANT SELECT ON items TO reader")',
-        'op.execute("REVOKE SELECT ON items FROM reader")',
-    )
-    assert dry_run(migrated, project.release(tmp_path / "new", first(), grant)).equal
 
 
 def test_an_env_that_names_the_live_database_touches_nothing(migrated: Environment, tmp_path: Path) -> None:
     assert migrated.database is not None
-    stray = project.release(tmp_path / "new", first(), second(), url=repr(migrated.database.url.reveal()))
+    stray = project.release(tmp_path, first(), second(), url=repr(migrated.database.url.reveal()))
     with pytest.raises(DatabaseError, match="WrongDatabase"):
         dry_run(migrated, stray)
 
 
 def test_a_release_older_than_the_database(migrated: Environment, tmp_path: Path) -> None:
     with pytest.raises(UnknownRevision, match="is at 0001, unknown to release"):
-        dry_run(migrated, project.release(tmp_path / "new", revision("0000", None)))
+        dry_run(migrated, project.release(tmp_path, revision("0000", None)))
 
 
 def test_no_room_for_a_copy(environment: Environment, tmp_path: Path) -> None:

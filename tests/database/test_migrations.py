@@ -12,13 +12,14 @@ import pytest
 from gate.config import Environment
 from gate.database import fingerprint, migrations
 from gate.database.alembic import AlembicMigrations
+from gate.database.cluster import Cluster
 from gate.database.connection import connect
 from gate.database.migrations import MigrationFailed, UnknownRevision
 from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.shell import wait_until
 from tests.database import project
-from tests.database.project import ITEMS, NOTE, PASSWORD, first, revision, run, second
+from tests.database.project import ITEMS, NOTE, PASSWORD, at_first, first, revision, run, second
 
 AUTOCOMMIT = """
 with op.get_context().autocommit_block():
@@ -117,8 +118,9 @@ def test_down_to_what_is_not_below(tmp_path: Path, live: Secret) -> None:
 
 
 def test_a_database_ahead_of_the_release(tmp_path: Path, live: Secret) -> None:
-    tool(tmp_path / "new", first(), second(), version="1.1.0").upgrade(live)
-    old = tool(tmp_path / "old", first())
+    at_first(live)
+    run(live, "UPDATE alembic_version SET version_num = '0002'")
+    old = tool(tmp_path, first())
     assert old.current(live) == "0002"
     for act in (lambda: old.pending(live), lambda: old.upgrade(live), lambda: old.downgrade(live, "0001")):
         with pytest.raises(
@@ -143,10 +145,9 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, live: Secret) -> 
 
 
 def test_a_migration_that_fails_half_way(tmp_path: Path, live: Secret) -> None:
-    found = tool(tmp_path / "old", first())
-    found.upgrade(live)
+    at_first(live)
     before = fingerprint.schema(live)
-    found = tool(tmp_path / "new", first(), revision("0002", "0001", AUTOCOMMIT, NOTE["down"]))
+    found = tool(tmp_path, first(), revision("0002", "0001", AUTOCOMMIT, NOTE["down"]))
     with pytest.raises(MigrationFailed, match="the database is at 0001") as caught:
         found.upgrade(live)
     assert (caught.value.revision, caught.value.at) == ("0002", "0001")
@@ -156,16 +157,17 @@ def test_a_migration_that_fails_half_way(tmp_path: Path, live: Secret) -> None:
 
 
 def test_a_downgrade_that_fails_says_where_it_stopped(tmp_path: Path, live: Secret) -> None:
+    at_first(live)
+    run(live, "ALTER TABLE items ADD COLUMN note text", "UPDATE alembic_version SET version_num = '0002'")
     found = tool(tmp_path, first(), revision("0002", "0001", NOTE["up"], "raise NotImplementedError('cannot')"))
-    found.upgrade(live)
     with pytest.raises(MigrationFailed, match=r"downgrade of 0002.*NotImplementedError: cannot") as caught:
         found.downgrade(live, None)
     assert (caught.value.revision, caught.value.at) == ("0002", "0002")
 
 
 def test_a_lock_held_for_a_moment_is_waited_for(tmp_path: Path, live: Secret) -> None:
-    tool(tmp_path / "old", first()).upgrade(live)
-    found = tool(tmp_path / "new", first(), second())
+    at_first(live)
+    found = tool(tmp_path, first(), second())
     found.revisions()
     with connect(live) as holder:
         holder.execute("BEGIN")
@@ -179,11 +181,11 @@ def test_a_lock_held_for_a_moment_is_waited_for(tmp_path: Path, live: Secret) ->
 
 
 def test_a_lock_that_is_never_free(tmp_path: Path, live: Secret) -> None:
-    tool(tmp_path / "old", first()).upgrade(live)
+    at_first(live)
     with connect(live) as holder, holder.transaction():
         holder.execute("LOCK TABLE public.items")
         with pytest.raises(MigrationFailed, match=r"LockNotAvailable.*the database is at 0001") as caught:
-            tool(tmp_path / "new", first(), second()).upgrade(live)
+            tool(tmp_path, first(), second()).upgrade(live)
     assert caught.value.sqlstate == "55P03"
 
 
@@ -198,6 +200,17 @@ def test_a_migration_that_never_ends(tmp_path: Path, live: Secret) -> None:
     forever = revision("0001", None, "import threading\nthreading.Event().wait()")
     with pytest.raises(MigrationFailed, match=r"upgrade of 0001.*did not end in time; the database is at no revision"):
         tool(tmp_path, forever, statement_timeout=0.4).upgrade(live)
+
+
+def test_a_database_that_is_lost_meanwhile(tmp_path: Path, live: Secret, server: Cluster) -> None:
+    lost = (
+        'op.execute("ALTER ROLE app PASSWORD 'another-one'")\nop.get_bind().commit()\nraise RuntimeError("lost")'
+    )
+    try:
+        with pytest.raises(DatabaseError, match=r"upgrade of 0001 .*RuntimeError: lost.*unknown: .*cannot be reached"):
+            tool(tmp_path, revision("0001", None, lost)).upgrade(live)
+    finally:
+        run(server.url(), f"ALTER ROLE app PASSWORD '{PASSWORD}'")
 
 
 def test_a_killed_gate_takes_its_migration_along(tmp_path: Path, live: Secret) -> None:
