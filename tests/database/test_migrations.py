@@ -203,9 +203,8 @@ def test_a_migration_that_never_ends(tmp_path: Path, live: Secret) -> None:
 
 
 def test_a_database_that_is_lost_meanwhile(tmp_path: Path, live: Secret, server: Cluster) -> None:
-    lost = (
-        'op.execute("ALTER ROLE app PASSWORD 'another-one'")\nop.get_bind().commit()\nraise RuntimeError("lost")'
-    )
+    change = """op.execute("ALTER ROLE app PASSWORD 'another-one'")"""
+    lost = f'{change}\nop.get_bind().commit()\nraise RuntimeError("lost")'
     try:
         with pytest.raises(DatabaseError, match=r"upgrade of 0001 .*RuntimeError: lost.*unknown: .*cannot be reached"):
             tool(tmp_path, revision("0001", None, lost)).upgrade(live)
