@@ -22,7 +22,7 @@ def test_the_site_went_from_nothing_to_1_1_0(site: Site) -> None:
 def test_the_report_lies_where_the_answer_says(site: Site) -> None:
     report = site.root / site.gate("history").document["deployments"][-1]["report"]
     assert report.is_file()
-    assert "RELEASED" in report.read_text()
+    assert "Released" in report.read_text()
 
 
 def test_no_request_and_no_order_is_lost_in_a_good_and_a_bad_deployment(site: Site) -> None:
