@@ -33,6 +33,7 @@ from gate.shell import wait_until
 from tests.smoke.shop import BASE, Shop, shop_open
 
 START_WITHIN = 10.0
+SHOWN = 5  # cases of one defect
 
 
 @dataclass
@@ -64,7 +65,7 @@ class Tried:
             return "checks"
         if self.start:
             return "start"
-        return "smoke" if self.verdict not in ("", Decision.GO) else "nothing before live traffic"
+        return f"smoke: {self.verdict}" if self.verdict not in ("", Decision.GO) else "nothing before live traffic"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -183,15 +184,17 @@ def markdown(tried: Sequence[Tried]) -> str:
         "# Which defect is caught where",
         "",
         f"Made by `python -m tests.defects_table`: every defect of the example, put on {BASE}, tried on real servers.",
-        "Every case that sees it is listed; a deployment ends at the first that decides. Left out is what the good",
-        "release trips as well on the machine that made this table.",
+        "Every case that sees it is listed; a deployment ends at the first that decides. ROLLBACK is decided at once,",
+        "by a critical case; HOLD at the end of the suite, and undone as well: what is not proven does not go live.",
+        "Left out is what the good release trips, too, on the machine that made this table.",
         "",
         "| defect | what is wrong | caught by | cases that see it | decided after |",
         "|---|---|---|---|---|",
     ]
     for each in tried:
         cases = [f"`{text.partition(' ')[0]}`" for text in [*each.checks, *each.smoke]]
-        saw = "<br>".join(([each.start] if each.start else []) + cases) or "none"
+        more = [f"and {len(cases) - SHOWN} more"] if len(cases) > SHOWN else []
+        saw = "<br>".join(([each.start] if each.start else []) + cases[:SHOWN] + more) or "none"
         after = f"{each.decided:g} s of smoke tests" if each.decided is not None and not each.refused else ""
         lines.append(f"| `{each.defect}` | {each.wrong} | {each.caught_by} | {saw} | {after} |")
     return "\n".join(lines) + "\n"

@@ -59,12 +59,6 @@ min_n = 20
 [[rules]]
 signal = "disk"
 rollback = "> 99%"
-# A thread that spins gets much less than a core where many tests run at once.
-[[rules]]
-signal = "cpu"
-go = "< 15%"
-rollback = "> 20%"
-min_n = 3
 """
 
 SHOP = """
@@ -90,7 +84,11 @@ cache = {{ port = {cache} }}
 [[rules]]
 signal = "disk"
 rollback = "> 99%"
+"""
+
+
 # A thread that spins gets much less than a core where many tests run at once.
+LOW_CPU_LIMIT = """
 [[rules]]
 signal = "cpu"
 go = "< 15%"

@@ -98,9 +98,12 @@ class Shop:
 
 
 @contextmanager
-def shop_open() -> Iterator[Shop]:
-    """Servers, a migrated database and a fresh backup's note, for the time of the block."""
-    with place("shop", SHOP) as here:
+def shop_open(more: str = "") -> Iterator[Shop]:
+    """Servers, a migrated database and a fresh backup's note, for the time of the block.
+
+    ``more`` is added to the environment file.
+    """
+    with place("shop", SHOP + more) as here:
         shop = Shop(here)
         database = here.environment.database
         assert database is not None

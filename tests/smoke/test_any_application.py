@@ -14,14 +14,14 @@ from gate import shell
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
 from gate.results import CaseOutcome
-from tests.smoke.rig import REPOSITORY, TINY, Place, failed, place, tiny_release
+from tests.smoke.rig import LOW_CPU_LIMIT, REPOSITORY, TINY, Place, failed, place, tiny_release
 
 Start = Callable[..., Instance]
 
 
 @pytest.fixture(scope="module")
 def tiny() -> Iterator[Place]:
-    with place("tiny", TINY) as here:
+    with place("tiny", TINY + LOW_CPU_LIMIT) as here:
         yield here
 
 

@@ -16,7 +16,7 @@ from example.store import build
 from gate import shell
 from gate.engines.base import Instance
 from gate.results import CaseOutcome, Severity
-from tests.smoke.rig import failed
+from tests.smoke.rig import LOW_CPU_LIMIT, failed
 from tests.smoke.shop import BASE, Shop, shop_open
 
 STORE = "smoke/store"
@@ -24,7 +24,7 @@ STORE = "smoke/store"
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Shop]:
-    with shop_open() as here:
+    with shop_open(LOW_CPU_LIMIT) as here:
         yield here
 
 
