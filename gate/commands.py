@@ -152,7 +152,14 @@ class Commands:
             "release": {"version": run.release.version, "digest": run.release.digest},
             "stable": {"version": serving.version, "digest": serving.digest} if serving else None,
             "reasons": [
-                {"signal": item.signal, "value": item.value, "limit": item.limit, "n": item.n, "text": item.text}
+                {
+                    "signal": item.signal,
+                    "value": item.value,
+                    "limit": item.limit,
+                    "n": item.n,
+                    "text": item.text,
+                    "case": item.case,
+                }
                 for item in run.evidence.reasons
             ],
             "notes": run.evidence.notes,
