@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -72,6 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _command(arguments, door, f"{door} {shlex.join(words)}")
     except GateError as fault:
         return _fail(fault, as_json, arguments.environment)
+    except Exception as fault:  # noqa: BLE001 - a defect of ours must not pass for one of the contract's exit codes
+        traceback.print_exc()
+        text = f"a defect of the gate: {type(fault).__name__}; look at what serves before anything else"
+        door_status = f"{door} {arguments.environment} status"
+        return _end(Outcome.ROLLBACK_FAILED, text, door_status, as_json, arguments.environment)
     except KeyboardInterrupt:
         return _end(Outcome.INTERRUPTED, "interrupted; nothing was touched", None, as_json, arguments.environment)
 

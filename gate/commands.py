@@ -142,7 +142,10 @@ class Commands:
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
             self._terminal.note(f"the report could not be written: {type(fault).__name__}: {fault}")
         shown = self._shown(report) if report else None
-        run.store.end(run.deployment, outcome, reasons, cases=run.evidence.cases, report=shown)
+        try:
+            run.store.end(run.deployment, outcome, reasons, cases=run.evidence.cases, report=shown)
+        except OperationFailed as fault:  # bookkeeping never changes what is true
+            self._terminal.note(f"the outcome is not recorded: {fault}")
         serving = run.engine.stable()
         document = {
             "outcome": str(outcome),

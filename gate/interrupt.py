@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: one clean exception while work may stop, a polite refusal while something is being undone."""
+"""Ctrl-C and SIGTERM: one clean exception while work may stop, and a polite refusal at any other moment.
+
+Signals are refused by default and heard only inside ``allowed``. So none can come between a failure and its undo, and
+the second Ctrl-C of an impatient person changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Turns signals into ``Interrupted`` in the main thread, except inside ``shielded``."""
+    """Turns the first signal into ``Interrupted`` in the main thread, inside ``allowed`` or on the next entry to it."""
 
     def __init__(self, on_refused: Callable[[], None]) -> None:
         self._on_refused = on_refused
-        self._shields = 0
-        self.refused = False
+        self._allowed = False
+        self._pending = False
+        self._raised = False
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -32,17 +37,23 @@ class Interrupts:
                 signal.signal(number, handler)
 
     @contextmanager
-    def shielded(self) -> Iterator[None]:
-        """A block that a signal does not end: an undo, or what follows the decision to keep a release."""
-        self._shields += 1
+    def allowed(self) -> Iterator[None]:
+        """A block that a signal ends, once. Raises Interrupted at once when one came since the last block."""
+        self._allowed = True
         try:
+            if self._pending:
+                self._interrupt()
             yield
         finally:
-            self._shields -= 1
+            self._allowed = False
 
     def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self._shields:
-            self.refused = True
-            self._on_refused()
-            return
+        if self._allowed and not self._raised:
+            self._interrupt()
+        self._pending = True
+        self._on_refused()
+
+    def _interrupt(self) -> None:
+        self._raised = True
+        self._pending = False
         raise Interrupted

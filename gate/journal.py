@@ -5,6 +5,7 @@ What it holds is enough for another process to finish the undo after this one di
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,21 +22,33 @@ class Begun:
 
 
 class Journal:
-    """One deployment's journal."""
+    """One deployment's journal, on disk and in memory: an undo in the same process must not need the disk."""
 
     def __init__(self, store: Store, deployment: int) -> None:
         self._store = store
+        self._events: list[Event] = []
         self.deployment = deployment
 
+    def resume(self) -> None:
+        """Takes up what another process wrote. Raises OperationFailed."""
+        self._events = self._store.events(self.deployment)
+
     def write(self, step: str, kind: str, facts: dict[str, Any] | None = None) -> None:
+        """Raises OperationFailed when it is not on disk."""
+        self._events.append(Event(step, kind, facts or {}, ""))
         self._store.write(self.deployment, step, kind, facts or {})
+
+    def began(self, step: str) -> bool:
+        """Whether the intent of a step was ever written."""
+        return any(event.step == step and event.kind == "do" for event in self._events)
 
     def to_undo(self) -> list[Begun]:
         """Steps that began and were not undone, latest first."""
-        return to_undo(self._store.events(self.deployment))
+        return to_undo(self._events)
 
 
-def to_undo(events: list[Event]) -> list[Begun]:
+def to_undo(events: Iterable[Event]) -> list[Begun]:
+    """Steps among ``events`` that began and were not undone, latest first."""
     begun: dict[str, Begun] = {}
     for event in events:
         if event.kind == "do":

@@ -1,7 +1,7 @@
 """The story of a deployment: steps forward, each journaled before it acts; or all of them undone, in reverse.
 
-Nobody rolls back a rollback: the undo is shielded from signals, tries every step, and is verified by the critical
-smoke tests on the release that serves again.
+Nobody rolls back a rollback: the undo hears no signal, is not stopped by the gate's own bookkeeping, tries every step,
+and is verified by the critical smoke tests on the release that serves again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from gate.errors import GateError, Refused
+from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
 from gate.journal import Begun, to_undo
@@ -71,9 +71,9 @@ def rollback(run: Run) -> Outcome:
 
 def recover(run: Run) -> Outcome:
     """Finishes what a dead run left: its undo, or, if it had been accepted, its end."""
-    if any(event.step == "accept" for event in run.store.events(run.deployment)):
-        with run.interrupts.shielded():
-            return _accepted(run)
+    run.journal.resume()
+    if run.journal.began("accept"):
+        return _accepted(run)
     run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
     steps = ROLL_BACK if run.action == "rollback" else DEPLOY
     return _undo_all(run, steps, Outcome.ROLLED_BACK)
@@ -82,24 +82,30 @@ def recover(run: Run) -> Outcome:
 def _checked(run: Run) -> Outcome | None:
     """The outcome that the checks end the run with, None when they say GO."""
     try:
-        with _step(run, "checks") as say:
+        with _step(run, "checks") as say, run.interrupts.allowed():
             say(check(run))
     except Refused:
         return Outcome.REFUSED
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted during the checks; nothing was touched")], run.clock())
         return Outcome.INTERRUPTED
-    except GateError as fault:
-        run.evidence.fail([reason("checks", f"the checks could not run: {fault}", Decision.NO_GO)], run.clock())
+    except Exception as fault:  # noqa: BLE001 - nothing was touched yet, and nothing will be; it is told
+        text = f"the checks could not run: {_told(fault)}"
+        run.evidence.fail([reason("checks", text, Decision.NO_GO)], run.clock())
         return Outcome.REFUSED
     return None
+
+
+def _told(fault: Exception) -> str:
+    return str(fault) if isinstance(fault, GateError) else f"a defect of the gate: {type(fault).__name__}: {fault}"
 
 
 def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
     try:
         for step in steps:
             _perform(run, step)
-        run.journal.write("accept", "do")
+        with run.interrupts.allowed():
+            run.journal.write("accept", "do")
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted by a signal")], run.clock())
         return _undo_all(run, steps, Outcome.INTERRUPTED)
@@ -107,15 +113,13 @@ def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
         run.evidence.fail(list(fault.reasons), run.clock())
         return _undo_all(run, steps, Outcome.ROLLED_BACK)
     except Exception as fault:  # noqa: BLE001 - whatever it is, what was begun must be undone; it is told below
-        text = str(fault) if isinstance(fault, GateError) else f"a defect of the gate: {type(fault).__name__}: {fault}"
-        run.evidence.fail([reason("failure", text)], run.clock())
+        run.evidence.fail([reason("failure", _told(fault))], run.clock())
         return _undo_all(run, steps, Outcome.ROLLED_BACK)
-    with run.interrupts.shielded():
-        return _accepted(run)
+    return _accepted(run)
 
 
 def _perform(run: Run, step: Step) -> None:
-    with _step(run, step.name) as say:
+    with _step(run, step.name) as say, run.interrupts.allowed():
         facts = step.intend(run)
         run.journal.write(step.name, "do", facts)
         say(step.do(run, facts))
@@ -127,19 +131,18 @@ def _accepted(run: Run) -> Outcome:
     try:
         with _step(run, "retire") as say:
             say(retire(run))
-    except GateError as fault:
-        run.note(f"the release before could not be retired: {fault}")
+    except Exception as fault:  # noqa: BLE001 - the release is proven and serves; it is told
+        run.note(f"the release before could not be retired: {_told(fault)}")
     return Outcome.RELEASED
 
 
 def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome) -> Outcome:
-    with run.interrupts.shielded():
-        begun = run.journal.to_undo()
-        known = {step.name: step for step in steps}
-        failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
-        touched = any(item.name in _TOUCHING for item in begun)
-        proven = not touched or _verify(run)
-        return outcome if proven and not failed else Outcome.ROLLBACK_FAILED
+    begun = run.journal.to_undo()
+    known = {step.name: step for step in steps}
+    failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
+    if not any(item.name in _TOUCHING for item in begun):
+        return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back
+    return outcome if _verify(run) and not failed else Outcome.ROLLBACK_FAILED
 
 
 def _undo(run: Run, step: Step, begun: Begun) -> bool:
@@ -149,20 +152,29 @@ def _undo(run: Run, step: Step, begun: Begun) -> bool:
         record = StepRecord(step.name, run.clock(), "unfinished")
         run.evidence.steps.append(record)
     record.undo_at = run.clock()
+    _remember(run, step.name, "undo")
     try:
-        run.journal.write(step.name, "undo")
         record.undo_detail = step.undo(run, begun.facts)
         record.undone = True
-        run.journal.write(step.name, "undone")
     except Exception as fault:  # noqa: BLE001 - the other steps must still be undone; it is told and fails the outcome
         record.undone = False
         record.undo_detail = str(fault)
         run.evidence.reasons.append(reason("undo", f"{step.name} could not be undone: {fault}"))
         run.view.undoing(f"{step.name} could not be undone: {fault}")
     record.undo_seconds = time.monotonic() - began
-    if record.undone and record.undo_detail:
-        run.view.undoing(record.undo_detail)
+    if record.undone:
+        _remember(run, step.name, "undone")
+        if record.undo_detail:
+            run.view.undoing(record.undo_detail)
     return record.undone
+
+
+def _remember(run: Run, step: str, kind: str) -> None:
+    """Writes to the journal during an undo, which our own bookkeeping never stops."""
+    try:
+        run.journal.write(step, kind)
+    except OperationFailed as fault:
+        run.note(f"not in the journal: {step} {kind}: {fault}")
 
 
 def _verify(run: Run) -> bool:
@@ -173,11 +185,8 @@ def _verify(run: Run) -> bool:
     try:
         with _step(run, "verify") as say:
             say(f"critical {judge(run, 'restored', [Severity.CRITICAL])} on {run.stable.version}")
-    except GateError as fault:
-        run.evidence.reasons.append(reason("verify", f"the restored release is not proven: {fault}"))
-        return False
     except Exception as fault:  # noqa: BLE001 - not proven is not proven; it is told
-        run.evidence.reasons.append(reason("verify", f"a defect of the gate: {type(fault).__name__}: {fault}"))
+        run.evidence.reasons.append(reason("verify", f"the restored release is not proven: {_told(fault)}"))
         return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import IO
 
 from rich.console import Console
@@ -95,10 +96,14 @@ class Terminal:
         line.append(f"{name:<{NAME_WIDTH}}", style="bold")
         line.append(self._redact(detail), style="default")
         line.append(f"  {seconds:.1f} s", style="dim")
-        self._console.print(line)
+        self._print(line)
 
     def _line(self, text: str, style: str = "") -> None:
-        self._console.print(Text(self._redact(text), style=style))
+        self._print(Text(self._redact(text), style=style))
+
+    def _print(self, text: Text) -> None:
+        with suppress(OSError, ValueError):  # nobody reads any more: a closed pipe or terminal never stops a run
+            self._console.print(text)
 
     def _end_status(self) -> None:
         if self._status is not None:

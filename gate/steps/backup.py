@@ -39,4 +39,4 @@ class Backup(Step):
         return f"{size}, restored and compared, {verified.tables} tables, {verified.rows} rows equal in {spent:.1f} s"
 
     def undo(self, run: Run, facts: Facts) -> str:
-        return "the backup is kept"
+        return "the backup is kept" if run.evidence.backup else ""

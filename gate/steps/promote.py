@@ -7,6 +7,7 @@ import time
 from gate.evidence import Switch
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
+from gate.steps.start import wait_healthy
 
 
 class Promote(Step):
@@ -26,6 +27,8 @@ class Promote(Step):
 
     def undo(self, run: Run, facts: Facts) -> str:
         origin = facts["stable"]
+        if origin is not None:
+            revive(run)
         spent = switch(run, origin)
         candidate = run.candidate
         if candidate is not None:
@@ -65,6 +68,16 @@ def switch(run: Run, target: str | None) -> float:
     spent = time.monotonic() - began
     run.evidence.switches.append(Switch(run.clock(), before.id if before else None, target, spent * 1000))
     return spent
+
+
+def revive(run: Run) -> None:
+    """Starts the release before again if one of its services has ended meanwhile. Raises OperationFailed."""
+    stable, release = run.stable, run.stable_release
+    if stable is None or release is None or all(state.alive for state in run.engine.health(stable)):
+        return
+    run.note(f"{stable.version} ({stable.id}) had ended and is started again")
+    run.engine.start(release, stable.id)
+    wait_healthy(run, stable)
 
 
 def retire(run: Run) -> str:

@@ -20,13 +20,6 @@ class Smoke(Step):
     def do(self, run: Run, facts: Facts) -> str:
         return judge(run, self._phase, self._only)
 
-    def undo(self, run: Run, facts: Facts) -> str:
-        spare = run.engine.find(f"{run.candidate_id}x")  # a killed suite runs no teardown of its own
-        if spare is None:
-            return ""
-        run.engine.stop(spare)
-        return "the second instance is stopped"
-
 
 def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     """Runs a phase of the smoke suite and judges it; returns one line. Raises StepFailed with the reasons."""

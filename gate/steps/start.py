@@ -24,7 +24,7 @@ class Start(Step):
         return f"{instance.id}: {', '.join(run.environment.services)}"
 
     def undo(self, run: Run, facts: Facts) -> str:
-        for instance_id in (f"{run.candidate_id}x", run.candidate_id):  # a case's second instance first
+        for instance_id in (f"{run.candidate_id}x", run.candidate_id):  # the second one that a killed suite left
             instance = run.engine.find(instance_id)
             if instance is not None:
                 self._end(run, instance)
@@ -67,7 +67,8 @@ def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
     bad = [state for state in seen[-1] if not state.healthy]
     seconds = time.monotonic() - began
     if bad:
-        keep_log(run, instance)
+        if instance.id == run.candidate_id:
+            keep_log(run, instance)
         text = f"{'; '.join(map(_told, bad))} (after {seconds:.1f} s of {timeout:g} s, asked {len(seen)} times)"
         raise StepFailed(text, (reason("health", f"not healthy: {text}"),))
     return seconds, len(seen)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,3 +122,26 @@ def _port(site: Site, server: str) -> str:
     found = re.search(rf"^{server} = {{ port = (\d+) }}", text, re.M)
     assert found
     return found[1]
+
+
+def test_no_room_for_the_backup(site: Site) -> None:
+    folder = site.state / "backups"
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)],
+        capture_output=True,
+        timeout=10,
+        check=False,
+    )
+    if mounted.returncode:
+        if os.environ.get("CI") and os.geteuid() == 0:
+            pytest.fail(f"a full disk could not be made: {mounted.stderr!r}")
+        pytest.skip("only root can make a full disk")
+    try:
+        before = site.traces()
+        ran = site.deploy("1.1.0")
+        assert ran.code == 3, ran.told
+        assert "free" in ran.reasons
+        assert list(folder.iterdir()) == []
+        assert site.traces() == before
+    finally:
+        subprocess.run(["/bin/umount", str(folder)], timeout=10, check=True)

@@ -1,0 +1,43 @@
+"""A gate that was killed: the next one says so and touches nothing, and ``recover`` finishes the undo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.sites import Site
+
+DRIVER = Path(__file__).with_name("interrupting.py")
+
+
+@pytest.mark.parametrize(("step", "delay"), [("migrate", 0.2), ("smoke", 1.0), ("promote", 0.0), ("drain", 0.0)])
+def test_recover_undoes_what_a_killed_gate_began(site: Site, step: str, delay: float) -> None:
+    before = site.traces()
+    argv = [sys.executable, str(DRIVER), "1.1.0", step, str(delay), "SIGKILL"]
+    killed = subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
+    assert killed.returncode == -9, killed.stderr.decode()
+
+    refused = site.deploy("1.1.0")
+    assert refused.code == 5, refused.told
+    assert "died unfinished; begun:" in refused.told
+    assert "recover" in refused.document["next"]
+
+    recovered = site.gate("recover")
+    assert (recovered.code, recovered.document["outcome"]) == (1, "ROLLED_BACK"), recovered.told
+    assert site.traces() == before
+
+
+def test_nothing_to_recover(site: Site) -> None:
+    ran = site.gate("recover")
+    assert ran.code == 0
+    assert "Nothing to recover" in ran.told
+
+
+def test_a_gate_killed_during_the_checks_blocks_nobody(site: Site) -> None:
+    argv = [sys.executable, str(DRIVER), "1.1.0", "checks", "0.5", "SIGKILL"]
+    subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
+    ran = site.deploy("1.1.0", "--dry-run")
+    assert ran.code == 0, ran.told
