@@ -76,7 +76,7 @@ def recover(run: Run) -> Outcome:
         return _accepted(run)
     run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
     steps = ROLL_BACK if run.action == "rollback" else DEPLOY
-    return _undo_all(run, steps, Outcome.ROLLED_BACK)
+    return _undo_all(run, steps, Outcome.ROLLED_BACK, always_prove=True)
 
 
 def _checked(run: Run) -> Outcome | None:
@@ -136,11 +136,11 @@ def _accepted(run: Run) -> Outcome:
     return Outcome.RELEASED
 
 
-def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome) -> Outcome:
+def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome, *, always_prove: bool = False) -> Outcome:
     begun = run.journal.to_undo()
     known = {step.name: step for step in steps}
     failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
-    if not any(item.name in _TOUCHING for item in begun):
+    if not always_prove and not any(item.name in _TOUCHING for item in begun):
         return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back
     return outcome if _verify(run) and not failed else Outcome.ROLLBACK_FAILED
 
