@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -41,11 +43,15 @@ class Shop:
         self.place = here
         self.backup = here.environment.state_folder / "backups" / "latest.json"
         self._numbers = count(1)
+        # The example's defects, and more of them for cases that none of those trips.
+        self._changes = here.root / "changes"
+        for folder in (build.CHANGES, Path(__file__).parent / "changes"):
+            shutil.copytree(folder, self._changes, dirs_exist_ok=True)
 
     def release(self, version: str) -> Release:
         folder = self.place.root / "releases" / version
         if not folder.exists():
-            build.build(version, folder)
+            build.build(version, folder, changes=self._changes)
         return releases.read(folder)
 
     def next_id(self) -> str:

@@ -137,6 +137,18 @@ def test_workers_are_judged_by_the_same_rules(tiny: Place, start: Start) -> None
     assert "  1 of 2 cases failed: " in ran.out, ran.out
 
 
+def test_full_disk_is_seen(tiny: Place, start: Start) -> None:
+    """The disk stays as it is: the limit is moved below it."""
+    file = tiny.environment.file
+    kept = file.read_text()
+    file.write_text(kept.replace('rollback = "> 99%"', 'rollback = "> 0.1%"'))
+    try:
+        found = failed(tiny.judge(start(), ["smoke/test_resources.py::test_disk"]))
+    finally:
+        file.write_text(kept)
+    assert "> 0.1%" in found["test_resources.py::test_disk"]
+
+
 def test_dead_application(tiny: Place, start: Start) -> None:
     instance = start()
     tiny.engine.stop(instance)
