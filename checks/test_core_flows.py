@@ -11,12 +11,24 @@ pytestmark = pytest.mark.category("Core Business Flows")
 
 @pytest.mark.critical
 @pytest.mark.requires("served_openapi")
-def test_api_is_compatible_with_what_serves(release: Any, stable: Any, openapi_breaks: Any, no_faults: Any) -> None:
+def test_api_is_compatible_with_what_serves(
+    context: Any,
+    release: Any,
+    stable: Any,
+    openapi_breaks: Any,
+    compare_versions: Any,
+    no_faults: Any,
+    listed: Any,
+    warn: Any,
+) -> None:
     """Callers of the release that serves can call this one: nothing they use is gone or newly required."""
     assert release.openapi, (
         f"release {stable.version} describes its API and {release.version} does not: build it with its OpenAPI document"
     )
     found = openapi_breaks(stable.openapi, release.openapi)
+    if found and context.allow_downgrade and compare_versions(release.version, stable.version) < 0:
+        warn(f"going back takes away what {stable.version} added: {listed(found)}")
+        return
     no_faults(found, "Keep what is in use until its last caller is gone, or give it a new path.")
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -41,8 +42,8 @@ def _story(bad: str, began: float) -> int:
     _title("1. The servers of the shop start: PostgreSQL, Valkey and Caddy, all below .gate/")
     if _gate("up") != 0:
         return 1
-    _title(f"2. Release {GOOD} is deployed")
-    if _gate("--version", GOOD, "--allow-downgrade") != 0:
+    if not _begin_at(GOOD):
+        print(f"\n{GOOD} does not serve. To start anew: python deploy_gate.py local down, then remove .gate/local")
         return 1
     environment = load("local", ROOT)
     database = environment.database.url.reveal() if environment.database else ""
@@ -55,22 +56,50 @@ def _story(bad: str, began: float) -> int:
     lost = tally.lost(database)
     _title("What happened")
     _summary(tally, lost, better, worse, bad)
-    print(f"  whole demo    {time.monotonic() - began:.0f} s")
+    _line("whole demo", f"{time.monotonic() - began:.0f} s")
     reports = sorted((ROOT / "reports" / "local").glob("*/report.html"), key=lambda file: int(file.parent.name))
     for text, report in zip((f"{BETTER} released", f"{bad} rolled back"), reports[-2:], strict=False):
-        print(f"  report        {report.relative_to(ROOT)}   ({text})")
+        _line("report", f"{report.relative_to(ROOT)}   {text}")
     return 0 if (better, worse) == (0, 1) and not lost and not tally.failures else 1
+
+
+def _begin_at(version: str) -> bool:
+    """Makes ``version`` serve: deploys it, or goes back to it where an earlier demo left a later one."""
+    status = subprocess.run(
+        [sys.executable, "deploy_gate.py", "local", "status", "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    serves = (json.loads(status.stdout).get("stable") or {}).get("version") if status.returncode == 0 else None
+    if serves is None:
+        _title(f"2. Release {version} is deployed")
+        return _gate("--version", version) == 0
+    if serves == version:
+        _title(f"2. Release {version} serves since an earlier demo")
+        return True
+    _title(f"2. Release {serves} serves since an earlier demo: back to {version}")
+    return _gate("rollback", "--to", version) == 1  # what the contract says: the earlier release serves
 
 
 def _summary(tally: Tally, lost: list[str], better: int, worse: int, bad: str) -> None:
     answered = ", ".join(f"{count} by {release}" for release, count in sorted(tally.releases.items()))
-    print(f"  {BETTER:<13} exit code {better}   (0: released)")
-    print(f"  {bad:<13} exit code {worse}   (1: rolled back, the earlier release serves and was proven again)")
-    print(f"  customers     {tally.attempted} orders: {answered}")
-    print(f"                {len(tally.failures)} failed, {len(lost)} acknowledged and lost", end="")
-    print(f", longest time without an answer {tally.longest_gap * 1000:.0f} ms")
+    _line(BETTER, f"exit code {better}: {'released' if better == 0 else 'not released'}")
+    _line(
+        bad,
+        f"exit code {worse}: {'rolled back, the earlier release serves and was proven again' if worse == 1 else ''}",
+    )
+    _line("customers", f"{tally.attempted} orders: {answered}")
+    _line("", f"{len(tally.failures)} failed, {len(lost)} acknowledged and lost")
+    _line("", f"longest time without an answer {tally.longest_gap * 1000:.0f} ms")
     for failure in tally.failures[:5]:
-        print(f"                failed: {failure}")
+        _line("", f"failed: {failure}")
+
+
+def _line(name: str, text: str) -> None:
+    print(f"  {name:<22}{text}")
 
 
 def _gate(*words: str, say: bool = True) -> int:

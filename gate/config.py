@@ -30,19 +30,17 @@ from gate.results import Category, Severity
 from gate.rules import build as build_rules
 
 
-def _parsed_by(parse: Any, kind: type) -> Any:
+def _parsed_by(parse: Any, kind: str) -> Any:
     def read(value: Any) -> Any:
         if isinstance(value, str):
             return parse(value)
         raise ValueError("write it as text with a unit")
 
-    return BeforeValidator(
-        read, json_schema_input_type=Annotated[str, Field(description=f"{kind.__name__} with a unit")]
-    )
+    return BeforeValidator(read, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": kind})])
 
 
-Seconds = Annotated[float, _parsed_by(parse_duration, float), Field(ge=0)]
-Bytes = Annotated[int, _parsed_by(parse_size, int), Field(ge=0)]
+Seconds = Annotated[float, _parsed_by(parse_duration, "duration"), Field(ge=0)]
+Bytes = Annotated[int, _parsed_by(parse_size, "size"), Field(ge=0)]
 
 
 def _field_reference(value: str) -> str:
@@ -91,7 +89,7 @@ class Releases(Section):
 class Engine(Section):
     """What runs the releases."""
 
-    kind: Literal["process"]
+    kind: Annotated[Literal["process"], Field(description="process: processes of this machine")]
 
 
 class Limits(Section):
@@ -104,8 +102,8 @@ class Limits(Section):
 class Service(Section):
     """One long-running part of a release. With a ``route`` it takes traffic, without one it works in the background."""
 
-    command: Command
-    route: Annotated[str, AfterValidator(_route)] | None = None
+    command: Annotated[Command, Field(description="Argument list; run in the release's folder, never by a shell")]
+    route: Annotated[str, AfterValidator(_route)] | None = Field(None, description="Path prefix of its traffic")
     health: UrlPath | None = Field(None, description="Answers 200 while the process lives")
     ready: UrlPath | None = Field(None, description="Answers 200 when the service can do its work")
     in_flight: FieldReference | None = Field(
@@ -113,11 +111,11 @@ class Service(Section):
     )
     identity: FieldReference | None = Field(None, description="Where the running version stands")
     digest: FieldReference | None = Field(None, description="Where the running digest stands")
-    start_timeout: Seconds = 30.0
-    stop_grace: Seconds = 30.0
+    start_timeout: Seconds = Field(30.0, description="Within this it must be healthy")
+    stop_grace: Seconds = Field(30.0, description="From SIGTERM to SIGKILL")
     exclusive: bool = Field(False, description="Only one release's instance may run at a time (a worker)")
     limits: Limits | None = None
-    env: dict[str, Secret] = {}
+    env: dict[str, Secret] = Field({}, description="Its environment variables; it gets no others")
     log_errors: str = Field(r"\b(ERROR|CRITICAL|FATAL)\b", description="Pattern of an error line in the log")
 
     @model_validator(mode="after")
@@ -145,19 +143,19 @@ class Migrations(Section):
 class Database(Section):
     """The application's PostgreSQL."""
 
-    url: Secret
+    url: Annotated[Secret, Field(description="postgresql://USER@HOST:PORT/NAME with its password")]
     migrations: Migrations | None = None
     invariants: str | None = Field(None, description="SQL file whose statements must return no rows")
-    minimum_version: Annotated[int, Field(ge=10)] = 14
-    lock_timeout: Seconds = 5.0
-    statement_timeout: Seconds = 300.0
+    minimum_version: Annotated[int, Field(ge=10)] = Field(14, description="Oldest supported major version")
+    lock_timeout: Seconds = Field(5.0, description="How long a migration may wait, with the application behind it")
+    statement_timeout: Seconds = Field(300.0, description="How long one statement of a migration may take")
 
 
 class Cache(Section):
     """The application's Redis-protocol cache."""
 
-    url: Secret
-    minimum_version: Annotated[int, Field(ge=1)] = 6
+    url: Annotated[Secret, Field(description="redis://HOST:PORT/0, with its password")]
+    minimum_version: Annotated[int, Field(ge=1)] = Field(6, description="Oldest supported major version")
     eviction: list[str] = Field([], description="Allowed maxmemory-policy values; empty: any")
 
 
@@ -166,13 +164,13 @@ class Traffic(Section):
 
     listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{2,5}$", description="host:port of the front door")]
     try_duration: Seconds = Field(5.0, description="How long a request is held while no release answers")
-    drain_timeout: Seconds = 30.0
+    drain_timeout: Seconds = Field(30.0, description="How long requests in flight are waited for")
 
 
 class Port(Section):
     """A server of the embedded stack and the port it listens on (loopback only)."""
 
-    port: Annotated[int, Field(ge=1024, le=65535)]
+    port: Annotated[int, Field(ge=1024, le=65535, description="On the loopback address")]
 
 
 class Stack(Section):
@@ -185,29 +183,29 @@ class Stack(Section):
 class Suite(Section):
     """Which folders of cases run, and for how long at most."""
 
-    folders: Annotated[list[str], Field(min_length=1)]
-    timeout: Seconds = 600.0
+    folders: Annotated[list[str], Field(min_length=1, description="Folders or files of cases")]
+    timeout: Seconds = Field(600.0, description="For the whole suite")
 
 
 class RuleRow(Section):
     """One limit on one signal; replaces the default rule of that signal."""
 
-    signal: str
-    go: str | None = None
-    rollback: str | None = None
+    signal: Annotated[str, Field(description="What is measured")]
+    go: str | None = Field(None, description="GO while this holds, such as <= 1%")
+    rollback: str | None = Field(None, description="ROLLBACK once this holds, such as > 5%")
     unit: Annotated[Unit | None, Field(strict=False)] = Field(
         None, description="Only for a signal of your own: count, seconds, share or bytes"
     )
-    min_n: Annotated[int, Field(ge=1)] = 1
-    severity: Annotated[Severity, Field(strict=False)] = Severity.HIGH
-    dry_run: bool = False
+    min_n: Annotated[int, Field(ge=1)] = Field(1, description="Fewer samples are HOLD")
+    severity: Annotated[Severity, Field(strict=False)] = Field(Severity.HIGH, description="Of the rule")
+    dry_run: bool = Field(False, description="Only report, decide nothing")
 
 
 class Readiness(Section):
     """What GO needs before a deployment."""
 
-    minimum: Annotated[float, Field(ge=0, le=100)] = 90.0
-    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    minimum: Annotated[float, Field(ge=0, le=100)] = Field(90.0, description="Lowest total score for GO")
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field({}, description="Category = weight; 1 where not named")
 
     @model_validator(mode="after")
     def _known_categories(self) -> Readiness:
@@ -221,15 +219,15 @@ class Readiness(Section):
 class Settings(Section):
     """Settings the services need: checked before a deployment, never printed."""
 
-    required: list[str] = []
+    required: list[str] = Field([], description="Variables that some service must be given")
     formats: dict[str, str] = Field({}, description="Regular expression a setting must match whole")
 
 
 class Documents(Section):
     """Papers a release must have."""
 
-    runbook: str | None = None
-    changelog: str | None = None
+    runbook: str | None = Field(None, description="File with a section on rolling back")
+    changelog: str | None = Field(None, description="File with an entry for each version")
 
 
 class Pipeline(Section):
@@ -250,14 +248,14 @@ class Scan(Section):
 class Retention(Section):
     """How much is kept for a rollback."""
 
-    backups: Annotated[int, Field(ge=1)] = 5
-    instances: Annotated[int, Field(ge=1)] = 2
+    backups: Annotated[int, Field(ge=1)] = Field(5, description="Newest backups kept")
+    instances: Annotated[int, Field(ge=1)] = Field(2, description="Newest deployments whose logs and facts are kept")
 
 
 class State(Section):
     """Where the gate keeps its journal, lock, backups and logs."""
 
-    folder: str = ".gate"
+    folder: str = Field(".gate", description="Folder; each environment has one of its name in it")
 
 
 class Environment(Section):
@@ -279,7 +277,7 @@ class Environment(Section):
     documents: Documents = Documents()
     pipeline: Pipeline = Pipeline()
     scan: Scan = Scan()
-    contacts: dict[str, str] = {}
+    contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a rollback failed")
     options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
     retention: Retention = Retention()
     state: State = State()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.category("Deployment Scripts")
+# What it shows does not change with traffic, so it is asked once.
+pytestmark = [pytest.mark.category("Deployment Scripts"), pytest.mark.requires("candidate")]
 
 # 143 and -15 are how a process ends that leaves the ending to SIGTERM itself.
 CLEAN = (0, 143, -15)
