@@ -1,13 +1,11 @@
-"""The environment file: one TOML becomes one frozen, typed ``Environment``, validated once.
+"""The environment file as types: frozen, validated once, each key with its meaning.
 
-Pure: ``parse`` takes the table and the variables and gives the environment or every fault at once.
-Reading the file, ``extends`` and the variables of this machine is ``gate.environments``.
+How a table becomes one of these is ``gate.parsing``; reading files is ``gate.environments``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,16 +16,12 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from gate.errors import ConfigError
 from gate.limits import Rule, Unit, parse_duration, parse_size
 from gate.redact import Redactor, Secret
 from gate.results import Category, Severity
-from gate.rules import build as build_rules
 
 
 def _parsed_by(parse: Any, kind: str) -> Any:
@@ -282,7 +276,7 @@ class Environment(Section):
     retention: Retention = Retention()
     state: State = State()
 
-    # Filled by parse(): where this came from and what must never be printed.
+    # Filled by bind(): where this came from and what must never be printed.
     _name: str = PrivateAttr("")
     _file: Path = PrivateAttr(Path())
     _root: Path = PrivateAttr(Path())
@@ -300,6 +294,11 @@ class Environment(Section):
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
                 raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")
         return self
+
+    def bind(self, *, name: str, file: Path, root: Path, rules: tuple[Rule, ...], secrets: frozenset[str]) -> None:
+        """Says once where this environment came from; part of its making."""
+        self._name, self._file, self._root = name, file, root
+        self._rules, self._secrets = rules, secrets
 
     @property
     def name(self) -> str:
@@ -333,113 +332,3 @@ class Environment(Section):
     def routed(self) -> dict[str, Service]:
         """Services that take traffic."""
         return {name: service for name, service in self.services.items() if service.route is not None}
-
-
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)\}")
-
-
-def variables_of(table: object) -> set[str]:
-    """Names of all ``${NAME}`` and ``${generated:NAME}`` that occur in a table."""
-    if isinstance(table, str):
-        return set(_VARIABLE.findall(table))
-    items = table.values() if isinstance(table, dict) else table if isinstance(table, list) else ()
-    return set().union(*(variables_of(item) for item in items)) if items else set()
-
-
-def parse(
-    table: dict[str, Any],
-    variables: dict[str, str],
-    *,
-    name: str,
-    file: Path,
-    root: Path,
-    secrets: Collection[str] = (),
-) -> Environment:
-    """The environment that ``table`` describes.
-
-    ``variables`` replace ``${NAME}``; ``secrets`` are further values that must never be printed.
-    Raises ConfigError with every fault found, each naming file and key.
-    """
-    filled, used, problems = _fill(table, variables, ())
-    shown = file.relative_to(root) if file.is_relative_to(root) else file
-    environment: Environment | None = None
-    try:
-        environment = Environment.model_validate(filled)
-    except ValidationError as fault:
-        missing = {path for path, _ in problems}
-        problems += [
-            (tuple(map(str, e["loc"])), _message(e)) for e in fault.errors() if tuple(map(str, e["loc"])) not in missing
-        ]
-    lines = [f"{shown}: {_key(path)}{text}" for path, text in problems]
-    rules: tuple[Rule, ...] = ()
-    if environment is not None:
-        rules, faults = build_rules(environment.rules)
-        lines += [f"{shown}: {fault}" for fault in faults]
-    if lines or environment is None:
-        unset = sorted({text.split(" ", 1)[0] for _, text in problems if text.endswith(_NOT_SET)})
-        raise ConfigError(lines, next_step="; ".join(f"export {variable}=…" for variable in unset) or f"edit {shown}")
-    environment._name, environment._file, environment._root = name, file, root
-    environment._rules = rules
-    environment._secrets = frozenset(_secret_values(environment, (), used)) | frozenset(secrets)
-    return environment
-
-
-_NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"
-Path_ = tuple[str, ...]
-
-
-def _fill(
-    value: Any, variables: dict[str, str], path: Path_
-) -> tuple[Any, dict[Path_, set[str]], list[tuple[Path_, str]]]:
-    """``value`` with its variables replaced, the values used by path, and the variables that are missing."""
-    used: dict[Path_, set[str]] = {}
-    problems: list[tuple[Path_, str]] = []
-    if isinstance(value, str):
-        names = _VARIABLE.findall(value)
-        problems = [(path, f"{name} {_NOT_SET}") for name in names if not variables.get(name)]
-        if problems or not names:
-            return value, used, problems
-        used[path] = {variables[name] for name in names}
-        return _VARIABLE.sub(lambda match: variables[match[1]], value), used, problems
-    if isinstance(value, dict | list):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        filled = []
-        for key, item in items:
-            new, below, faults = _fill(item, variables, (*path, str(key)))
-            filled.append((key, new))
-            used |= below
-            problems += faults
-        return (dict(filled) if isinstance(value, dict) else [new for _, new in filled]), used, problems
-    return value, used, problems
-
-
-def _message(error: ErrorDetails) -> str:
-    if error["type"] == "extra_forbidden":
-        return "unknown key"
-    if error["type"] == "missing":
-        return "is required"
-    text = error["msg"].removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
-
-
-def _key(path: Path_) -> str:
-    """``[services.web.limits] memory: `` for a path of keys."""
-    if not path:
-        return ""
-    *tables, key = path
-    return f"[{'.'.join(tables)}] {key}: " if tables else f"{key}: "
-
-
-def _secret_values(value: Any, path: Path_, used: dict[Path_, set[str]]) -> set[str]:
-    """What must never be printed: variables used in secret fields, and passwords inside their URLs."""
-    if isinstance(value, Secret):
-        text = value.reveal()
-        found = {text, *used[path]} if path in used else set()
-        return found | ({text} if re.match(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", text) else set())
-    if isinstance(value, BaseModel):
-        return set().union(
-            *(_secret_values(getattr(value, key), (*path, key), used) for key in type(value).model_fields)
-        )
-    if isinstance(value, dict):
-        return set().union(*(_secret_values(item, (*path, str(key)), used) for key, item in value.items()))
-    return set()

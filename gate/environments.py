@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gate.config import Environment, parse, variables_of
+from gate.config import Environment
 from gate.errors import ConfigError, UsageError
+from gate.parsing import parse, variables_of
 
 FOLDER = "environments"
 

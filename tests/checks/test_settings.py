@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gate import config, settings
+from gate import settings
+from gate.parsing import parse
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def faults(env: dict[str, str], **tables: Any) -> list[str]:
         "smoke": {"folders": ["smoke"]},
         **tables,
     }
-    return settings.faults(config.parse(table, {}, name="x", file=Path("/p/x.toml"), root=Path("/p")))
+    return settings.faults(parse(table, {}, name="x", file=Path("/p/x.toml"), root=Path("/p")))
 
 
 @pytest.mark.parametrize(

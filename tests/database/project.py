@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gate.config import Environment, parse
+from gate.config import Environment
 from gate.database.connection import connect
+from gate.parsing import parse
 from gate.redact import Secret
 from gate.releases import Release
 

@@ -15,9 +15,10 @@ from typing import Any
 import httpx
 
 from gate import releases
-from gate.config import Environment, parse
+from gate.config import Environment
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
+from gate.parsing import parse
 from gate.releases import Release
 from gate.shell import wait_until
 from gate.stack import Stack

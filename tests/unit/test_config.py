@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gate.config import Environment, parse, variables_of
+from gate.config import Environment
 from gate.errors import ConfigError
+from gate.parsing import parse, variables_of
 from gate.redact import REDACTED
 from gate.results import Decision, Severity
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate import sockets
-from gate.config import parse
 from gate.errors import ConfigError, EngineError
+from gate.parsing import parse
 from gate.traffic import Traffic, _below, _share
 
 

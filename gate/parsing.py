@@ -1,0 +1,125 @@
+"""One table becomes one ``Environment``, or every fault at once, each naming file and key. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gate.config import Environment
+from gate.errors import ConfigError
+from gate.limits import Rule
+from gate.redact import Secret
+from gate.rules import build as build_rules
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)\}")
+
+
+def variables_of(table: object) -> set[str]:
+    """Names of all ``${NAME}`` and ``${generated:NAME}`` that occur in a table."""
+    if isinstance(table, str):
+        return set(_VARIABLE.findall(table))
+    items = table.values() if isinstance(table, dict) else table if isinstance(table, list) else ()
+    return set().union(*(variables_of(item) for item in items)) if items else set()
+
+
+def parse(
+    table: dict[str, Any],
+    variables: dict[str, str],
+    *,
+    name: str,
+    file: Path,
+    root: Path,
+    secrets: Collection[str] = (),
+) -> Environment:
+    """The environment that ``table`` describes.
+
+    ``variables`` replace ``${NAME}``; ``secrets`` are further values that must never be printed.
+    Raises ConfigError with every fault found, each naming file and key.
+    """
+    filled, used, problems = _fill(table, variables, ())
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    environment: Environment | None = None
+    try:
+        environment = Environment.model_validate(filled)
+    except ValidationError as fault:
+        missing = {path for path, _ in problems}
+        problems += [
+            (tuple(map(str, e["loc"])), _message(e)) for e in fault.errors() if tuple(map(str, e["loc"])) not in missing
+        ]
+    lines = [f"{shown}: {_key(path)}{text}" for path, text in problems]
+    rules: tuple[Rule, ...] = ()
+    if environment is not None:
+        rules, faults = build_rules(environment.rules)
+        lines += [f"{shown}: {fault}" for fault in faults]
+    if lines or environment is None:
+        unset = sorted({text.split(" ", 1)[0] for _, text in problems if text.endswith(_NOT_SET)})
+        raise ConfigError(lines, next_step="; ".join(f"export {variable}=…" for variable in unset) or f"edit {shown}")
+    kept = frozenset(_secret_values(environment, (), used)) | frozenset(secrets)
+    environment.bind(name=name, file=file, root=root, rules=rules, secrets=kept)
+    return environment
+
+
+_NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"
+Keys = tuple[str, ...]
+
+
+def _fill(
+    value: Any, variables: dict[str, str], path: Keys
+) -> tuple[Any, dict[Keys, set[str]], list[tuple[Keys, str]]]:
+    """``value`` with its variables replaced, the values used by path, and the variables that are missing."""
+    used: dict[Keys, set[str]] = {}
+    problems: list[tuple[Keys, str]] = []
+    if isinstance(value, str):
+        names = _VARIABLE.findall(value)
+        problems = [(path, f"{name} {_NOT_SET}") for name in names if not variables.get(name)]
+        if problems or not names:
+            return value, used, problems
+        used[path] = {variables[name] for name in names}
+        return _VARIABLE.sub(lambda match: variables[match[1]], value), used, problems
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        filled = []
+        for key, item in items:
+            new, below, faults = _fill(item, variables, (*path, str(key)))
+            filled.append((key, new))
+            used |= below
+            problems += faults
+        return (dict(filled) if isinstance(value, dict) else [new for _, new in filled]), used, problems
+    return value, used, problems
+
+
+def _message(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    if error["type"] == "missing":
+        return "is required"
+    text = error["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _key(path: Keys) -> str:
+    """``[services.web.limits] memory: `` for a path of keys."""
+    if not path:
+        return ""
+    *tables, key = path
+    return f"[{'.'.join(tables)}] {key}: " if tables else f"{key}: "
+
+
+def _secret_values(value: Any, path: Keys, used: dict[Keys, set[str]]) -> set[str]:
+    """What must never be printed: variables used in secret fields, and passwords inside their URLs."""
+    if isinstance(value, Secret):
+        text = value.reveal()
+        found = {text, *used[path]} if path in used else set()
+        return found | ({text} if re.match(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", text) else set())
+    if isinstance(value, BaseModel):
+        return set().union(
+            *(_secret_values(getattr(value, key), (*path, key), used) for key in type(value).model_fields)
+        )
+    if isinstance(value, dict):
+        return set().union(*(_secret_values(item, (*path, str(key)), used) for key, item in value.items()))
+    return set()
