@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gate.engines.base import Usage
+from gate.readiness import Readiness
 from gate.results import Decision, Reason, SuiteResult, Verdict
+
+if TYPE_CHECKING:
+    from gate.database.invariants import Invariant
 
 
 @dataclass
@@ -59,7 +63,9 @@ class Evidence:
     decided_at: datetime | None = None
     backup: dict[str, Any] | None = None
     migrations: dict[str, Any] | None = None
-    readiness: Any = None
+    invariants: list[tuple[str, list[Invariant], str]] = field(default_factory=list)
+    """How the data invariants stood: at which moment, what was found, or why they could not be asked."""
+    readiness: Readiness | None = None
 
     def fail(self, reasons: list[Reason], at: datetime) -> None:
         """Remembers why, and when it was decided; the first decision stays the deciding one."""

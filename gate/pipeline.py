@@ -52,7 +52,14 @@ _TOUCHING = {"migrate", "start", "promote"}
 
 def deploy(run: Run) -> Outcome:
     """Takes a release from wanted to serving and proven, or everything back to as it was."""
-    return _checked(run) or _forward(run, DEPLOY)
+    refused = _checked(run)
+    if refused is not None:
+        return refused
+    if run.stable is not None:
+        run.ask_invariants("before")
+    outcome = _forward(run, DEPLOY)
+    run.ask_invariants("at the end")
+    return outcome
 
 
 def plan(run: Run) -> Outcome:

@@ -6,10 +6,12 @@ Nothing here decides: whatever fails is told on the terminal and changes no outc
 from __future__ import annotations
 
 import hashlib
+import itertools
 import platform
 from pathlib import Path
 
 from gate import __version__
+from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.evidence import StepRecord as Step
 from gate.releases import Release
@@ -20,6 +22,8 @@ from gate.report.record import (
     DecisionRecord,
     FileRecord,
     Gap,
+    InvariantRecord,
+    InvariantRun,
     Kept,
     LogTail,
     MigrationsRecord,
@@ -90,6 +94,7 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         suites=tuple(SuiteRecord.of(item.result, item.phase, _page(run, item.phase)) for item in evidence.suites),
         backup=_backup(run),
         migrations=_migrations(run),
+        invariants=tuple(itertools.starmap(_invariants, evidence.invariants)),
         traffic=TrafficRecord(switches=_switches(run)),
         response_times=_response_times(run),
         resources=_resources(run),
@@ -150,8 +155,19 @@ def _migrations(run: Run) -> MigrationsRecord | None:
     done = run.evidence.migrations
     if done is None:
         return None
-    revisions = tuple(RevisionRecord(item["id"], item["title"], kind="expand") for item in done["revisions"])
-    return MigrationsRecord(done["from"], done["to"], revisions)
+    revisions = tuple(
+        RevisionRecord(item["id"], item["title"], item["seconds"], "expand") for item in done["revisions"]
+    )
+    return MigrationsRecord(done["from"], done["to"], tuple(revisions))
+
+
+def _invariants(moment: str, found: list[Invariant], error: str) -> InvariantRun:
+    results = [
+        InvariantRecord(item.name, item.rows, tuple(map(str, item.sample)), round(item.seconds, 4)) for item in found
+    ]
+    if error:
+        results.append(InvariantRecord("all of them", 0, error=error))
+    return InvariantRun(moment, tuple(results))
 
 
 def _switches(run: Run) -> tuple[Switch, ...]:

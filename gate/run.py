@@ -120,6 +120,20 @@ class Run:
     def record_suite(self, phase: str, result: SuiteResult, verdict: Verdict) -> None:
         self.evidence.suites.append(SuiteRun(phase, result, verdict, self.clock()))
 
+    def ask_invariants(self, moment: str) -> None:
+        """Keeps how the data invariants stand, for the report; what decides on them are cases."""
+        database = self.environment.database
+        if database is None or database.invariants is None:
+            return
+        from gate.database import invariants
+
+        try:
+            found = invariants.run(database.url, self.environment.root / database.invariants)
+        except OperationFailed as fault:
+            self.evidence.invariants.append((moment, [], str(fault)))
+        else:
+            self.evidence.invariants.append((moment, found, ""))
+
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return (self.clock() - self.started_at).total_seconds()

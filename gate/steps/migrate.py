@@ -39,7 +39,7 @@ class Migrate(Step):
         began = time.monotonic()
         run.view.progress(", ".join(item.id for item in pending))
         try:
-            tool.upgrade(database.url)
+            ran = {item.id: item.seconds for item in tool.upgrade(database.url)}
         except DatabaseError as fault:
             raise StepFailed(f"migration failed: {fault}") from None
         reached = tool.current(database.url)
@@ -47,7 +47,7 @@ class Migrate(Step):
             "from": facts["from"],
             "to": reached,
             "seconds": round(time.monotonic() - began, 3),
-            "revisions": [{"id": item.id, "title": item.title} for item in pending],
+            "revisions": [{"id": item.id, "title": item.title, "seconds": ran.get(item.id)} for item in pending],
         }
         if reached != tool.head():
             raise StepFailed(f"after the migration the schema is at {reached}, expected {tool.head()}")
