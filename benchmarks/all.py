@@ -49,7 +49,7 @@ def page(results: dict[str, Any]) -> str:
     names = dict.fromkeys(name for steps in results["deployment"]["steps"].values() for name in steps)
     commands = {name: f"python -m benchmarks.{name} {' '.join(options)}" for name, options in BENCHMARKS.items()}
     template = jinja2.Template((HERE / "page.md.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
-    return template.render(**results, names=list(names), commands=commands)
+    return str(template.render(**results, names=list(names), commands=commands))
 
 
 if __name__ == "__main__":

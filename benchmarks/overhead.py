@@ -26,6 +26,8 @@ from gate.config import Environment
 from gate.context import CHECKS, Context
 from gate.environments import load
 
+# No configuration and no plugin: the least that pytest can do.
+BARE = ("-c", "/dev/null", "-p", "no:cacheprovider", "--disable-plugin-autoload")
 REPOSITORY = Path(__file__).parents[1]
 CASE = '''
 
@@ -69,8 +71,8 @@ def main() -> int:
         folder = Path(name)
         environment = project(folder, arguments.cases)
         ways: dict[str, Callable[[], None]] = {
-            "bare pytest": lambda: _pytest(folder, "bare", "-c", "/dev/null", "-p", "no:cacheprovider"),
-            "pytest checks/": lambda: _pytest(folder, "checks", "-c", "pytest.ini", "-q"),
+            "bare pytest": lambda: _pytest(folder, "bare", arguments.cases, *BARE),
+            "pytest checks/": lambda: _pytest(folder, "checks", arguments.cases, "-c", "pytest.ini"),
             "the gate": lambda: _gate(environment, arguments.cases, folder),
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -95,9 +97,10 @@ def main() -> int:
     return 0
 
 
-def _pytest(folder: Path, suite_folder: str, *options: str) -> None:
+def _pytest(folder: Path, suite_folder: str, cases: int, *options: str) -> None:
     argv = [sys.executable, "-m", "pytest", "--rootdir", ".", *options, suite_folder]
-    subprocess.run(argv, cwd=folder, capture_output=True, timeout=300, check=False)
+    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert f"{cases} passed" in ended.stdout, ended.stdout + ended.stderr
 
 
 def _gate(environment: Environment, cases: int, folder: Path) -> None:
