@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -99,7 +100,8 @@ def main() -> int:
 
 def _pytest(folder: Path, suite_folder: str, cases: int, *options: str) -> None:
     argv = [sys.executable, "-m", "pytest", "--rootdir", ".", *options, suite_folder]
-    ended = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    variables = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    ended = subprocess.run(argv, cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
     assert f"{cases} passed" in ended.stdout, ended.stdout + ended.stderr
 
 
