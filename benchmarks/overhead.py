@@ -28,7 +28,7 @@ from gate.context import CHECKS, Context
 from gate.environments import load
 
 # No configuration and no plugin: the least that pytest can do.
-BARE = ("-c", "/dev/null", "-p", "no:cacheprovider", "--disable-plugin-autoload")
+BARE = ("-c", "/dev/null", "-p", "no:cacheprovider", "--disable-plugin-autoload", "--noconftest")
 REPOSITORY = Path(__file__).parents[1]
 CASE = '''
 
