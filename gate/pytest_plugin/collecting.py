@@ -14,6 +14,7 @@ from gate.pytest_plugin.recorder import Recorder
 from gate.pytest_plugin.requirements import REQUIREMENTS
 from gate.pytest_plugin.session import Session
 
+_SHOWN = 10
 _MARKERS = "markers"
 
 
@@ -51,7 +52,9 @@ class Collecting:
         faults += self._phase_faults(items)
         if faults:
             # Told as a failed collection, which ends the run here and under xdist alike.
-            text = self._session.redact("\n".join(dict.fromkeys(faults)))
+            told = list(dict.fromkeys(faults))
+            more = [f"… and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
+            text = self._session.redact("\n".join([*told[:_SHOWN], *more]))
             config.hook.pytest_collectreport(report=pytest.CollectReport(_MARKERS, "failed", text, []))
             items.clear()
         self._leave_out(config, items)
