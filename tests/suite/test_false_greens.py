@@ -156,12 +156,12 @@ def test_hang(project: Project) -> None:
         "environments/here.toml",
         (project.root / "environments/here.toml")
         .read_text()
-        .replace('["checks"], timeout = "60s"', '["checks"], timeout = "2s"'),
+        .replace('["checks"], timeout = "60s"', '["checks"], timeout = "8s"'),
     )
     began = time.monotonic()
     result = project.cases(GOOD + "def test_a():\n    import time\n    time.sleep(60)\n").run()
-    assert time.monotonic() - began < 20
-    refused(result, "did not end within 2 s while running checks/test_made_up.py::test_a")
+    assert time.monotonic() - began < 40
+    refused(result, "did not end within 8 s while running checks/test_made_up.py::test_a")
 
 
 def test_stray_configuration(project: Project) -> None:
