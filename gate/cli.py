@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parse(words, door)
     except GateError as fault:
-        return _fail(fault, as_json, "")
+        return _fail(fault, as_json, words[0] if words and not words[0].startswith("-") else "")
     except SystemExit:  # --help
         return 0
     try:
@@ -139,10 +139,12 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
 
 
 def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
-    from gate.environments import load
+    from gate.environments import demand_files, load
     from gate.terminal import Terminal
 
     environment = load(arguments.environment, _root())
+    if arguments.action in ("deploy", "plan", "status"):
+        demand_files(environment)
     terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
     if arguments.action in ("deploy", "plan", "rollback", "recover"):
         return _run(arguments, environment, terminal, door, command)
@@ -158,7 +160,9 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     }
     document = documents[arguments.action]()
     if arguments.json:
-        _print(environment.redactor.tree(document))
+        # The keys every answer has, then what this command found.
+        head = {"outcome": "DONE", "exit_code": 0, "environment": environment.name, "reasons": [], "report": None}
+        _print(environment.redactor.tree({**head, **document}))
     return 0
 
 

@@ -72,7 +72,17 @@ class Commands:
             dead = store.unfinished()
             if dead is None:
                 self._terminal.say("Nothing to recover: every deployment has ended.", "green")
-                return Answer(Outcome.PLANNED, {"recovered": None})
+                return Answer(
+                    Outcome.PLANNED,
+                    {
+                        "outcome": "DONE",
+                        "exit_code": 0,
+                        "environment": self._environment.name,
+                        "deployment": None,
+                        "reasons": [],
+                        "report": None,
+                    },
+                )
             run = self._recovering(store, dead)
             self._terminal.header(f"{self._environment.name}  recovering deployment {dead.id}, {dead.version}")
             with run.interrupts.listening():
@@ -202,20 +212,26 @@ class Commands:
 
     def _next(self, run: Run, outcome: Outcome) -> str:
         name = run.environment.name
+        downgrade = " --allow-downgrade" if run.options.allow_downgrade else ""
         return {
             Outcome.RELEASED: f"{self._door} {name} rollback   if users see what the gate could not"
             if run.stable
             else "",
-            Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}",
+            Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}{downgrade}",
             Outcome.ROLLED_BACK: f"{self._door} {name} history {run.deployment}",
             Outcome.ROLLBACK_FAILED: f"{self._door} {name} status   then call a person: what was tried is above",
-            Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}",
+            Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}{downgrade}",
         }.get(outcome, "")
 
     def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
         """The release to go back to: the accepted one before the one that serves, or the one asked for."""
         wanted = str(parse_version(version)) if version else None
-        for item in store.accepted():
+        accepted = store.accepted()
+        if wanted is None:
+            # What was accepted after the one that serves was rolled back from: it is no way back.
+            serves = next((place for place, item in enumerate(accepted) if item.digest == stable.digest), -1)
+            accepted = accepted[serves + 1 :]
+        for item in accepted:
             if item.digest == stable.digest or (wanted and item.version != wanted):
                 continue
             found = faults(Path(item.folder))

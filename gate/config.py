@@ -55,6 +55,21 @@ def _path(value: str) -> str:
     return value
 
 
+def _placeholders(known: str) -> AfterValidator:
+    """Refuses ``{name}`` in a command for any other name than the ``known`` ones."""
+
+    def check(words: list[str]) -> list[str]:
+        found = {name for word in words for name in re.findall(r"\{([a-z_]+)\}", word)}
+        unknown = sorted(found - set(known.split()))
+        if unknown:
+            raise ValueError(
+                f"{{{unknown[0]}}} is unknown; known are {', '.join(f'{{{name}}}' for name in known.split())}"
+            )
+        return words
+
+    return AfterValidator(check)
+
+
 UrlPath = Annotated[str, AfterValidator(_path)]
 FieldReference = Annotated[str, AfterValidator(_field_reference)]
 Command = Annotated[list[str], Field(min_length=1)]
@@ -77,7 +92,9 @@ class Releases(Section):
     """Where releases come from: a folder with one sub-folder a version, filled by ``build`` when one is missing."""
 
     source: Annotated[str, Field(description="Folder that holds one folder per version")]
-    build: Command | None = Field(None, description="Builds a missing version: {version} and {folder} are replaced")
+    build: Annotated[Command, _placeholders("python version folder")] | None = Field(
+        None, description="Builds a missing version: {version} and {folder} are replaced"
+    )
 
 
 class Engine(Section):
@@ -96,7 +113,11 @@ class Limits(Section):
 class Service(Section):
     """One long-running part of a release. With a ``route`` it takes traffic, without one it works in the background."""
 
-    command: Annotated[Command, Field(description="Argument list; run in the release's folder, never by a shell")]
+    command: Annotated[
+        Command,
+        _placeholders("python socket folder root state version"),
+        Field(description="Argument list; run in the release's folder, never by a shell"),
+    ]
     route: Annotated[str, AfterValidator(_route)] | None = Field(None, description="Path prefix of its traffic")
     health: UrlPath | None = Field(None, description="Answers 200 while the process lives")
     ready: UrlPath | None = Field(None, description="Answers 200 when the service can do its work")
@@ -215,6 +236,15 @@ class Settings(Section):
 
     required: list[str] = Field([], description="Variables that some service must be given")
     formats: dict[str, str] = Field({}, description="Regular expression a setting must match whole")
+
+    @model_validator(mode="after")
+    def _patterns(self) -> Settings:
+        for name, pattern in self.formats.items():
+            try:
+                re.compile(pattern)
+            except re.error as fault:
+                raise ValueError(f"formats: {name}: not a regular expression: {fault}") from None
+        return self
 
 
 class Documents(Section):

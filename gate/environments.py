@@ -53,6 +53,20 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     return parse(table, given, name=name, file=file, root=root, secrets=kept)
 
 
+def demand_files(environment: Environment) -> None:
+    """Raises ConfigError for every path of the file that leads nowhere and without which nothing could be judged."""
+    database = environment.database
+    wanted = [
+        (f"[{name}] folders", item) for name in ("checks", "smoke") for item in getattr(environment, name).folders
+    ]
+    if database is not None and database.invariants is not None:
+        wanted.append(("[database] invariants", database.invariants))
+    shown = environment.file.relative_to(environment.root)
+    lines = [f"{shown}: {key}: {path} does not exist" for key, path in wanted if not (environment.root / path).exists()]
+    if lines:
+        raise ConfigError(lines, next_step=f"edit {shown}")
+
+
 def variable_names(name: str, root: Path) -> set[str]:
     """Names of the environment variables that the file of an environment uses. Raises ConfigError."""
     used = variables_of(_read(root / FOLDER / f"{name}.toml", root, ()))

@@ -53,6 +53,13 @@ class Inspection:
             told = f"{last.outcome}" if last.outcome else ("running" if holder else "died unfinished: recover")
             self._terminal.say(f"last deployment  {last.id}  {last.version}  {told}  {last.started_at}  by {last.by}")
         self._terminal.say(f"lock             {holder or 'free'}")
+        serving = next((item for item in instances if item["stable"]), None)
+        ailing = serving is None or not serving["healthy"] or not all(part.alive for part in parts)
+        next_step = f"python deploy_gate.py {self._environment.name} up" if ailing else ""
+        if unfinished is not None and not holder:
+            next_step = f"python deploy_gate.py {self._environment.name} recover"
+        if next_step:
+            self._terminal.say(f"next             {next_step}")
         return {
             "environment": self._environment.name,
             "stack": [{"name": p.name, "alive": p.alive, "version": p.version, "detail": p.detail} for p in parts],
@@ -61,6 +68,7 @@ class Inspection:
             "lock": holder,
             "unfinished": unfinished.id if unfinished and not holder else None,
             "last": _row(deployments[0]) if deployments else None,
+            "next": next_step,
         }
 
     def history(self, deployment: int | None) -> Document:
@@ -170,6 +178,7 @@ class Inspection:
             "digest": instance.digest,
             "stable": stable is not None and stable.id == instance.id,
             "health": told,
+            "healthy": all(state.healthy for state in states),
         }
 
     def _store(self) -> Store:

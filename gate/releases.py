@@ -137,6 +137,12 @@ class Source:
         argv = [shell.fill(word, values) for word in self._environment.releases.build]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            shell.run(argv, cwd=self._environment.root, timeout=300)
+            ended = shell.run(argv, cwd=self._environment.root, timeout=300, check=False)
         except ShellError as fault:
             raise UsageError(f"{unknown}, and building it failed: {fault}") from None
+        if ended.code:
+            told = (ended.err.strip() or ended.out.strip()).splitlines()[:4]
+            raise UsageError(
+                f"{unknown}, and [releases] build ended with exit code {ended.code}:\n" + "\n".join(told),
+                next_step=f"python deploy_gate.py {name} releases",
+            )

@@ -123,6 +123,7 @@ class Traffic:
         stable = self._dial(state["stable"], service)
         try_for = int(self._environment.traffic.try_duration * _NANOSECONDS)
         held = {"try_duration": try_for, "try_interval": _TRY_INTERVAL}
+        probed = {**held, "try_duration": min(try_for, _NANOSECONDS)}
         strip = {"handler": "headers", "request": {"delete": ["X-Gate-*"]}}
         probe = {
             "match": [
@@ -131,11 +132,11 @@ class Traffic:
                     "header_regexp": {INSTANCE_HEADER: {"name": "probe", "pattern": f"^{INSTANCE.pattern}$"}},
                 }
             ],
-            # No fallback and no patience: the answer is this instance's or an error.
+            # No fallback: the answer is this instance's or an error. Users' patience with a full queue, but less of it.
             "handle": [
                 {"handler": "log_append", "key": "probe", "value": "yes"},
                 strip,
-                _proxy([self._dial("{http.regexp.probe.0}", service)], {}),
+                _proxy([self._dial("{http.regexp.probe.0}", service)], {"load_balancing": probed}),
             ],
             "terminal": True,
         }

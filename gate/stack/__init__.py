@@ -41,8 +41,9 @@ class Stack:
     def down(self, progress: Callable[[str], None] = _silent) -> None:
         """Stops everything, the proxy first. Data stays."""
         for part in reversed(self._parts):
+            ran = part.status().alive
             part.down()
-            progress(f"{part.name} stopped")
+            progress(f"{part.name} {'stopped' if ran else 'did not run'}")
 
     def status(self) -> list[Part]:
         """What runs now. Starts nothing."""

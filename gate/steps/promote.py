@@ -23,6 +23,8 @@ class Promote(Step):
         if candidate is None:
             raise StepFailed(f"{run.candidate_id} is not there any more")
         spent = switch(run, run.candidate_id)
+        if any(service.exclusive for service in run.environment.services.values()):
+            wait_healthy(run, candidate)  # they start only now that the release before has let go of theirs
         return f"100 % of traffic on {candidate.version} after {spent * 1000:.1f} ms"
 
     def undo(self, run: Run, facts: Facts) -> str:

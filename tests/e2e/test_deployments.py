@@ -30,8 +30,10 @@ def test_no_request_and_no_order_is_lost_in_a_good_and_a_bad_deployment(site: Si
     customers = Customers(site.url, count=6, pause=0.02)
     with customers.shopping() as tally:
         back = site.gate("rollback", "--to", "1.0.0")
+        further = site.gate("rollback")
         good = site.deploy("1.1.0")
         bad = site.deploy("1.1.0+checkout-500s")
+    assert further.code == 2, "1.1.0 was rolled back from: it is no way back, and before 1.0.0 there was nothing"
     assert (back.code, good.code, bad.code) == (1, 0, 1), f"{back.told}\n{good.told}\n{bad.told}"
     assert tally.failures == []
     assert tally.lost(site.database) == []

@@ -54,6 +54,22 @@ class TestUsage:
         assert ran.code == 2
         assert "environments/local.toml: [cache] ulr: unknown key" in ran.told
 
+    @pytest.mark.parametrize(
+        ("old", "new", "told"),
+        [
+            ('folders = ["smoke"]', 'folders = ["smokes"]', "[smoke] folders: smokes does not exist"),
+            ("example/store/invariants.sql", "none.sql", "[database] invariants: none.sql does not exist"),
+            ('"{socket}"', '"{sokcet}"', "{sokcet} is unknown"),
+            ("[A-Za-z0-9_-]{24,}", "(", "not a regular expression"),
+        ],
+    )
+    def test_what_leads_nowhere_is_told_before_anything(self, site: Site, old: str, new: str, told: str) -> None:
+        with edited(site, lambda text: text.replace(old, new)):
+            ran = site.deploy("1.1.0")
+        assert ran.code == 2, ran.told
+        assert told in ran.told
+        assert "environments/local.toml" in ran.told
+
     def test_missing_secrets(self, site: Site) -> None:
         ran = site.gate("--version", "1.1.0", name="production")
         assert ran.code == 2
