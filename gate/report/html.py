@@ -39,6 +39,8 @@ def render(document: Mapping[str, Any]) -> str:
             total=total,
             tiles=views.tiles(record, total),
             step_bar=lambda step: charts.step_bar(step, record.started_at, total, record.decided_at),
+            why=views.why(record),
+            says_more=wording.says_more,
             figure=lambda reason: wording.reason_value(reason, record.rules),
             decided=(record.decided_at - record.started_at).total_seconds() if record.decided_at else None,
             rows=rows,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gate.report import wording
 from gate.report.record import DecisionRecord, SuiteRecord
-from gate.results import Case, CaseOutcome, Measurement, Severity
+from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity
 
 # A browser stays quick with this many rows on screen; the filters and a button reach the rest.
 ROWS_SHOWN = 200
@@ -60,6 +60,21 @@ class Tile:
 def suite_label(suite: SuiteRecord) -> str:
     """A name that tells the runs of one suite apart: ``checks``, ``smoke candidate``, ``smoke front``."""
     return suite.name if suite.phase in suite.name else f"{suite.name} {suite.phase}"
+
+
+def why(record: DecisionRecord) -> tuple[Reason, ...]:
+    """The reasons of the outcome. Where nothing spoke against the release: what was let through, and each GO."""
+    if record.reasons:
+        return record.reasons
+    verdicts = [verdict for verdict in record.verdicts if verdict.decision is Decision.GO]
+    failed = [
+        Reason("let_through", Decision.GO, f"let through: {wording.told(case)}", severity=case.severity, case=case.id)
+        for suite in record.suites
+        for case in suite.cases
+        if case.outcome in (CaseOutcome.FAILED, CaseOutcome.ERROR) and verdicts
+    ]
+    passed = [replace(item, text=f"{verdict.phase}: {item.text}") for verdict in verdicts for item in verdict.reasons]
+    return (*failed, *passed)
 
 
 def rows(record: DecisionRecord) -> list[Row]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from gate.limits import Unit, show
 from gate.report.record import DecisionRecord, RuleRecord
-from gate.results import Measurement, Outcome, Reason
+from gate.results import Case, Measurement, Outcome, Reason
 
 TITLES = {
     Outcome.RELEASED: "Released",
@@ -42,15 +42,10 @@ def statement(record: DecisionRecord) -> str:
     serves = f"{record.serving.version} serves" if record.serving else "nothing serves"
     wanted = record.release.version if record.release else "the release"
     first = ", for the first time" if record.first_deployment else ""
-    back = (
-        f"{serves} again and was proven again; {wanted} did not pass."
-        if record.serving
-        else f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
-    )
     known = f"{serves}, but" if record.serving else "It is not known what serves:"
     return {
         Outcome.RELEASED: f"{serves} all traffic{first}.",
-        Outcome.ROLLED_BACK: back,
+        Outcome.ROLLED_BACK: _rolled_back(record, wanted),
         Outcome.USAGE: f"Nothing was touched; {serves}.",
         Outcome.REFUSED: f"{wanted} may not be deployed. Nothing was touched; {serves}.",
         Outcome.ROLLBACK_FAILED: f"A person is needed now. {known} the way back could not be finished.",
@@ -59,6 +54,22 @@ def statement(record: DecisionRecord) -> str:
         Outcome.INTERRUPTED: f"The run was stopped and has undone what it did; {serves}.",
         Outcome.PLANNED: f"The checks let {wanted} pass. Nothing was touched; {serves}.",
     }[record.outcome]
+
+
+def _rolled_back(record: DecisionRecord, wanted: str) -> str:
+    if not record.serving:
+        return f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
+    serves = record.serving.version
+    if record.action == "rollback":  # asked for by a person: nothing failed
+        return f"{serves} serves again and was proven."
+    switches = record.traffic.switches if record.traffic else ()
+    if not switches:
+        return f"{serves} went on serving and was proven again; no user reached {wanted}."
+    back = f"{serves} serves again and was proven again"
+    if len(switches) == 1:  # the run that led users there is dead: only the way back was seen
+        return f"{back}; {wanted} served users until {clock(switches[0].at)} UTC."
+    served = (switches[-1].at - switches[0].at).total_seconds()
+    return f"{back}; {wanted} served users for {seconds(served)}."
 
 
 def seconds(value: float | None) -> str:
@@ -111,6 +122,16 @@ def measured(item: Measurement) -> str:
     if item.unit in _OWN_UNITS:
         return show(item.value, Unit(item.unit))
     return f"{item.value:g} {item.unit}".rstrip()
+
+
+def says_more(reason: Reason) -> bool:
+    """Whether a reason's figures add to its text; that one case failed, the text says better."""
+    return reason.signal not in ("critical_failures", "smoke_failures") or reason.value != 1
+
+
+def told(case: Case) -> str:
+    """A case by its title, and what it had to say."""
+    return ": ".join(text for text in (case.title or case.id, case.message) if text)
 
 
 def reason_value(reason: Reason, rules: Sequence[RuleRecord]) -> str:

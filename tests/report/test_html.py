@@ -12,10 +12,10 @@ from dataclasses import replace
 import pytest
 
 from gate.errors import OperationFailed
-from gate.report import views
+from gate.report import views, wording
 from gate.report.html import render
-from gate.report.record import DecisionRecord, SuiteRecord, TrafficRecord
-from gate.results import Case, CaseOutcome, Outcome, Severity
+from gate.report.record import DecisionRecord, PhaseVerdict, SuiteRecord, TrafficRecord
+from gate.results import Case, CaseOutcome, Decision, Outcome, Reason, Severity
 from tests.report import hostile, samples
 from tests.report.page import html_of, page_of, parsed
 from tests.report.shop import START
@@ -48,7 +48,7 @@ def test_the_figures_are_on_the_page(build: Builder) -> None:
     record, text = build(), page_of(build()).text
     expected = [f"{row.score:.1f}" for row in record.readiness.categories if row.score] if record.readiness else []
     expected += [f"{record.readiness.total:.1f} of 100"] if record.readiness else []
-    expected += [f"n = {reason.n}" for reason in record.reasons if reason.n]
+    expected += [f"n = {reason.n}" for reason in record.reasons if reason.n and wording.says_more(reason)]
     expected += ["118.1 MB", "482,113 rows", "14 tables", record.backup.sha256] if record.backup else []
     expected += [release.digest for release in (record.release, record.stable_before, record.serving) if release]
     expected += (
@@ -86,7 +86,7 @@ def test_a_manager_reads_outcome_truth_and_reason_first() -> None:
     order = [
         "Rolled back",
         "1.1.0+checkout-500s",
-        "1.0.0 serves again and was proven again",
+        "1.0.0 went on serving and was proven again; no user reached 1.1.0+checkout-500s",
         "critical: Cart, sale, receipt",
         "python deploy_gate.py production history 43",
         "From decision to end 3.60 s",
@@ -233,3 +233,46 @@ def test_what_does_not_apply_is_not_counted_against_a_release() -> None:
 def test_traffic_that_never_moved_has_no_section() -> None:
     page = page_of(replace(samples.refused(), traffic=TrafficRecord()))
     assert all(e.attributes.get("id") != "traffic" for e in page.all("section"))
+
+
+def test_a_release_without_a_fault_says_what_each_suite_said() -> None:
+    verdicts = tuple(
+        PhaseVerdict(phase, Decision.GO, (Reason("coverage", Decision.GO, "32 of 32 cases passed", 32, "", 32),), START)
+        for phase in ("checks", "candidate")
+    )
+    text = page_of(replace(samples.released(), reasons=(), verdicts=verdicts)).text
+    assert "No reason was recorded" not in text
+    assert text.index("checks: 32 of 32 cases passed") < text.index("candidate: 32 of 32") < text.index("Steps Step")
+
+
+def test_a_failed_case_that_was_let_through_is_told_at_the_top() -> None:
+    case = Case("a.py::t", "Security", Severity.MINOR, CaseOutcome.FAILED, 0.1, "Pages are short", "page 9 is long")
+    suites = (SuiteRecord("checks", "checks", 1, 0.1, (case,)),)
+    text = page_of(replace(samples.released(), reasons=(), suites=suites)).text
+    assert text.index("let through: Pages are short: page 9 is long") < text.index("Steps Step")
+    assert "1 more reason " in text
+
+
+def test_that_one_case_failed_is_not_told_twice() -> None:
+    record = samples.rolled_back()
+    assert "smoke_failures 1 · limit" not in page_of(record).text
+    more = replace(record, reasons=(replace(record.reasons[0], value=3),))
+    assert "smoke_failures 3 · limit == 0 · n = 6" in page_of(more).text
+
+
+def test_columns_without_a_single_value_are_left_out() -> None:
+    record = samples.released()
+    assert record.traffic is not None
+    bare = tuple(
+        replace(item, attempted=None, failed=None, longest_gap_ms=None, milliseconds=1.4)
+        for item in record.traffic.switches
+    )
+    times = tuple(replace(row, p50=None, histogram=None) for row in record.response_times)
+    full = page_of(record)
+    page = page_of(replace(record, traffic=replace(record.traffic, switches=bare), response_times=times))
+    headings = ("Requests", "Failed", "Longest gap", "p50")
+    assert {head.text for head in full.all("th")} >= set(headings)
+    assert not {head.text for head in page.all("th")} & set(headings)
+    assert {key.text for key in page.all("span", "performance")} & {"p50", "requests"} == set()
+    assert {key.text for key in full.all("span", "performance")} >= {"p50", "requests", "p95"}
+    assert "p95" in {head.text for head in page.all("th")}

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gate.report import wording
+from gate.report.record import Switch, TrafficRecord
 from gate.results import Measurement, Outcome, Reason
 from tests.report import samples
+from tests.report.shop import after
 
 
 @pytest.mark.parametrize(
@@ -90,3 +92,15 @@ def test_every_outcome_has_its_words(outcome: Outcome) -> None:
 def test_a_first_release_that_fails_leaves_nothing_and_says_so() -> None:
     record = replace(samples.rolled_back(), serving=None, stable_before=None, first_deployment=True)
     assert "nothing served before it and nothing serves now" in wording.statement(record)
+
+
+def test_a_rollback_says_whether_and_how_long_users_reached_the_release() -> None:
+    record = samples.rolled_back()
+    there, back = Switch(after(15.0), "1.1.0+checkout-500s", "1.0.0"), Switch(after(19.5), "1.0.0", "1.1.0")
+    assert "1.0.0 went on serving" in wording.statement(replace(record, traffic=TrafficRecord()))
+    assert "served users for 4.50 s" in wording.statement(replace(record, traffic=TrafficRecord((there, back))))
+    assert "served users until" in wording.statement(replace(record, traffic=TrafficRecord((back,))))
+
+
+def test_a_rollback_that_was_asked_for_blames_nobody() -> None:
+    assert wording.statement(replace(samples.rolled_back(), action="rollback")) == "1.0.0 serves again and was proven."
