@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from gate import environments
 from gate.cli import ACTIONS
-from gate.results import Outcome
+from gate.parsing import parse, variables_of
+from gate.readiness import Change, assess
+from gate.results import Case, CaseOutcome, Measurement, Outcome, Severity, SuiteResult
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -46,3 +50,43 @@ def test_make_targets_of_the_readme_exist() -> None:
         r"make ([a-z]+)", (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
     ):
         assert wanted in targets, f"make {wanted}"
+
+
+def test_the_minimal_sample_is_a_whole_environment_and_is_not_offered_as_one() -> None:
+    file = ROOT / "environments" / "minimal.toml.sample"
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    made_up = {name: f"{name}-of-a-good-length" for name in variables_of(table)}
+    environment = parse(table, made_up, name="minimal", file=file, root=ROOT)
+    assert (environment.database, environment.cache, environment.stack) == (None, None, None)
+    assert environment.scan.secrets
+    assert "minimal" not in " ".join(environments.available(ROOT))
+
+
+def test_adopting_names_every_shipped_file_of_cases() -> None:
+    text = (ROOT / "docs" / "adopting.md").read_text(encoding="utf-8")
+    before, _, after = text.partition("On the running release (`smoke/`)")
+    for folder, part in (("checks", before), ("smoke", after)):
+        shipped = {file.name for file in (ROOT / folder).glob("test_*.py")} - {"test_front_door.py"}
+        assert shipped <= set(re.findall(r"test_\w+\.py", part)), folder
+
+
+def test_the_example_of_the_readiness_page_comes_out_as_it_says() -> None:
+    text = (ROOT / "docs" / "readiness.md").read_text(encoding="utf-8")
+    high, critical = Severity.HIGH, Severity.CRITICAL
+    blind = Case("v", "Security", high, CaseOutcome.WARNING, 0.1, measurements=(Measurement("advisories", 0, n=0),))
+    security = (
+        Case("s", "Security", critical, CaseOutcome.PASSED, 0.1),
+        Case("c", "Security", high, CaseOutcome.PASSED, 0.1),
+        blind,
+    )
+    others = tuple(Case(f"o{n}", f"Other {n % 7}", critical, CaseOutcome.PASSED, 0.1) for n in range(21))
+    suite = SuiteResult("checks", tuple(case.id for case in (*security, *others)), (*security, *others), 1.0)
+    made = assess(suite, {}, succeeded=1, failed=0, change=Change.EXPAND)
+    assert f"= **{made.total:.1f}**" in text
+    assert f"= **{made.confidence:.2f}**" in text
+    assert f"**{made.risk}**" in text
+
+
+def test_no_hint_names_the_gate_on_a_package_index() -> None:
+    for file in (ROOT / "gate").rglob("*.py"):
+        assert "deploy-gate[" not in file.read_text(encoding="utf-8"), f"{file}: say pip install '.[…]'"
