@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -150,6 +151,40 @@ class SuiteResult:
 
     def of(self, *outcomes: CaseOutcome) -> tuple[Case, ...]:
         return tuple(case for case in self.cases if case.outcome in outcomes)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How the cases of a suite came out, as every summary counts them; what does not apply is left out.
+
+    ``passed`` includes those ``with_reservation``. One that could not tell (``unclear``) has not passed.
+    """
+
+    passed: int
+    applicable: int
+    unclear: int
+    with_reservation: int
+
+    @staticmethod
+    def of(cases: Sequence[Case], missing: int = 0) -> Tally:
+        """Counts ``cases``, and ``missing`` ones that never reported."""
+        good = [case for case in cases if case.outcome in (CaseOutcome.PASSED, CaseOutcome.WARNING)]
+        passed = [case for case in good if not case.inconclusive]
+        return Tally(
+            passed=len(passed),
+            applicable=missing + len([case for case in cases if case.outcome is not CaseOutcome.NOT_APPLICABLE]),
+            unclear=len(good) - len(passed),
+            with_reservation=len([case for case in passed if case.outcome is CaseOutcome.WARNING]),
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What the number of passed cases does not say."""
+        found = [f"{self.unclear} could not tell"] if self.unclear else []
+        return found + ([f"{self.with_reservation} with a reservation"] if self.with_reservation else [])
+
+    def __str__(self) -> str:
+        return ", ".join([f"{self.passed} of {self.applicable} cases passed", *self.notes])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from gate import rules as known_rules
 from gate.limits import Rule
 from gate.measurements import sentence
 from gate.readiness import Readiness
-from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity, SuiteResult, Verdict
+from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity, SuiteResult, Tally, Verdict
 
 _SHOWN = 5
 _LONGEST = 160
@@ -58,6 +58,15 @@ def measured(suite: SuiteResult) -> int:
     """How many cases measured something: they passed or failed, and could tell which."""
     seen = suite.of(CaseOutcome.PASSED, CaseOutcome.WARNING, CaseOutcome.FAILED)
     return len([case for case in seen if not case.inconclusive])
+
+
+def counted(suite: SuiteResult) -> str:
+    """``23 of 24 cases passed, 1 could not tell``."""
+    return str(_tally(suite))
+
+
+def _tally(suite: SuiteResult) -> Tally:
+    return Tally.of(suite.cases, len(suite.missing))
 
 
 def _failures(suite: SuiteResult, rules: Sequence[Rule]) -> list[Reason]:
@@ -157,10 +166,9 @@ def _failure(case: Case, decision: Decision) -> Reason:
 
 def _verdict(reasons: list[Reason], suite: SuiteResult) -> Verdict:
     if not reasons:
-        passed = len(suite.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
-        ran = len(suite.cases) - len(suite.of(CaseOutcome.NOT_APPLICABLE))
+        tally = _tally(suite)
         reasons = [
-            Reason("coverage", Decision.GO, f"{passed} of {ran} cases passed", passed, "every required case", ran)
+            Reason("coverage", Decision.GO, str(tally), tally.passed, "every required case", tally.applicable),
         ]
     ordered = sorted(reasons, key=lambda reason: _ORDER.index(reason.decision), reverse=True)
     return Verdict(Decision.worst([reason.decision for reason in reasons]), tuple(ordered))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gate.report import wording
 from gate.report.record import DecisionRecord, SuiteRecord
-from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity
+from gate.results import Case, CaseOutcome, Decision, Measurement, Reason, Severity, Tally
 
 # A browser stays quick with this many rows on screen; the filters and a button reach the rest.
 ROWS_SHOWN = 200
@@ -124,12 +124,14 @@ def tiles(record: DecisionRecord, total: float) -> list[Tile]:
         outcomes = Counter(case.outcome for case in cases)
         missing = sum(len(suite.missing) for suite in record.suites)
         bad = outcomes[CaseOutcome.FAILED] + outcomes[CaseOutcome.ERROR]
+        tally = Tally.of(cases, missing)
         notes = [f"{bad} failed"] if bad else []
         notes += [f"{missing} not run"] if missing else []
-        notes += [f"{many} {kind}" for kind in (CaseOutcome.WARNING, CaseOutcome.SKIPPED) if (many := outcomes[kind])]
-        applicable = sum(suite.planned for suite in record.suites) - outcomes[CaseOutcome.NOT_APPLICABLE]
-        passed = outcomes[CaseOutcome.PASSED]
-        made.append(Tile("Cases passed", f"{passed:,} of {applicable:,}", " · ".join(notes), "bad" if bad else ""))
+        notes += tally.notes
+        skipped = outcomes[CaseOutcome.SKIPPED]
+        notes += [f"{skipped} skipped"] if skipped else []
+        value = f"{tally.passed:,} of {tally.applicable:,}"
+        made.append(Tile("Cases passed", value, " · ".join(notes), "bad" if bad else ""))
     switches = [s for s in record.traffic.switches if s.failed is not None] if record.traffic else []
     if switches:
         lost, tried = sum(s.failed or 0 for s in switches), sum(s.attempted or 0 for s in switches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate import readiness, verdict
 from gate.errors import Refused
-from gate.results import CaseOutcome, Decision, Outcome, SuiteResult, Verdict
+from gate.results import Decision, Outcome, SuiteResult, Verdict
 from gate.run import Run
 
 
@@ -26,10 +26,8 @@ def check(run: Run) -> str:
     judged = verdict.before(result, scored, environment.readiness.minimum)
     run.evidence.readiness = scored
     run.record_suite("checks", result, judged)
-    measured = len(result.cases) - len(result.of(CaseOutcome.NOT_APPLICABLE))
-    passed = len(result.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
     line = (
-        f"{passed} of {measured} passed · readiness {scored.total:.0f}/100 · risk {scored.risk} · "
+        f"{verdict.counted(result)} · readiness {scored.total:.0f}/100 · risk {scored.risk} · "
         f"confidence {scored.confidence:.2f}"
     )
     if judged.decision is not Decision.GO:

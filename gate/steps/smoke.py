@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate import verdict
 from gate.evidence import reason
-from gate.results import CaseOutcome, Decision, Severity, SuiteResult, Verdict
+from gate.results import Decision, Severity, SuiteResult, Verdict
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
 
@@ -36,14 +36,12 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     result = run.suite(phase, decide, only)
     judged = verdict.after(result, environment.all_rules, least=least)
     run.record_suite(phase, result, judged)
-    ran = len(result.cases) - len(result.of(CaseOutcome.NOT_APPLICABLE))
-    passed = len(result.of(CaseOutcome.PASSED, CaseOutcome.WARNING))
     if judged.decision is not Decision.GO:
         deciding = tuple(item for item in judged.reasons if item.decision is judged.decision)
         more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
         held = () if judged.decision is Decision.ROLLBACK else (reason("held", _HELD, judged.decision),)
         raise StepFailed(f"{judged.decision}: {deciding[0].text}{more}", deciding + held)
-    return f"{passed} of {ran} passed"
+    return verdict.counted(result)
 
 
 _HELD = "inconclusive: not proven good, and nobody is asked to decide while nothing is watched, so it is undone"

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from gate.errors import OperationFailed
+from gate.measurements import nothing_measured
 from gate.report import views, wording
 from gate.report.html import render
 from gate.report.record import DecisionRecord, PhaseVerdict, SuiteRecord, TrafficRecord
@@ -228,6 +229,15 @@ def test_what_does_not_apply_is_not_counted_against_a_release() -> None:
     cases = tuple(Case(str(outcome), "Security", Severity.HIGH, outcome, 0.1) for outcome in outcomes)
     page = page_of(replace(samples.released(), suites=(SuiteRecord("smoke", "front", 2, 0.1, cases),)))
     assert "Cases passed 1 of 1" in page.text
+
+
+def test_cases_are_counted_as_the_verdict_counts_them() -> None:
+    reserved = Case("a", "Security", Severity.HIGH, CaseOutcome.WARNING, 0.1)
+    blind = replace(reserved, id="b", measurements=(nothing_measured("no tool"),))
+    suite = SuiteRecord("smoke", "front", 3, 0.1, (reserved, blind), missing=("c",))
+    tiles = {tile.name: tile for tile in views.tiles(replace(samples.released(), suites=(suite,)), 1.0)}
+    tile = tiles["Cases passed"]
+    assert (tile.value, tile.note) == ("1 of 3", "1 not run · 1 could not tell · 1 with a reservation")
 
 
 def test_traffic_that_never_moved_has_no_section() -> None:

@@ -155,6 +155,14 @@ def test_go_has_a_reason_too() -> None:
     assert (reason.decision, reason.text) == (GO, "1 of 1 cases passed")
 
 
+def test_one_that_could_not_tell_has_not_passed() -> None:
+    suite = made_suite(GOOD, inconclusive("blind"), made_case("late", WARNING), made_case("na", NOT_APPLICABLE))
+    assert verdict.counted(suite) == "2 of 3 cases passed, 1 could not tell, 1 with a reservation"
+    (reason,) = after(*suite.cases).reasons
+    assert (reason.text, reason.value, reason.n) == (verdict.counted(suite), 2, 3)
+    assert verdict.counted(made_suite(GOOD, missing=["gone"])) == "1 of 2 cases passed"
+
+
 def rule(signal: str, go: str | None, rollback: str | None, *, dry_run: bool = False, min_n: int = 1) -> Rule:
     parsed = [Limit.parse(text, Unit.COUNT) if text else None for text in (go, rollback)]
     return Rule(signal, Unit.COUNT, parsed[0], parsed[1], min_n, dry_run=dry_run)
