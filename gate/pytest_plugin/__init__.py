@@ -45,12 +45,26 @@ def pytest_configure(config: pytest.Config) -> None:
     session = config.stash[SESSION] = Session(config, environment, given)
     worker = hasattr(config, "workerinput")
     events = None if worker else config.getoption("--gate-events")
+    if given is None and not worker and not config.option.collectonly:
+        _find_out(config, session)
     recorder = None if worker else Recorder(EventFile(Path(events), session.redact) if events else None)
     plugins = [Collecting(session, recorder), Running(config, session)]
     if recorder is not None:
         plugins += [Reporting(config, session, recorder, alone=given is None), Html(session.redact)]
     for plugin in plugins:
         config.pluginmanager.register(plugin)
+
+
+def _find_out(config: pytest.Config, session: Session) -> None:
+    """Resolves the release before anything is collected, so that a wrong one is told once and not by every case."""
+    smoke = alone.about(config.args, config.invocation_params.dir, session.environment)
+    if smoke is None:
+        return
+    session.smoke = smoke
+    try:
+        session.context  # noqa: B018 - kept from here on
+    except GateError as fault:
+        raise pytest.UsageError(session.redact(told(fault))) from None
 
 
 def _given(file: str | None) -> Context | None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import socket
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from gate import environments, readiness, verdict
+import semver
+
+from gate import environments, readiness, releases, verdict
 from gate.config import Environment
 from gate.context import CHECKS, FRONT, Context
-from gate.engines.base import Instance
-from gate.errors import UsageError
+from gate.engines.base import Endpoint, Instance
+from gate.errors import OperationFailed, UsageError
 from gate.releases import Release, Source
 from gate.results import Decision, SuiteResult, Verdict
+
+_DIGEST = len("sha256:") + 12
 
 
 def environment_name(root: Path, wanted: str | None) -> str:
@@ -26,14 +33,41 @@ def environment_name(root: Path, wanted: str | None) -> str:
     raise UsageError(f"which environment? There are {', '.join(names)}", next_step=f"add --environment {names[0]}")
 
 
+def about(config_args: Sequence[str], start: Path, environment: Environment) -> bool | None:
+    """Whether the paths of a command line are smoke tests (True) or checks (False); None: only collecting will tell."""
+    given = [(start / argument.partition("::")[0]).resolve() for argument in config_args]
+
+    def all_in(names: Sequence[str]) -> bool:
+        folders = [(environment.root / name).resolve() for name in names]
+        return bool(given) and all(any(folder in (path, *path.parents) for folder in folders) for path in given)
+
+    if all_in(environment.smoke.folders):
+        return True
+    return False if all_in(environment.checks.folders) else None
+
+
 def context(environment: Environment, *, smoke: bool, version: str | None) -> Context:
-    """What a gate would tell: for checks the release named or the newest, for smoke tests the one that serves."""
+    """What a gate would tell: for checks the release named or the newest, for smoke tests the one that serves.
+
+    Raises UsageError for a release that does not exist or does not serve, and for smoke tests where nothing answers.
+    """
     from gate import engines
 
-    serving = engines.create(environment).stable()
+    engine = engines.create(environment)
+    serving = engine.stable()
     stable = _release(serving) if serving else None
     instance = serving.id if serving else None
     if smoke:
+        if serving is None:
+            step = f"python deploy_gate.py {environment.name} --version VERSION"
+            raise UsageError(f"no release serves in {environment.name}, so there is nothing to test", next_step=step)
+        if version is not None and _version(version, environment) != serving.version:
+            raise UsageError(
+                f"--release {version}: smoke tests are about what serves in {environment.name}, "
+                f"and that is {serving.version}",
+                next_step=f"leave --release out, or python deploy_gate.py {environment.name} --version {version}",
+            )
+        _must_answer(engine.endpoint(None), serving, environment)
         return Context(environment.name, FRONT, None, stable, stable, instance, instance)
     return Context(
         environment.name,
@@ -47,9 +81,6 @@ def context(environment: Environment, *, smoke: bool, version: str | None) -> Co
 
 def _release(instance: Instance) -> Release:
     """A release by what the engine knows of it, and its API where its folder still tells."""
-    from gate import releases
-    from gate.errors import OperationFailed
-
     folder = Path(instance.folder)
     try:
         openapi = releases.read(folder).openapi
@@ -59,9 +90,53 @@ def _release(instance: Instance) -> Release:
 
 
 def _wanted(environment: Environment, version: str | None) -> Release | None:
+    """The release named, or the newest; one with build metadata is a variant that nobody means unless they say so."""
     source = Source(environment)
-    wanted = version or next(reversed(source.versions()), None)
-    return source.get(wanted) if wanted else None
+    if version is not None:
+        return source.get(_version(version, environment))
+    found = source.versions()
+    plain = [name for name in found if semver.Version.parse(name).build is None]
+    if found and not plain:
+        raise UsageError(
+            f"which release? {environment.releases.source} holds only variants: {', '.join(found)}",
+            next_step=f"add --release {found[-1]}",
+        )
+    return source.get(plain[-1]) if plain else None
+
+
+def _must_answer(front: Endpoint, serving: Instance, environment: Environment) -> None:
+    """Raises UsageError unless something accepts connections at the front door."""
+    place = urlsplit(front.url)
+    port = place.port or (443 if place.scheme == "https" else 80)
+    try:
+        socket.create_connection((place.hostname or "", port), timeout=5).close()
+    except OSError as fault:
+        raise UsageError(
+            f"nothing answers at {front.url}, where {serving.version} should serve: {fault.strerror or fault}",
+            next_step=f"python deploy_gate.py {environment.name} up",
+        ) from None
+
+
+def subject(found: Context) -> str:
+    """One line about which release a run judges."""
+    if found.phase != CHECKS:
+        return f"smoke tests of {_named(found.stable)} at the front door"
+    serves = f"serves {found.stable.version}" if found.stable else "nothing serves yet"
+    return f"checks of {f'release {_named(found.release)}' if found.release else 'no release'}, {serves}"
+
+
+def _named(release: Release | None) -> str:
+    if release is None:
+        return "nothing"
+    digest = release.digest if len(release.digest) <= _DIGEST else f"{release.digest[:_DIGEST]}…"
+    return f"{release.version} ({digest})"
+
+
+def _version(text: str, environment: Environment) -> str:
+    try:
+        return str(releases.parse_version(text))
+    except UsageError as fault:
+        raise UsageError(str(fault), next_step=f"python deploy_gate.py {environment.name} releases") from None
 
 
 def _known_digests(environment: Environment) -> dict[str, str]:
@@ -73,16 +148,23 @@ def _known_digests(environment: Environment) -> dict[str, str]:
     return Store(file).known_digests()
 
 
-def judged(result: SuiteResult, environment: Environment, *, smoke: bool) -> tuple[Verdict, readiness.Readiness]:
-    """The verdict on a run, by the rules the gate itself would use, and its readiness."""
+def judged(
+    result: SuiteResult, environment: Environment, *, smoke: bool, whole: bool
+) -> tuple[Verdict | None, readiness.Readiness]:
+    """The verdict on a run, by the rules the gate itself would use, and its readiness.
+
+    A part of a suite can prove NO-GO, but never GO: then there is no verdict. A readiness minimum is for the whole.
+    """
     scored = readiness.assess(result, environment.readiness.weights)
     if smoke:
-        return verdict.after(result, environment.all_rules), scored
-    return verdict.before(result, scored, environment.readiness.minimum), scored
+        found = verdict.after(result, environment.all_rules)
+    else:
+        found = verdict.before(result, scored, environment.readiness.minimum if whole else 0)
+    return (None if found.decision is Decision.GO and not whole else found), scored
 
 
-def summary(verdict_: Verdict, scored: readiness.Readiness, *, whole: bool) -> list[str]:
-    """Readiness by category, the gaps, and the verdict with its reasons; a part of a suite is never GO."""
+def summary(scored: readiness.Readiness) -> list[str]:
+    """Readiness by category, and the gaps."""
     width = max((len(item.name) for item in scored.categories), default=0)
     lines = ["readiness"]
     for item in scored.categories:
@@ -93,18 +175,16 @@ def summary(verdict_: Verdict, scored: readiness.Readiness, *, whole: bool) -> l
     if scored.gaps:
         lines.append("gaps")
         lines += [f"  {gap.severity:<8}  {gap.category}  {gap.case}: {gap.message}" for gap in scored.gaps]
-    good = verdict_.decision is Decision.GO
-    if good and not whole:
-        return [*lines, "NO VERDICT  every selected case is good, but this is a part of the suite"]
-    lines.append(title(verdict_.decision))
-    return lines + [f"  {reason.text}" for reason in verdict_.reasons]
+    return lines
 
 
-def title(decision: Decision) -> str:
-    """GO or NO-GO: a run by hand rolls nothing back, it only says what a deployment would do."""
-    if decision in (Decision.GO, Decision.NO_GO):
-        return str(decision)
-    return f"{Decision.NO_GO}  (in a deployment: {decision})"
+def title(found: Verdict | None, gaps: int) -> str:
+    """GO, NO-GO or none: a run by hand rolls nothing back, it only says what a deployment would do."""
+    if found is None:
+        return "NO VERDICT  (part of a suite)"
+    if found.decision is Decision.GO:
+        return f"GO with {gaps} gap{'' if gaps == 1 else 's'}" if gaps else "GO"
+    return "NO-GO" if found.decision is Decision.NO_GO else f"NO-GO  (in a deployment: {found.decision})"
 
 
 def floored(score: float) -> str:

@@ -65,7 +65,8 @@ class Collecting:
             return []
         environment = self._session.environment
         smoke = {self._is_smoke(item.path) for item in items}
-        self._session.smoke = True in smoke
+        if smoke:
+            self._session.smoke = True in smoke
         if len(smoke) > 1:
             checks, after = environment.checks.folders[0], environment.smoke.folders[0]
             return [f"checks and smoke tests in one run; run them one after the other: pytest {checks}, pytest {after}"]

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from gate.errors import GateError
 from gate.pytest_plugin import alone
 from gate.pytest_plugin.recorder import Recorder
-from gate.pytest_plugin.session import Session
+from gate.pytest_plugin.session import Session, told
 from gate.results import Decision, Verdict
+from gate.verdict import counted
 
 
 class Reporting:
@@ -24,7 +26,11 @@ class Reporting:
         self._alone = alone and not config.option.collectonly
         self._deselected = 0
         self._lines: list[str] = []
+        self._title = ""
         self._verdict: Verdict | None = None
+
+    def pytest_report_header(self) -> str | None:
+        return self._session.redact(self._subject()) if self._alone else None
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         self._deselected += len(items)
@@ -60,23 +66,37 @@ class Reporting:
             return
         smoke = self._session.smoke
         result = self._recorder.result("smoke" if smoke else "checks")
-        self._verdict, scored = alone.judged(result, self._session.environment, smoke=smoke)
-        self._lines = alone.summary(self._verdict, scored, whole=self._whole())
-        if self._verdict.decision is not Decision.GO and exitstatus in (
-            pytest.ExitCode.OK,
-            pytest.ExitCode.NO_TESTS_COLLECTED,
-        ):
+        self._verdict, scored = alone.judged(result, self._session.environment, smoke=smoke, whole=self._whole())
+        self._title = alone.title(self._verdict, len(scored.gaps))
+        reasons = [reason.text for reason in self._verdict.reasons] if self._verdict else [counted(result)]
+        self._lines = [self._subject(), *alone.summary(scored), self._title, *(f"  {text}" for text in reasons)]
+        self._settle(session, exitstatus)
+
+    def _settle(self, session: pytest.Session, exitstatus: int) -> None:
+        """Makes the exit status say the verdict; without one, and after an interruption, it stays pytest's own."""
+        if self._verdict is None:
+            return
+        if self._verdict.decision is Decision.GO:
+            if exitstatus == pytest.ExitCode.TESTS_FAILED:
+                session.exitstatus = pytest.ExitCode.OK
+        elif exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self._verdict is None:
+        if not self._title:
             return
-        good = self._verdict.decision is Decision.GO
+        good = self._verdict is not None and self._verdict.decision is Decision.GO
         terminalreporter.write_sep("=", f"deploy gate: {self._session.environment.name}", bold=True)
         for line in self._lines:
-            verdict = line == alone.title(self._verdict.decision)
-            colour = {"green": good, "red": not good} if verdict else {}
+            judged = line == self._title and self._verdict is not None
+            colour = {"green": good, "red": not good} if judged else {}
             terminalreporter.write_line(self._session.redact(line), bold=not line.startswith(" "), **colour)
+
+    def _subject(self) -> str:
+        try:
+            return alone.subject(self._session.context)
+        except GateError as fault:
+            return told(fault)
 
     def _whole(self) -> bool:
         """Whether all cases of the suite's folders were asked for: nothing deselected, no path below a folder."""
@@ -85,4 +105,7 @@ class Reporting:
         folders = [self._session.root / name for name in suite.folders]
         narrowed = any("::" in argument for argument in self._config.args)
         covered = all(any(path in (folder, *folder.parents) for path in given) for folder in folders)
-        return covered and not narrowed and not self._deselected
+        # Under xdist the workers deselect, and this process only knows what was asked for.
+        options = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob")
+        asked = any(getattr(self._config.option, name, None) for name in options)
+        return covered and not narrowed and not asked and not self._deselected

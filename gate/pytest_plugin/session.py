@@ -75,4 +75,7 @@ def notes_of(item: pytest.Item) -> Notes:
 
 def told(fault: GateError) -> str:
     """An error with the next command to type, as a case's message."""
-    return f"{fault}. Next: {fault.next_step}" if fault.next_step else str(fault)
+    if not fault.next_step:
+        return str(fault)
+    between = "\n" if "\n" in str(fault) else ". "  # a sentence, or the output of a command
+    return f"{fault}{between}Next: {fault.next_step}"

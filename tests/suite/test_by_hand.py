@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import pytest
 
+from gate import releases, shell
+from gate.engines.base import Instance
+from gate.engines.instances import Instances
+from gate.traffic import Traffic
 from tests.suite.project import Project
 
 GOOD = "def test_good(): pass\n"
+MANIFEST = '{"version": "VERSION", "digest": "sha256:0123456789abcdef", "files": {}}'
 
 
 def test_good_checks_are_go(project: Project) -> None:
@@ -26,6 +36,7 @@ def test_good_checks_are_go(project: Project) -> None:
         ("def check_a(): pass\n", "no case was collected"),
         ("@pytest.mark.critical\ndef test_a(inconclusive): inconclusive('no tool')\n" + GOOD, "could not tell: 1 case"),
         ("def test_a(): assert 2 < 1, 'two'\n" + GOOD, "readiness 50 of 100 is below the minimum of 90"),
+        ("def test_a(inconclusive): inconclusive('no tool')\n", "none of 1 cases measured anything"),
         ("@pytest.mark.critcal\ndef test_a(): pass\n", "the suite did not run to its end"),
     ],
 )
@@ -72,16 +83,121 @@ def test_a_part_of_a_suite_is_never_go(project: Project, part: list[str]) -> Non
         text = text.replace("assert False", "pass")
     ran = project.cases(text).by_hand(*(part if part[0].startswith("checks") else ["checks", *part]))
     assert ran.code == 0
-    assert "NO VERDICT" in ran.out
-    assert "\nGO\n" not in ran.out
+    assert "\nNO VERDICT  (part of a suite)\n  " in ran.out
+    assert "\nGO" not in ran.out
+
+
+def test_a_part_seen_by_workers_is_a_part(project: Project) -> None:
+    """The process that gives the verdict deselects nothing itself."""
+    project.cases(GOOD + "@pytest.mark.critical\ndef test_bad(): assert False\n")
+    for part in (["-k", "good"], ["--deselect", "checks/test_made_up.py::test_bad"]):
+        assert "\nNO VERDICT" in project.by_hand("checks", "-n", "1", *part).out
+
+
+def test_files_that_are_ignored_leave_a_part(project: Project) -> None:
+    project.cases(GOOD).cases(GOOD, "checks/test_other.py")
+    assert "\nNO VERDICT" in project.by_hand("checks", "--ignore", "checks/test_other.py").out
+
+
+def test_readiness_is_not_asked_of_a_part(project: Project) -> None:
+    doubtful = "def test_a(warn): warn('hm')\n"
+    ran = project.cases(doubtful).by_hand("checks/test_made_up.py")
+    assert ran.code == 0
+    assert "\nNO VERDICT  (part of a suite)\n  1 of 1 cases passed, 1 with a reservation" in ran.out
+    failed = project.cases(GOOD + "def test_b(): assert False\n").by_hand("checks/test_made_up.py")
+    assert failed.code == 1
+    assert "\nNO VERDICT" in failed.out
+
+
+@pytest.mark.parametrize(
+    "text", ["@pytest.mark.critical\ndef test_a(): assert False\n", "def test_a(): pytest.skip('no')\n"]
+)
+def test_a_part_can_prove_no_go(project: Project, text: str) -> None:
+    ran = project.cases(text + GOOD).by_hand("checks/test_made_up.py")
+    assert ran.code == 1
+    assert "\nNO-GO\n" in ran.out
+
+
+def test_go_with_gaps_is_go_to_scripts_too(project: Project) -> None:
+    good = "".join(f"@pytest.mark.critical\ndef test_{number}(): pass\n" for number in range(8))
+    text = good + "def test_a(): assert False, 'two'\ndef test_b(inconclusive): inconclusive('no tool')\n"
+    project.configure("[readiness]\nminimum = 50\n").cases(text)
+    for options in ([], ["-n", "2"]):
+        ran = project.by_hand("checks", *options)
+        assert ran.code == 0
+        assert "\nGO with 2 gaps\n  8 of 10 cases passed, 1 could not tell\n" in ran.out
+
+
+def usage_error(ran: shell.Finished, *words: str) -> None:
+    """One sentence and no case: the sentence stands once, and exit code 4."""
+    assert ran.code == 4
+    assert ran.err.count("ERROR") == 1
+    for text in words:
+        assert (ran.out + ran.err).count(text) == 1
+    assert "Traceback" not in ran.out + ran.err
+    assert "NO-GO" not in ran.out
 
 
 def test_smoke_tests_without_anything_that_serves(project: Project) -> None:
-    """Before the first deployment every smoke test fails, and says what to do."""
-    ran = project.cases("@pytest.mark.critical\ndef test_a(app): pass\n", "smoke/test_a.py").by_hand("smoke")
-    assert ran.code == 1
-    assert "\nNO-GO  (in a deployment: ROLLBACK)\n" in ran.out
-    assert "no release serves in here. Next: python deploy_gate.py here --version VERSION" in ran.out
+    project.cases("def test_a(app): pass\n", "smoke/test_a.py")
+    for arguments in (["smoke"], ["smoke/test_a.py::test_a"], ["smoke", "-n", "2"]):
+        usage_error(
+            project.by_hand(*arguments),
+            "no release serves in here, so there is nothing to test. "
+            "Next: python deploy_gate.py here --version VERSION",
+        )
+
+
+@pytest.fixture
+def served(project: Project) -> Iterator[Project]:
+    """1.0.0 serves, as far as the gate's own files and an open port tell."""
+    for version in ("1.0.0", "1.1.0", "1.1.0+breaks-api"):
+        project.write(f"releases/{version}/release.json", MANIFEST.replace("VERSION", version))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        text = (project.root / "environments/here.toml").read_text()
+        port = server.getsockname()[1]
+        project.write("environments/here.toml", text.replace('127.0.0.1:1"', f'127.0.0.1:{port}"'))
+        environment = project.environment
+        release = releases.read(project.root / "releases/1.0.0")
+        place = str(release.folder)
+        instance = Instance("r1", release.version, release.digest, release.commit, place, datetime.now(UTC))
+        Instances(environment.state_folder / "rel").remember(instance, ["web"])
+        traffic = Traffic(environment)
+        traffic.prepare()
+        traffic.set_stable(instance.id)
+        yield project
+
+
+def test_smoke_tests_say_what_they_are_about(served: Project) -> None:
+    served.cases(GOOD, "smoke/test_a.py")
+    for arguments in ([], ["--release", "v1.0.0"], ["-q"], ["-n", "1"]):
+        ran = served.by_hand("smoke", *arguments)
+        assert ran.code == 0, ran.out + ran.err
+        assert "\nsmoke tests of 1.0.0 (sha256:0123456789ab…) at the front door\n" in ran.out
+
+
+def test_smoke_tests_of_a_release_that_does_not_serve(served: Project) -> None:
+    served.cases(GOOD, "smoke/test_a.py")
+    usage_error(served.by_hand("smoke", "--release", "1.1.0"), "that is 1.0.0. Next: leave --release out")
+    usage_error(served.by_hand("smoke", "--release", "v1;x"), "Next: python deploy_gate.py here releases")
+
+
+def test_smoke_tests_when_nothing_answers(served: Project) -> None:
+    served.cases("def test_a(app): pass\ndef test_b(app): pass\n", "smoke/test_a.py")
+    text = (served.root / "environments/here.toml").read_text()
+    served.write("environments/here.toml", re.sub(r'url = "http://127.0.0.1:\d+"', 'url = "http://127.0.0.1:1"', text))
+    usage_error(served.by_hand("smoke"), "nothing answers at http://127.0.0.1:1", "Next: python deploy_gate.py here up")
+
+
+def test_checks_say_what_they_are_about(served: Project) -> None:
+    """The newest one that is no variant; a variant only when it is named."""
+    served.cases("def test_a(release): pass\n")
+    ran = served.by_hand("checks")
+    assert ran.out.count("\nchecks of release 1.1.0 (sha256:0123456789ab…), serves 1.0.0\n") == 2
+    assert "checks of release 1.1.0+breaks-api (" in served.by_hand("checks", "--release", "1.1.0+breaks-api").out
+    for version in ("1.0.0", "1.1.0"):
+        (served.root / f"releases/{version}/release.json").unlink()
+    usage_error(served.by_hand("checks"), "which release?", "Next: add --release 1.1.0+breaks-api")
 
 
 def test_checks_and_smoke_tests_do_not_mix(project: Project) -> None:
@@ -123,9 +239,10 @@ def test_release_to_check(project: Project) -> None:
         )
     assert project.by_hand("checks").code == 0
     assert "0.9.0" in project.by_hand("checks", "--release", "v0.9.0").out
-    missing = project.by_hand("checks", "--release", "7.0.0")
-    assert missing.code == 1
-    assert "no release 7.0.0" in missing.out
+    for options in ([], ["-n", "2"]):
+        usage_error(project.by_hand("checks", "--release", "7.0.0", *options), "no release 7.0.0")
+    usage_error(project.by_hand("checks", "--release", "v1;x"), "'v1;x' is not a version")
+    assert project.by_hand("checks", "--release", "7.0.0", "--collect-only").code == 0
 
 
 def test_listing_needs_no_verdict(project: Project) -> None:
