@@ -96,10 +96,13 @@ class Redactor:
 
 
 def _forms(value: str) -> set[str]:
-    """A secret raw, URL-quoted, as JSON and repr show it, and in base64; of a URL, its password as well."""
+    """A secret raw, URL-quoted, as JSON and repr show it, and in base64; the same of its lines and a URL's password."""
     forms = {value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]}
     raw = value.encode()
     forms |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    lines = value.splitlines()
+    if len(lines) > 1:  # logs are scrubbed line by line
+        forms |= {form for line in lines for form in _forms(line.strip())}
     if "://" in value:
         try:
             password = urlsplit(value).password

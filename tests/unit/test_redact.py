@@ -50,6 +50,17 @@ def test_the_password_of_a_url_alone() -> None:
     assert redact("password s3cr%2Fet-pw was refused") == f"password {REDACTED} was refused"
 
 
+def test_a_value_of_several_lines_is_taken_out_line_by_line() -> None:
+    lines = ["-----BEGIN KEY-----", "  MIIB\"quoted'AQ==", "100%of\\it\\nall", "", "short", "last-line"]
+    redact = Redactor(["\r\n".join(lines)])
+    for line in (line for line in lines if len(line) >= SHORTEST_SCRUBBED):
+        for form in (line, line.strip(), json.dumps(line), repr(line), quote(line, safe="")):
+            left = redact(f"log: {form}")
+            assert REDACTED in left
+            assert not any(piece in left for piece in ("BEGIN", "MIIB", "AQ", "100", "all", "last")), left
+    assert redact("a short word") == "a short word"
+
+
 def test_the_longest_form_goes_first() -> None:
     assert Redactor(["secret-1", "secret-1-and-more"])("secret-1-and-more") == REDACTED
 
