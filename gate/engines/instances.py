@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gate.config import Limits, Service
 from gate.engines.base import Instance
 from gate.errors import EngineError
+from gate.redact import Redactor
 from gate.supervise import Process
 from gate.traffic import INSTANCE
 
 FACTS = "instance.json"
+_NO_COMMAND = ["-"]  # of a service that neither its instance nor the environment file knows how to start
 
 
 class Instances:
@@ -45,20 +49,26 @@ class Instances:
             started_at=datetime.fromisoformat(facts["started_at"]),
         )
 
-    def services(self, instance_id: str) -> list[str]:
-        """Names of the services the instance was started with."""
-        facts = self._facts(instance_id)
-        return list(facts["services"]) if facts is not None else []
+    def services(self, instance_id: str, today: Mapping[str, Service]) -> dict[str, Service]:
+        """The services an instance was started with, each as it was written down then.
 
-    def remember(self, instance: Instance, services: list[str]) -> None:
-        """Writes an instance down, before anything of it is started."""
+        Values of environment variables, and whatever was not written down, come from ``today``'s service of that name.
+        """
+        facts = self._facts(instance_id)
+        recorded = facts["services"] if facts is not None else {}
+        if isinstance(recorded, list):  # names alone, as earlier versions of the gate wrote them
+            recorded = {name: {} for name in recorded}
+        return {name: _service(known, today.get(name)) for name, known in recorded.items()}
+
+    def remember(self, instance: Instance, services: Mapping[str, Service], redactor: Redactor) -> None:
+        """Writes an instance down, before anything of it is started. What ``redactor`` would scrub is left out."""
         facts = {
             "version": instance.version,
             "digest": instance.digest,
             "commit": instance.commit,
             "folder": instance.folder,
             "started_at": instance.started_at.isoformat(),
-            "services": services,
+            "services": {name: _record(service, redactor) for name, service in services.items()},
         }
         place = self.place(instance.id)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,3 +102,18 @@ class Instances:
                 next_step=f"remove {file.parent} once nothing runs in it",
             ) from None
         return facts
+
+
+def _record(service: Service, redactor: Redactor) -> dict[str, Any]:
+    """What it takes to run and judge a service; no secret is written down."""
+    known = service.model_dump(mode="json", exclude={"env"})
+    return {key: value for key, value in known.items() if redactor.tree(value) == value}
+
+
+def _service(known: dict[str, Any], today: Service | None) -> Service:
+    """A service as it was written down; it was validated when the environment file was read."""
+    if today is None:
+        today = Service(command=_NO_COMMAND)
+    if known.get("limits") is not None:
+        known = known | {"limits": Limits.model_construct(**known["limits"])}
+    return today.model_copy(update={key: value for key, value in known.items() if key in Service.model_fields})

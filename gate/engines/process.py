@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +24,6 @@ from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER, Traffic
 _QUIET_READINGS = 3  # in a row: a request may be between the proxy and the service at one of them
 _BETWEEN_READINGS = 0.05
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
-_UNKNOWN = Service(command=["-"])  # a service of an older release that the environment file no longer has
 
 
 class ProcessEngine:
@@ -71,7 +71,8 @@ class ProcessEngine:
     def start(self, release: Release, instance_id: str) -> Instance:
         """Starts what does not run yet of an instance; an exclusive service waits for ``promote``.
 
-        Called again, also after a crash or a restart of the machine, it starts what is missing.
+        Called again, also after a crash or a restart of the machine, it starts what is missing, each service as it
+        was described the first time: the environment file may have been written for another release since.
         Raises EngineError when a command cannot be started or the name belongs to another release.
         """
         known = self.find(instance_id)
@@ -86,9 +87,10 @@ class ProcessEngine:
             started_at=datetime.now(UTC),
         )
         self._traffic.prepare()
-        self._instances.remember(instance, list(self._environment.services))
+        if known is None:
+            self._instances.remember(instance, self._environment.services, self._environment.redactor)
         serves = self._traffic.stable() == instance.id
-        for name, service in self._environment.services.items():
+        for name, service in self._services(instance.id).items():
             if serves or not service.exclusive:
                 self._start_service(instance, name, service)
         return instance
@@ -97,9 +99,9 @@ class ProcessEngine:
         """Each service's state; an exclusive service counts from the moment its instance is stable."""
         serves = self._traffic.stable() == instance.id
         return [
-            self._state(instance, name)
-            for name in self._instances.services(instance.id)
-            if serves or not self._service(name).exclusive
+            self._state(instance, name, service)
+            for name, service in self._services(instance.id).items()
+            if serves or not service.exclusive
         ]
 
     def endpoint(self, instance: Instance | None) -> Endpoint:
@@ -117,7 +119,8 @@ class ProcessEngine:
         if share <= 0:
             self._traffic.clear_canary()
             return
-        for name, service in self._environment.services.items():
+        services = self._services(instance.id)
+        for name, service in services.items():
             if not service.exclusive and not self._instances.process(instance.id, name).alive():
                 raise EngineError(
                     f"{instance.id} ({instance.version}) gets no traffic: its service {name} does not run"
@@ -126,12 +129,11 @@ class ProcessEngine:
             self._traffic.set_canary(instance.id, share)
             return
         self._traffic.set_stable(instance.id)
-        for name, service in self._environment.services.items():
+        for other in self._instances.all():
+            if other.id != instance.id:
+                self._release_exclusive(other, services)
+        for name, service in services.items():
             if service.exclusive:
-                for other in self._instances.all():
-                    process = self._instances.process(other.id, name)
-                    if other.id != instance.id and process.held():
-                        process.stop(service.stop_grace)
                 self._start_service(instance, name, service)
 
     def withdraw(self) -> None:
@@ -158,14 +160,14 @@ class ProcessEngine:
         canary = self._traffic.canary()
         if canary is not None and canary[0] == instance.id:
             self._traffic.clear_canary()
-        names = self._instances.services(instance.id)
-        processes = {name: self._instances.process(instance.id, name) for name in names}
+        services = self._services(instance.id)
+        processes = {name: self._instances.process(instance.id, name) for name in services}
         living = {name: process for name, process in processes.items() if process.held()}
         for process in living.values():
             process.send(signal.SIGTERM)
         stopped = []
         for name, process in living.items():
-            limit = self._service(name).stop_grace if grace is None else grace
+            limit = services[name].stop_grace if grace is None else grace
             try:
                 ended = process.stop(max(0.0, began + limit - time.monotonic()), number=0)
             except OperationFailed as fault:
@@ -173,15 +175,17 @@ class ProcessEngine:
             stopped.append(Stopped(name, ended.exit_code, time.monotonic() - began, ended.killed))
         for name in processes.keys() - living.keys():
             processes[name].kill()  # workers whose parent is gone
+        for name in processes:
+            self._traffic.socket(instance.id, name).unlink(missing_ok=True)
         return stopped
 
     def resources(self, instance: Instance) -> list[Usage]:
         found = []
-        for name in self._instances.services(instance.id):
+        for name, service in self._services(instance.id).items():
             pid = self._instances.process(instance.id, name).pid()
             if pid is not None:
                 cpu, memory = self._meter.read(pid)
-                limits = self._service(name).limits
+                limits = service.limits
                 found.append(
                     Usage(name, cpu, memory, limits.cpu if limits else None, limits.memory if limits else None)
                 )
@@ -191,7 +195,7 @@ class ProcessEngine:
         scrub = self._environment.redactor
         return [
             f"{name}: {scrub(line)}"
-            for name in self._instances.services(instance.id)
+            for name in self._services(instance.id)
             for line in tail(self._instances.process(instance.id, name).log, last)
         ]
 
@@ -202,6 +206,14 @@ class ProcessEngine:
         for name in gone:
             self._instances.remove(name)
         return gone
+
+    def _release_exclusive(self, instance: Instance, wanted: Mapping[str, Service]) -> None:
+        """Stops what an instance may not run beside one with the ``wanted`` services."""
+        for name, service in self._services(instance.id).items():
+            process = self._instances.process(instance.id, name)
+            if (service.exclusive or (name in wanted and wanted[name].exclusive)) and process.held():
+                process.stop(service.stop_grace)
+                self._traffic.socket(instance.id, name).unlink(missing_ok=True)
 
     def _start_service(self, instance: Instance, name: str, service: Service) -> None:
         process = self._instances.process(instance.id, name)
@@ -233,11 +245,10 @@ class ProcessEngine:
                 f"{instance.id} ({instance.version}): {fault}", next_step=f"see {key} in {file}"
             ) from None
 
-    def _state(self, instance: Instance, name: str) -> ServiceState:
+    def _state(self, instance: Instance, name: str, service: Service) -> ServiceState:
         process = self._instances.process(instance.id, name)
         if not process.alive():
             return ServiceState(name, alive=False, healthy=False, detail="not running", exit_code=process.exit_code())
-        service = self._service(name)
         socket = self._traffic.socket(instance.id, name)
         for path in filter(None, (service.health, service.ready)):
             status, _ = probing.get(socket, path)
@@ -252,7 +263,9 @@ class ProcessEngine:
     def _in_flight(self, instance: Instance) -> int | None:
         """Requests in flight on all services that take traffic; None when one of them cannot be asked."""
         total = 0
-        for name, service in self._environment.routed().items():
+        for name, service in self._services(instance.id).items():
+            if service.route is None:
+                continue
             process = self._instances.process(instance.id, name)
             if not process.alive():
                 continue
@@ -269,8 +282,8 @@ class ProcessEngine:
             total += max(known)
         return total
 
-    def _service(self, name: str) -> Service:
-        return self._environment.services.get(name, _UNKNOWN)
+    def _services(self, instance_id: str) -> dict[str, Service]:
+        return self._instances.services(instance_id, self._environment.services)
 
     def _lives(self, instance_id: str) -> bool:
-        return any(self._instances.process(instance_id, name).alive() for name in self._instances.services(instance_id))
+        return any(self._instances.process(instance_id, name).alive() for name in self._services(instance_id))

@@ -161,7 +161,7 @@ def served(project: Project) -> Iterator[Project]:
         release = releases.read(project.root / "releases/1.0.0")
         place = str(release.folder)
         instance = Instance("r1", release.version, release.digest, release.commit, place, datetime.now(UTC))
-        Instances(environment.state_folder / "rel").remember(instance, ["web"])
+        Instances(environment.state_folder / "rel").remember(instance, environment.services, environment.redactor)
         traffic = Traffic(environment)
         traffic.prepare()
         traffic.set_stable(instance.id)
