@@ -7,6 +7,8 @@ listen on unix sockets ``rel/<instance>/<service>.sock``. While ``stable`` names
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import secrets
@@ -49,8 +51,14 @@ class Traffic:
         return (name, _share(below)) if name is not None and below else None
 
     def set_stable(self, instance: str | None) -> None:
-        """All traffic to one instance, no canary any more; None: requests are held, then answered with 502."""
-        self._write("stable", _checked(instance) if instance is not None else _NOBODY)
+        """All traffic to one instance, no canary any more; None: requests are held, then answered with 502.
+
+        The way back to who was stable before needs no space: it works on a full disk. Raises EngineError, and traffic
+        stays where it is, when the disk is too full to prepare that way.
+        """
+        wanted, current = _checked(instance) if instance is not None else _NOBODY, self._read("stable")
+        if wanted != current:
+            self._replace_stable(current or _NOBODY, wanted)
         self.clear_canary()
 
     def set_canary(self, instance: str, share: float) -> None:
@@ -65,10 +73,12 @@ class Traffic:
 
     def clear_canary(self) -> None:
         """No traffic beside the stable instance's."""
-        if self._read("below"):
-            self._write("below", "")
-        if self._instance("canary") is not None:
-            self._write("canary", _NOBODY)
+        for name, nothing in (("below", ""), ("canary", _NOBODY)):
+            if self._read(name) not in {"", nothing}:
+                try:
+                    self._write(name, nothing)
+                except EngineError:  # a full disk; a file that is not there says the same, and the proxy's log more
+                    (self.folder / name).unlink(missing_ok=True)
 
     def prepare(self) -> None:
         """Makes the folders, the files and the token a proxy needs. Keeps what is there."""
@@ -196,14 +206,38 @@ class Traffic:
         except FileNotFoundError:
             return ""
 
+    def _replace_stable(self, current: str, wanted: str) -> None:
+        """One rename. Whoever was stable stays beside it as ``stable.back``, so that going back is one rename too."""
+        back = self.folder / "stable.back"
+        if self._read(back.name) != wanted:
+            if self._read(back.name) != current:
+                self._write(back.name, current)
+            self._write("stable", wanted)
+            return
+        back.replace(self.folder / "stable")
+        self._sync()
+        with contextlib.suppress(EngineError):  # a full disk: the way back to the better release was what mattered
+            self._write(back.name, current)
+
     def _write(self, name: str, text: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        new = self.folder / f"{name}.new"
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self.folder / name)
+        """Replaces one file. Raises EngineError, leaving what was there, when it cannot be written."""
+        file, new = self.folder / name, self.folder / f"{name}.new"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(file)
+            self._sync()
+        except OSError as fault:
+            with contextlib.suppress(OSError):
+                new.unlink(missing_ok=True)
+            step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
+            raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
+
+    def _sync(self) -> None:
+        """Makes renames last."""
         folder = os.open(self.folder, os.O_RDONLY)
         try:
             os.fsync(folder)

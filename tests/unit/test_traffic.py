@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import sockets
-from gate.errors import ConfigError, EngineError
+from gate import shell, sockets
+from gate.errors import ConfigError, EngineError, ShellError
 from gate.parsing import parse
 from gate.traffic import Traffic, _below, _share
 
@@ -39,6 +42,72 @@ def test_nobody_serves_at_first_and_then_who_was_set(tmp_path: Path) -> None:
     assert here.stable() == "r7"
     here.set_stable(None)
     assert here.stable() is None
+
+
+def test_who_was_stable_is_ready_to_be_again(tmp_path: Path) -> None:
+    here = traffic(tmp_path)
+    for name in ("r1", "r2", "r1", "r1", "r3", None, "r3", "r2"):
+        before = here.stable()
+        here.set_stable(name)
+        assert here.stable() == name
+        if before != name:
+            assert (here.folder / "stable.back").read_text() == (before or "nobody")
+    assert not list(here.folder.glob("*.new"))
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for a few files."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a file system that fills up")
+    place = tmp_path / "disk"
+    place.mkdir()
+    try:
+        shell.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], timeout=10)
+    except ShellError as fault:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(f"this machine mounts nothing: {fault}")
+    try:
+        yield place
+    finally:
+        shell.run(["umount", str(place)], timeout=10)
+
+
+def fill(disk: Path) -> None:
+    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while True:
+            filler.write(b"x" * 4096)
+
+
+def test_on_a_full_disk_traffic_goes_back_and_never_on(tiny_disk: Path) -> None:
+    here = traffic(tiny_disk)
+    here.prepare()
+    here.set_stable("r1")
+    here.set_canary("r2", 0.5)
+    here.set_stable("r2")
+    here.set_canary("r3", 0.5)
+    fill(tiny_disk)
+    with pytest.raises(EngineError, match=r"stable\.back: cannot be written") as caught:
+        here.set_stable("r3")
+    assert caught.value.next_step == "free some disk space"
+    assert here.stable() == "r2"
+    here.set_stable("r1")
+    assert here.canary() is None
+    here.set_stable("r1")  # recover does it again
+    assert here.stable() == "r1"
+    assert not list(here.folder.glob("*.new"))
+    (tiny_disk / "filler").unlink()
+    here.set_canary("r4", 0.25)
+    here._write("below", "")  # killed between the two
+    fill(tiny_disk)
+    here.clear_canary()
+    assert here.canary() is None
+    assert not (here.folder / "canary").exists()
+    (tiny_disk / "filler").unlink()
+    here.prepare()
+    here.set_canary("r5", 0.25)
+    assert here.canary() == ("r5", 0.25)
 
 
 def test_a_canary_has_a_share_until_somebody_is_stable(tmp_path: Path) -> None:
