@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from gate.errors import GateError, Locked, Refused, UsageError
 from gate.results import Outcome
@@ -60,7 +62,26 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never raises for what a user can cause."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(list(sys.argv[1:] if argv is None else argv))
+    finally:
+        _settle()
+
+
+def _settle() -> None:
+    """Flushes what was said; where nobody listens, Python's own flush at exit must not change the exit code."""
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+
+
+def _main(words: list[str]) -> int:
+    for name in ("stdout", "stderr"):  # closed by whoever started us
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
     door = _door()
     as_json = "--json" in words
     try:
@@ -209,9 +230,9 @@ def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, envi
 
     redact = Redactor()  # the environment may not have loaded: shapes of secrets are still scrubbed
     for line in text.splitlines():
-        sys.stderr.write(f"error: {redact(line)}\n")
+        _write(sys.stderr, f"error: {redact(line)}\n")
     if next_step:
-        sys.stderr.write(f"  next  {redact(next_step)}\n")
+        _write(sys.stderr, f"  next  {redact(next_step)}\n")
     if as_json:
         reasons = [{"signal": str(outcome).lower(), "value": None, "limit": "", "n": None, "text": redact(text)}]
         _print(
@@ -231,4 +252,10 @@ def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, envi
 
 
 def _print(document: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody reads any more: that never changes an exit code
+        if stream is not None:
+            stream.write(text)

@@ -17,6 +17,7 @@ from gate.releases import Release, Source, faults, parse_version, read
 from gate.results import Outcome
 from gate.run import Options, Run
 from gate.sampling import sampling
+from gate.steps.promote import prune
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
 
@@ -89,10 +90,7 @@ class Commands:
                 return self._finish(run, pipeline.recover(run))
 
     def _recovering(self, store: Store, dead: Deployment) -> Run:
-        engine = engines.create(self._environment)
-        stable = engine.find(dead.stable_instance) if dead.stable_instance else None
-        if dead.stable_instance and stable is None:
-            raise OperationFailed(f"{dead.stable_instance}, which served {dead.stable_version}, is not there any more")
+        stable = engines.create(self._environment).find(dead.stable_instance) if dead.stable_instance else None
         release = Release(dead.version, dead.digest, dead.commit, Path(dead.folder))
         return self._new_run(store, release, stable, dead.action, deployment=dead.id)
 
@@ -113,9 +111,10 @@ class Commands:
             f"{self._environment.app.name}   {self._environment.engine.kind}   deployment {deployment}   by {run.by}"
         )
         act = {"deploy": pipeline.deploy, "plan": pipeline.plan, "rollback": pipeline.rollback}[action]
-        with run.interrupts.listening(), sampling(run):
-            outcome = act(run)
-        return self._finish(run, outcome)
+        with run.interrupts.listening():
+            with sampling(run):
+                outcome = act(run)
+            return self._finish(run, outcome)
 
     def _new_run(
         self,
@@ -132,13 +131,14 @@ class Commands:
             engine=engines.create(self._environment),
             store=store,
             view=self._terminal,
-            interrupts=Interrupts(lambda: self._terminal.note("undoing first; this cannot be interrupted")),
+            interrupts=Interrupts(lambda: self._terminal.note("heard; this part is finished first")),
             release=release,
             stable=stable,
             deployment=deployment,
             action=action,
             by=lock.whoami(),
-            folder=self._environment.root / "reports" / self._environment.name / str(deployment),
+            folder=self._state / "runs" / str(deployment),
+            reports=self._environment.root / "reports" / self._environment.name / str(deployment),
             options=options,
             command=self._command,
         )
@@ -146,17 +146,20 @@ class Commands:
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
         reasons = [item.text for item in run.evidence.reasons]
         next_step = self._next(run, outcome)
-        report: Path | None = None
+        accepted = run.journal.facts("accept")  # what a recovered run had counted
+        counted = {name: getattr(run.evidence, name) or accepted.get(name, 0) for name in ("cases", "checks")}
+        shown: str | None = self._shown(run.reports / recording.REPORT)
+        try:  # bookkeeping never changes what is true
+            run.store.end(run.deployment, outcome, reasons, report=shown, **counted)
+            prune(run)
+        except Exception as fault:  # noqa: BLE001 - it is told
+            self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
         try:
-            report = recording.write(run, outcome, next_step)
+            recording.write(run, outcome, next_step)
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
             self._terminal.note(f"the report could not be written: {type(fault).__name__}: {fault}")
-        shown = self._shown(report) if report else None
-        try:
-            run.store.end(run.deployment, outcome, reasons, cases=run.evidence.cases, report=shown)
-        except OperationFailed as fault:  # bookkeeping never changes what is true
-            self._terminal.note(f"the outcome is not recorded: {fault}")
-        serving = run.engine.stable()
+            shown = None
+        serving = _serving(run)
         document = {
             "outcome": str(outcome),
             "exit_code": outcome.exit_code,
@@ -192,7 +195,8 @@ class Commands:
             Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
             Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",
             Outcome.INTERRUPTED: f"INTERRUPTED  undone; {serves}.",
-            Outcome.ROLLBACK_FAILED: f"ROLLBACK FAILED  a person is needed now; {serves}.",
+            Outcome.ROLLBACK_FAILED: "ROLLBACK FAILED  a person is needed now; "
+            + (f"traffic points at {serving.version}, not proven." if serving else "traffic points at nothing."),
         }[outcome]
         good = outcome in (Outcome.RELEASED, Outcome.PLANNED)
         say = self._terminal.say
@@ -219,7 +223,7 @@ class Commands:
             else "",
             Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}{downgrade}",
             Outcome.ROLLED_BACK: f"{self._door} {name} history {run.deployment}",
-            Outcome.ROLLBACK_FAILED: f"{self._door} {name} status   then call a person: what was tried is above",
+            Outcome.ROLLBACK_FAILED: f"{self._door} {name} recover   tries the undo again once the cause is mended",
             Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}{downgrade}",
         }.get(outcome, "")
 
@@ -248,12 +252,13 @@ class Commands:
         dead = store.unfinished()
         if dead is None:
             return
-        if not store.events(dead.id):  # it died before it touched anything
-            store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, report=None)
+        if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
+            store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)
             return
+        ended = "could not be undone" if dead.outcome else "died unfinished"
         begun = ", ".join(item.name for item in reversed(pipeline.unfinished_steps(store, dead.id)))
         raise Locked(
-            f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) died unfinished; begun: {begun}",
+            f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
             next_step=f"{self._door} {self._environment.name} recover",
         )
 
@@ -268,3 +273,12 @@ class Commands:
     def _shown(self, path: Path) -> str:
         root = self._environment.root
         return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+def _serving(run: Run) -> Instance | None:
+    """What traffic points at, as far as the engine can tell."""
+    try:
+        return run.engine.stable()
+    except OperationFailed as fault:
+        run.note(f"what serves cannot be told: {fault}")
+        return None

@@ -73,6 +73,11 @@ class Evidence:
         self.decided_at = self.decided_at or at
 
     @property
+    def checks(self) -> int:
+        """Checks collected: what the next release's coverage is held against."""
+        return sum(len(run.result.planned) for run in self.suites if run.phase == "checks")
+
+    @property
     def cases(self) -> int:
         """Cases measured on the candidate: what the next release's coverage is held against."""
         return sum(

@@ -56,6 +56,8 @@ class Inspection:
         serving = next((item for item in instances if item["stable"]), None)
         ailing = serving is None or not serving["healthy"] or not all(part.alive for part in parts)
         next_step = f"python deploy_gate.py {self._environment.name} up" if ailing else ""
+        if stable is None and all(part.alive for part in parts):
+            next_step = f"python deploy_gate.py {self._environment.name} --version V   deploys the first release"
         if unfinished is not None and not holder:
             next_step = f"python deploy_gate.py {self._environment.name} recover"
         if next_step:

@@ -42,6 +42,14 @@ class Journal:
         """Whether the intent of a step was ever written."""
         return any(event.step == step and event.kind == "do" for event in self._events)
 
+    def finished(self, step: str) -> bool:
+        """Whether the result of a step was ever written."""
+        return any(event.step == step and event.kind == "done" for event in self._events)
+
+    def facts(self, step: str) -> dict[str, Any]:
+        """What the intent of a step says; empty where it never began."""
+        return next((event.facts for event in reversed(self._events) if (event.step, event.kind) == (step, "do")), {})
+
     def to_undo(self) -> list[Begun]:
         """Steps that began and were not undone, latest first."""
         return to_undo(self._events)

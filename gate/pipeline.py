@@ -20,7 +20,7 @@ from gate.steps.backup import Backup
 from gate.steps.base import Step, StepFailed
 from gate.steps.check import check
 from gate.steps.migrate import Migrate
-from gate.steps.promote import Drain, Promote, retire
+from gate.steps.promote import Accept, Drain, Promote, demand_serving, retire
 from gate.steps.smoke import Smoke, judge
 from gate.steps.start import Health, Start
 from gate.store import Store
@@ -34,6 +34,7 @@ DEPLOY: tuple[Step, ...] = (
     Promote(),
     Smoke("smoke at the front door", "front"),
     Drain(),
+    Accept(),
 )
 """What a deployment does after the checks said GO."""
 
@@ -44,6 +45,7 @@ ROLL_BACK: tuple[Step, ...] = (
     Promote(),
     Smoke("smoke at the front door", "front", [Severity.CRITICAL]),
     Drain(),
+    Accept(),
 )
 """What ``rollback`` does: the earlier release is proven before traffic reaches it; the schema stays."""
 
@@ -73,17 +75,34 @@ def plan(run: Run) -> Outcome:
 def rollback(run: Run) -> Outcome:
     """Makes an earlier release serve again, proven first. ROLLBACK_FAILED when it could not; then nothing changed."""
     outcome = _forward(run, ROLL_BACK)
-    return {Outcome.RELEASED: Outcome.ROLLED_BACK, Outcome.ROLLED_BACK: Outcome.ROLLBACK_FAILED}.get(outcome, outcome)
+    return _ROLLED_BACK_TO.get(outcome, outcome)
+
+
+# A requested rollback that was accepted has rolled back; one that was undone has failed.
+_ROLLED_BACK_TO = {Outcome.RELEASED: Outcome.ROLLED_BACK, Outcome.ROLLED_BACK: Outcome.ROLLBACK_FAILED}
 
 
 def recover(run: Run) -> Outcome:
     """Finishes what a dead run left: its undo, or, if it had been accepted, its end."""
     run.journal.resume()
-    if run.journal.began("accept"):
-        return _accepted(run)
+    if run.journal.finished("accept") and _still_proven(run):
+        outcome = _accepted(run)
+        return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
     run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
     steps = ROLL_BACK if run.action == "rollback" else DEPLOY
     return _undo_all(run, steps, Outcome.ROLLED_BACK, always_prove=True)
+
+
+def _still_proven(run: Run) -> bool:
+    """Whether the release that a dead run had accepted still has the traffic and passes its critical smoke tests."""
+    try:
+        with _step(run, "verify") as say:
+            demand_serving(run)
+            say(judge(run, "front", [Severity.CRITICAL]))
+    except Exception as fault:  # noqa: BLE001 - not proven is not proven; it is told
+        run.evidence.fail([reason("verify", f"{run.release.version} was accepted: {_told(fault)}")], run.clock())
+        return False
+    return True
 
 
 def _checked(run: Run) -> Outcome | None:
@@ -96,14 +115,14 @@ def _checked(run: Run) -> Outcome | None:
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted during the checks; nothing was touched")], run.clock())
         return Outcome.INTERRUPTED
-    except Exception as fault:  # noqa: BLE001 - nothing was touched yet, and nothing will be; it is told
+    except BaseException as fault:  # noqa: BLE001 - nothing was touched yet, and nothing will be; it is told
         text = f"the checks could not run: {_told(fault)}"
         run.evidence.fail([reason("checks", text, Decision.NO_GO)], run.clock())
         return Outcome.REFUSED
     return None
 
 
-def _told(fault: Exception) -> str:
+def _told(fault: BaseException) -> str:
     return str(fault) if isinstance(fault, GateError) else f"a defect of the gate: {type(fault).__name__}: {fault}"
 
 
@@ -111,25 +130,24 @@ def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
     try:
         for step in steps:
             _perform(run, step)
-        with run.interrupts.allowed():
-            run.journal.write("accept", "do")
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted by a signal")], run.clock())
         return _undo_all(run, steps, Outcome.INTERRUPTED)
     except StepFailed as fault:
         run.evidence.fail(list(fault.reasons), run.clock())
         return _undo_all(run, steps, Outcome.ROLLED_BACK)
-    except Exception as fault:  # noqa: BLE001 - whatever it is, what was begun must be undone; it is told below
+    except BaseException as fault:  # noqa: BLE001 - whatever it is, what was begun must be undone; it is told
         run.evidence.fail([reason("failure", _told(fault))], run.clock())
         return _undo_all(run, steps, Outcome.ROLLED_BACK)
     return _accepted(run)
 
 
 def _perform(run: Run, step: Step) -> None:
-    with _step(run, step.name) as say, run.interrupts.allowed():
-        facts = step.intend(run)
-        run.journal.write(step.name, "do", facts)
-        say(step.do(run, facts))
+    with _step(run, step.name) as say:
+        with run.interrupts.allowed():
+            facts = step.intend(run)
+            run.journal.write(step.name, "do", facts)
+            say(step.do(run, facts))
         run.journal.write(step.name, "done")
 
 

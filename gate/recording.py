@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import platform
+import shutil
 from pathlib import Path
 
 from gate import __version__
@@ -53,10 +54,12 @@ REPORT = "report.html"
 
 def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     """Writes the record and the report of a run into its folder; returns the report's path. Raises OSError."""
-    run.folder.mkdir(parents=True, exist_ok=True)
+    run.reports.mkdir(parents=True, exist_ok=True)
+    for file in sorted(run.folder.glob("*")):  # what the suites left
+        shutil.copy2(file, run.reports / file.name)
     record = document.to_json(of(run, outcome, next_step), run.environment.redactor)
-    document.write(record, run.folder / DECISION)
-    report = run.folder / REPORT
+    document.write(record, run.reports / DECISION)
+    report = run.reports / REPORT
     report.write_text(html.render(record), encoding="utf-8")
     return report
 
@@ -102,7 +105,7 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         kept=_kept(run),
         contacts=run.environment.contacts,
         versions=_versions(run),
-        files=tuple(_file(file) for file in sorted(run.folder.glob("*")) if file.is_file() and file.name != REPORT),
+        files=tuple(_file(file) for file in sorted(run.folder.glob("*")) if file.is_file()),
         changelog=_changelog(run),
     )
 

@@ -13,6 +13,7 @@ from gate.config import Environment
 from gate.context import Context
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed
+from gate.events import Planned
 from gate.evidence import Evidence, SuiteRun
 from gate.interrupt import Interrupts
 from gate.journal import Journal
@@ -49,6 +50,7 @@ class Run:
     action: str
     by: str
     folder: Path
+    reports: Path
     options: Options = Options()
     command: str = ""
     evidence: Evidence = field(default_factory=Evidence)
@@ -91,22 +93,8 @@ class Run:
         """Runs the checks (phase ``checks``) or the smoke tests (every other phase) as a child process."""
         from gate import suite
 
-        checks = phase == "checks"
-        section = self.environment.checks if checks else self.environment.smoke
-        restored = phase == "restored"
-        under_test = self.stable if restored else self.candidate
-        context = Context(
-            environment=self.environment.name,
-            phase=phase,
-            deployment=self.deployment,
-            release=self.stable_release if restored else self.release,
-            stable=self.stable_release,
-            instance=under_test.id if under_test and not checks else None,
-            stable_instance=self.stable.id if self.stable else None,
-            allow_downgrade=self.options.allow_downgrade,
-            known_digests=self.store.known_digests(),
-            only=tuple(only or ()),
-        )
+        section = self.environment.checks if phase == "checks" else self.environment.smoke
+        context = self._context(phase, only or [])
         return suite.run(
             self.environment,
             context,
@@ -115,6 +103,29 @@ class Run:
             on_case=self.view.case,
             on_planned=self.view.planned,
             decide=decide,
+        )
+
+    def collect_smoke(self) -> Planned:
+        """The smoke tests that the candidate would be put through. Raises SuiteError when they cannot be collected."""
+        from gate import suite
+
+        folders = self.environment.smoke.folders
+        return suite.collect(self.environment, self._context("candidate", []), folders, self.folder)
+
+    def _context(self, phase: str, only: list[Severity]) -> Context:
+        restored = phase == "restored"
+        under_test = self.stable if restored else self.candidate
+        return Context(
+            environment=self.environment.name,
+            phase=phase,
+            deployment=self.deployment,
+            release=self.stable_release if restored else self.release,
+            stable=self.stable_release,
+            instance=under_test.id if under_test and phase != "checks" else None,
+            stable_instance=self.stable.id if self.stable else None,
+            allow_downgrade=self.options.allow_downgrade,
+            known_digests=self.store.known_digests(),
+            only=tuple(only),
         )
 
     def record_suite(self, phase: str, result: SuiteResult, verdict: Verdict) -> None:

@@ -36,6 +36,7 @@ _DEPLOYMENTS = sa.Table(
     sa.Column("outcome", sa.String),
     sa.Column("reasons", sa.JSON, nullable=False, default=list),
     sa.Column("cases", sa.Integer, nullable=False, default=0),
+    sa.Column("checks", sa.Integer, nullable=False, default=0),
     sa.Column("report", sa.String),
     sqlite_autoincrement=True,
 )
@@ -69,6 +70,7 @@ class Deployment:
     outcome: Outcome | None
     reasons: list[str]
     cases: int
+    checks: int
     report: str | None
 
 
@@ -98,14 +100,18 @@ class Store:
 
     def begin(self, **facts: Any) -> int:
         """Remembers a deployment that starts now; returns its number."""
-        facts |= {"started_at": self._now(), "reasons": [], "cases": 0}
+        facts |= {"started_at": self._now(), "reasons": [], "cases": 0, "checks": 0}
         return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
-    def end(self, deployment: int, outcome: Outcome, reasons: list[str], *, cases: int, report: str | None) -> None:
+    def end(
+        self, deployment: int, outcome: Outcome, reasons: list[str], *, cases: int, checks: int, report: str | None
+    ) -> None:
+        """Remembers how a deployment ended. One whose rollback failed stays open, for ``recover`` to try again."""
+        ended = None if outcome is Outcome.ROLLBACK_FAILED else self._now()
         self._write(
             sa.update(_DEPLOYMENTS)
             .where(_DEPLOYMENTS.c.id == deployment)
-            .values(outcome=str(outcome), reasons=reasons, ended_at=self._now(), cases=cases, report=report)
+            .values(outcome=str(outcome), reasons=reasons, ended_at=ended, cases=cases, checks=checks, report=report)
         )
 
     def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
@@ -126,8 +132,8 @@ class Store:
         ]
 
     def unfinished(self) -> Deployment | None:
-        """The newest deployment without an outcome: it runs now, or it died."""
-        return next((item for item in self.deployments() if item.outcome is None), None)
+        """The newest deployment that is open: it runs now, it died, or its rollback failed."""
+        return next((item for item in self.deployments() if item.ended_at is None), None)
 
     def known_digests(self) -> dict[str, str]:
         """The digest each version had when it was first deployed here."""

@@ -27,6 +27,8 @@ _UNDECIDING = (CaseOutcome.PASSED, CaseOutcome.NOT_APPLICABLE)
 # Passed, some failed, none collected: pytest ran to its end. What that means, the record says.
 _RAN = (0, 1, 5)
 _LAST_LINES = 5
+COLLECT_TIMEOUT = 60.0
+"""Seconds that collecting a suite may take."""
 
 # What a child needs of its surroundings. Anything else, a CI's tokens first of all, stays with the gate; a case that
 # needs a variable gets it through the environment file: options = { name = "${NAME}" }.
@@ -88,6 +90,28 @@ def run(
     files.junit.write_text(junit.of(result), encoding="utf-8")
     _withhold_secrets(files.html, environment)
     return result
+
+
+def collect(environment: Environment, context: Context, folders: Sequence[str], out: Path) -> Planned:
+    """The cases in ``folders`` that would run. Raises SuiteError when they cannot be collected."""
+    out.mkdir(parents=True, exist_ok=True)
+    files = _Files(out, f"{context.phase}-collected")
+    files.context.write_text(context.to_json(), encoding="utf-8")
+    files.events.unlink(missing_ok=True)
+    argv = [
+        *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "--color=no", "--collect-only"),
+        *("--gate-context", str(files.context), "--gate-events", str(files.events), *folders),
+    ]
+    try:
+        shell.run(argv, cwd=environment.root, env=_variables(environment), timeout=COLLECT_TIMEOUT, check=False)
+        told = [events.from_line(line) for line in files.events.read_text(encoding="utf-8").splitlines()]
+    except (ShellError, OSError, ValueError, KeyError, TypeError) as fault:
+        raise SuiteError(f"the cases in {', '.join(folders)} cannot be collected: {fault}") from None
+    broken = [event.text for event in told if isinstance(event, Broken)]
+    planned = [event for event in told if isinstance(event, Planned)]
+    if broken or not planned:
+        raise SuiteError(f"the cases in {', '.join(folders)} cannot be collected: {'; '.join(broken) or 'no answer'}")
+    return planned[-1]
 
 
 class _Files:

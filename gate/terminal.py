@@ -18,6 +18,14 @@ NAME_WIDTH = 24
 HEARTBEAT = 10.0
 """Seconds between progress lines where there is no terminal to redraw."""
 
+
+class _Stream(Console):
+    """A console that falls silent when nobody reads any more, instead of ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 _BAD = (CaseOutcome.FAILED, CaseOutcome.ERROR)
 
 
@@ -25,7 +33,7 @@ class Terminal:
     """Shows a run to a person, on a terminal or in a CI log."""
 
     def __init__(self, stream: IO[str], redactor: Redactor) -> None:
-        self._console = Console(file=stream, highlight=False, soft_wrap=True)
+        self._console = _Stream(file=stream, highlight=False, soft_wrap=True)
         self._redact = redactor
         self._status: Status | None = None
         self._step = ""
@@ -89,7 +97,8 @@ class Terminal:
 
     def table(self, table: Table) -> None:
         """A table; its cells are the gate's own facts."""
-        self._console.print(table, soft_wrap=False)
+        with suppress(OSError, ValueError):
+            self._console.print(table, soft_wrap=False)
 
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)

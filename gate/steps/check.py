@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gate import readiness, verdict
-from gate.errors import Refused
-from gate.results import Decision, Outcome, SuiteResult, Verdict
+from gate.errors import Refused, SuiteError
+from gate.results import Decision, Outcome, Reason, Severity, SuiteResult, Verdict
 from gate.run import Run
 
 
@@ -24,6 +24,7 @@ def check(run: Run) -> str:
         failed=outcomes.count(Outcome.ROLLED_BACK) + outcomes.count(Outcome.ROLLBACK_FAILED),
     )
     judged = verdict.before(result, scored, environment.readiness.minimum)
+    judged = _with_coverage(run, result, judged)
     run.evidence.readiness = scored
     run.record_suite("checks", result, judged)
     line = (
@@ -34,3 +35,27 @@ def check(run: Run) -> str:
         run.evidence.fail([item for item in judged.reasons if item.decision is judged.decision], run.clock())
         raise Refused(f"{judged.decision} · {line}", next_step="fix the gaps above, then run the same command again")
     return line
+
+
+def _with_coverage(run: Run, result: SuiteResult, judged: Verdict) -> Verdict:
+    """NO-GO for fewer checks than the last accepted release had, or a smoke suite that could prove nothing."""
+    reasons = []
+    accepted = next(iter(run.store.accepted()), None)
+    if accepted is not None and len(result.planned) < accepted.checks:
+        text = f"{len(result.planned)} checks were collected, {accepted.checks} for the last accepted release"
+        reasons.append(Reason("coverage", Decision.NO_GO, text, len(result.planned), f">= {accepted.checks}"))
+    try:
+        planned = run.collect_smoke()
+    except SuiteError as fault:
+        reasons.append(Reason("coverage", Decision.NO_GO, f"smoke: {fault}"))
+    else:
+        if not any(label.severity is Severity.CRITICAL for label in planned.labels.values()):
+            text = f"none of {len(planned.ids)} smoke cases is critical, so a rollback could not be proven"
+            reasons.append(Reason("coverage", Decision.NO_GO, text, 0, ">= 1"))
+        if accepted is not None and len(planned.ids) < accepted.cases:
+            text = f"{len(planned.ids)} smoke cases were collected, {accepted.cases} ran for the last accepted release"
+            reasons.append(Reason("coverage", Decision.NO_GO, text, len(planned.ids), f">= {accepted.cases}"))
+    if not reasons:
+        return judged
+    kept = () if judged.decision is Decision.GO else judged.reasons
+    return Verdict(Decision.NO_GO, (*reasons, *kept))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
+from gate.errors import OperationFailed
 from gate.evidence import Switch
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
-from gate.steps.start import wait_healthy
+from gate.steps.start import told, wait_healthy
 
 
 class Promote(Step):
@@ -56,10 +58,37 @@ class Drain(Step):
         return f"{run.stable.version} drained in {drained.seconds:.1f} s"
 
 
+class Accept(Step):
+    """The last look before the release before is let go: the candidate must have the traffic and be healthy.
+
+    Once its result is in the journal the candidate stays; until then everything can be undone.
+    """
+
+    name = "accept"
+
+    def intend(self, run: Run) -> Facts:
+        return {"cases": run.evidence.cases, "checks": run.evidence.checks}
+
+    def do(self, run: Run, facts: Facts) -> str:
+        demand_serving(run)
+        return f"{run.release.version} has the traffic and is healthy"
+
+
+def demand_serving(run: Run) -> None:
+    """Raises StepFailed unless all traffic goes to the candidate and each of its services is healthy."""
+    serving, candidate = run.engine.stable(), run.candidate
+    if candidate is None or serving is None or serving.id != candidate.id:
+        raise StepFailed(f"traffic goes to {serving.id if serving else 'nothing'}, expected {run.candidate_id}")
+    ailing = [state for state in run.engine.health(candidate) if not state.healthy]
+    if ailing:
+        raise StepFailed("; ".join(f"{state.service} of the candidate {told(state)}" for state in ailing))
+
+
 def switch(run: Run, target: str | None) -> float:
     """Points all traffic at an instance (None: at nothing); returns the seconds it took. Raises StepFailed."""
-    began = time.monotonic()
-    before = run.engine.stable()
+    began, before = time.monotonic(), None
+    with suppress(OperationFailed):  # only for the report: not knowing it stops no switch
+        before = run.engine.stable()
     if target is None:
         run.engine.withdraw()
     else:
@@ -84,6 +113,7 @@ def revive(run: Run) -> None:
 
 def retire(run: Run) -> str:
     """Stops the release before, once the candidate is kept. What fails here is told, and changes nothing."""
+    demand_serving(run)  # whatever happened since: never stop the release that serves
     stopped = []
     for instance in run.engine.instances():
         if instance.id != run.candidate_id:
@@ -91,7 +121,12 @@ def retire(run: Run) -> str:
             if killed:
                 run.note(f"{instance.version}: {', '.join(killed)} outlived the grace period and was killed")
             stopped.append(instance.version)
+    return f"{', '.join(stopped)} stopped, its release is kept for a rollback" if stopped else "nothing to retire"
+
+
+def prune(run: Run) -> None:
+    """Removes logs and facts of instances nobody needs any more; only once the outcome is recorded."""
     keep = {run.candidate_id, *(item.id for item in run.engine.instances())}
+    keep |= {run.stable.id} if run.stable else set()
     keep |= {f"r{item.id}" for item in run.store.deployments(run.environment.retention.instances)}
     run.engine.prune(keep)
-    return f"{', '.join(stopped)} stopped, its release is kept for a rollback" if stopped else "nothing to retire"

@@ -60,7 +60,7 @@ def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
     def settled() -> bool:
         states = run.engine.health(instance)
         seen.append(states)
-        run.view.progress("; ".join(_told(state) for state in states if not state.healthy))
+        run.view.progress("; ".join(told(state) for state in states if not state.healthy))
         return all(state.healthy for state in states) or any(not state.alive for state in states)
 
     shell.wait_until(settled, timeout=timeout, every=0.1)
@@ -69,12 +69,13 @@ def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
     if bad:
         if instance.id == run.candidate_id:
             keep_log(run, instance)
-        text = f"{'; '.join(map(_told, bad))} (after {seconds:.1f} s of {timeout:g} s, asked {len(seen)} times)"
+        text = f"{'; '.join(map(told, bad))} (after {seconds:.1f} s of {timeout:g} s, asked {len(seen)} times)"
         raise StepFailed(text, (reason("health", f"not healthy: {text}"),))
     return seconds, len(seen)
 
 
-def _told(state: ServiceState) -> str:
+def told(state: ServiceState) -> str:
+    """What is wrong with a service that is not healthy."""
     if not state.alive:
         code = f" with exit code {state.exit_code}" if state.exit_code is not None else ""
         return f"{state.service} has ended{code}"

@@ -1,5 +1,7 @@
 """Runs a deployment that sends itself a signal: ``python interrupting.py VERSION STEP DELAY SIGNAL`` in a project.
 
+SIGNAL may be CANDIDATE: then not the gate is hit, but the candidate is killed.
+
 The signal comes DELAY seconds after STEP has begun, from a thread, as a person's Ctrl-C would.
 """
 
@@ -24,22 +26,29 @@ from gate.terminal import Terminal
 class Interrupting(Terminal):
     """The ordinary terminal view, and a signal once a step has begun."""
 
-    def __init__(self, step: str, delay: float, number: signal.Signals) -> None:
+    def __init__(self, step: str, delay: float, signal_name: str) -> None:
         super().__init__(sys.stderr, Redactor())
-        self._when, self._delay, self._number = step, delay, number
+        self._when, self._delay, self._signal = step, delay, signal_name
 
     def step(self, name: str) -> None:
         super().step(name)
         if name == self._when:
-            timer = threading.Timer(self._delay, os.kill, (os.getpid(), self._number))
+            timer = threading.Timer(self._delay, self._hit)
             timer.daemon = True
             timer.start()
+
+    def _hit(self) -> None:
+        if self._signal == "CANDIDATE":
+            newest = max(Path(".gate/local/rel").glob("r*"), key=lambda folder: int(folder.name.strip("rx")))
+            os.killpg(int((newest / "web.lock").read_text().split()[0]), signal.SIGKILL)
+        else:
+            os.kill(os.getpid(), signal.Signals[self._signal])
 
 
 def main() -> int:
     version, step, delay, number = sys.argv[1:]
     environment = load("local", Path.cwd())
-    terminal = Interrupting(step, float(delay), signal.Signals[number])
+    terminal = Interrupting(step, float(delay), number)
     commands = Commands(environment, terminal, door="python deploy_gate.py", command="interrupting")
     answer = commands.deploy(version, Options(), dry_run=False, confirm=lambda _question: True)
     print(json.dumps(answer.document))
