@@ -63,7 +63,8 @@ class Process:
             os.ftruncate(descriptor, 0)
             child = shell.spawn(argv, env={**env, _MARK: str(self.lock)}, cwd=cwd, log=self.log, keep=descriptor)
             _children[self.lock] = child
-            os.pwrite(descriptor, str(child.pid).encode(), 0)
+            with contextlib.suppress(OSError):  # a full disk; members() finds it all the same
+                os.pwrite(descriptor, str(child.pid).encode(), 0)
             return child.pid
         finally:
             os.close(descriptor)  # the child keeps the lock
@@ -80,9 +81,14 @@ class Process:
         except FileNotFoundError:
             return False
         try:
-            return not _locked(descriptor, fcntl.LOCK_SH)
+            held = not _locked(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+        if not held and self.lock in _children:
+            # The kernel lets go of a process's files a moment before its exit code can be collected.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                _children[self.lock].wait(0.2)
+        return held
 
     def exit_code(self) -> int | None:
         """The exit code of a process this gate started and that has ended, otherwise None."""
@@ -96,7 +102,7 @@ class Process:
         text = self._written()
         if text.isdigit():
             return int(text)
-        # The gate was killed between starting the process and writing its pid.
+        # The gate was killed between starting the process and writing its pid, or the disk was full.
         return next((pid for pid in self.members() if _leads_its_group(pid)), None)
 
     def members(self) -> list[int]:

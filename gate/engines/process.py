@@ -23,6 +23,7 @@ from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER, Traffic
 
 _QUIET_READINGS = 3  # in a row: a request may be between the proxy and the service at one of them
 _BETWEEN_READINGS = 0.05
+_PROXY_WITHIN = 8.0  # seconds until a proxy that was started again answers
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 
 
@@ -115,6 +116,7 @@ class ProcessEngine:
         """Points traffic at an instance, refusing one with a service that does not live.
 
         With share 1 the exclusive services follow: the other instances' are stopped, then this one's are started.
+        A proxy that has died is started again; EngineError when that fails, with traffic pointed at the instance.
         """
         if share <= 0:
             self._traffic.clear_canary()
@@ -127,8 +129,10 @@ class ProcessEngine:
                 )
         if share < 1:
             self._traffic.set_canary(instance.id, share)
+            self._require_proxy()
             return
         self._traffic.set_stable(instance.id)
+        self._require_proxy()
         for other in self._instances.all():
             if other.id != instance.id:
                 self._release_exclusive(other, services)
@@ -138,6 +142,7 @@ class ProcessEngine:
 
     def withdraw(self) -> None:
         self._traffic.set_stable(None)
+        self._require_proxy()
 
     def drain(self, instance: Instance, timeout: float) -> Drained:
         """Waits for three readings in a row without a request in flight, on any service that takes traffic.
@@ -206,6 +211,16 @@ class ProcessEngine:
         for name in gone:
             self._instances.remove(name)
         return gone
+
+    def _require_proxy(self) -> None:
+        """Traffic that was pointed somewhere gets there only through a proxy that answers."""
+        try:
+            proxy.Proxy(self._environment).restore(_PROXY_WITHIN)
+        except (StackError, ShellError) as fault:
+            raise EngineError(
+                f"the front door does not answer and cannot be started again: {fault}",
+                next_step=f"python deploy_gate.py {self._environment.name} up",
+            ) from None
 
     def _release_exclusive(self, instance: Instance, wanted: Mapping[str, Service]) -> None:
         """Stops what an instance may not run beside one with the ``wanted`` services."""

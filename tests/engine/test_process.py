@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from gate.engines.process import ProcessEngine
-from gate.errors import EngineError
+from gate.errors import EngineError, StackError
 from gate.releases import faults
 from gate.shell import wait_until
 from gate.stack import Stack
@@ -419,7 +420,59 @@ def test_an_instance_that_wrote_down_names_alone_is_judged_by_todays_file(here: 
 
 def test_a_stopped_instance_leaves_no_socket(here: Site) -> None:
     instance = here.start(here.release("1.0.0"), "r1")
-    socket = here.traffic.socket("r1", "web")
-    assert socket.exists()
+    listens = here.traffic.socket("r1", "web")
+    assert listens.exists()
     here.engine.stop(instance)
-    assert not socket.exists()
+    assert not listens.exists()
+
+
+def kill_proxy(here: Site) -> None:
+    pid = here.proxy.process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not here.proxy.process.held(), timeout=5)
+
+
+def test_a_proxy_that_died_is_started_again_with_the_routes_it_had(here: Site) -> None:
+    old = here.serve("1.0.0", "r1")
+    new = here.serve("1.1.0", "r2")
+    later = changed(here, {"web": web(), "api": web(route="/version")})  # nobody has it
+    kill_proxy(here)
+    later.engine.promote(old)
+    assert here.get().json()["version"] == "1.0.0"
+    kill_proxy(here)
+    here.engine.promote(new, 0.999999)
+    assert here.get().json()["version"] == "1.1.0"
+    kill_proxy(here)
+    here.engine.withdraw()
+    assert here.proxy.answers()
+
+
+def test_a_proxy_that_cannot_be_started_is_said_and_traffic_points_where_it_should(here: Site) -> None:
+    old = here.serve("1.0.0", "r1")
+    here.serve("1.1.0", "r2")
+    kill_proxy(here)
+    host, _, port = here.environment.traffic.listen.rpartition(":")
+    with socket.create_server((host, int(port))), pytest.raises(EngineError, match="front door does not") as caught:
+        here.engine.promote(old)
+    assert caught.value.next_step == "python deploy_gate.py test up"
+    assert here.engine.stable() == old
+    here.engine.promote(old)
+    assert here.get().json()["version"] == "1.0.0"
+
+
+def test_routes_the_serving_release_has_no_service_for_are_refused(here: Site) -> None:
+    here.serve("1.0.0", "r1")
+    for services in ({"front": web()}, {"web": web(), "api": web(route="/api")}):
+        later = changed(here, services)
+        name = next(name for name in services if name != "web")
+        with pytest.raises(StackError, match=rf"test\.toml: \[services\.{name}\] route: r1 serves") as caught:
+            Stack(later.environment).up()
+        assert f"[services.{name}] without a route" in str(caught.value.next_step)
+        assert here.get().json()["version"] == "1.0.0"
+    both = changed(here, {"web": web(), "front": web(route=None)})  # as the next step says
+    both.serve("1.1.0", "r2")
+    after = changed(here, {"front": web()})
+    Stack(after.environment).up()
+    assert here.get().json()["version"] == "1.1.0"
+    assert here.log()[-1]["service"] == "front"

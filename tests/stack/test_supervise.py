@@ -14,6 +14,7 @@ import pytest
 from gate import shell, supervise
 from gate.errors import OperationFailed, ShellError
 from gate.supervise import Process
+from tests.engine import disk
 
 SLEEPS = "import time; time.sleep(600)"
 STUBBORN = (
@@ -136,3 +137,23 @@ def test_logs_survive_and_are_read_from_their_end(process: Process) -> None:
     assert process.tail(2) == ["line 4998", "line 4999"]
     assert supervise.tail(process.folder / "none.log", 5) == []
     assert process.log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_full_disk_keeps_nothing_from_running_being_found_and_ending(tmp_path: Path) -> None:
+    with disk.tiny(tmp_path / "disk") as place:
+        disk.fill(place)
+        made = Process(place / "of-it", "some")
+        pid = start(made, SLEEPS)
+        assert made.lock.read_text() == ""
+        again = Process(place / "of-it", "some")
+        assert again.alive()
+        assert again.pid() == pid
+        assert not again.stop(5).killed
+        assert not runs(pid)
+
+
+def test_the_exit_code_is_known_as_soon_as_the_end_is(process: Process) -> None:
+    for _ in range(10):
+        os.kill(start(process, SLEEPS), signal.SIGKILL)
+        assert shell.wait_until(lambda: not process.held(), timeout=10, every=0.0001)
+        assert process.exit_code() == -signal.SIGKILL

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import shell, sockets
-from gate.errors import ConfigError, EngineError, ShellError
+from gate import sockets
+from gate.errors import ConfigError, EngineError
 from gate.parsing import parse
 from gate.traffic import Traffic, _below, _share
+from tests.engine import disk
 
 
 def traffic(root: Path, **services: dict[str, Any]) -> Traffic:
@@ -57,27 +56,8 @@ def test_who_was_stable_is_ready_to_be_again(tmp_path: Path) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with room for a few files."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a file system that fills up")
-    place = tmp_path / "disk"
-    place.mkdir()
-    try:
-        shell.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], timeout=10)
-    except ShellError as fault:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(f"this machine mounts nothing: {fault}")
-    try:
+    with disk.tiny(tmp_path / "disk") as place:
         yield place
-    finally:
-        shell.run(["umount", str(place)], timeout=10)
-
-
-def fill(disk: Path) -> None:
-    with (disk / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
-        while True:
-            filler.write(b"x" * 4096)
 
 
 def test_on_a_full_disk_traffic_goes_back_and_never_on(tiny_disk: Path) -> None:
@@ -87,7 +67,7 @@ def test_on_a_full_disk_traffic_goes_back_and_never_on(tiny_disk: Path) -> None:
     here.set_canary("r2", 0.5)
     here.set_stable("r2")
     here.set_canary("r3", 0.5)
-    fill(tiny_disk)
+    disk.fill(tiny_disk)
     with pytest.raises(EngineError, match=r"stable\.back: cannot be written") as caught:
         here.set_stable("r3")
     assert caught.value.next_step == "free some disk space"
@@ -100,7 +80,7 @@ def test_on_a_full_disk_traffic_goes_back_and_never_on(tiny_disk: Path) -> None:
     (tiny_disk / "filler").unlink()
     here.set_canary("r4", 0.25)
     here._write("below", "")  # killed between the two
-    fill(tiny_disk)
+    disk.fill(tiny_disk)
     here.clear_canary()
     assert here.canary() is None
     assert not (here.folder / "canary").exists()
