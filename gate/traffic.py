@@ -73,12 +73,14 @@ class Traffic:
 
     def clear_canary(self) -> None:
         """No traffic beside the stable instance's."""
-        for name, nothing in (("below", ""), ("canary", _NOBODY)):
-            if self._read(name) not in {"", nothing}:
-                try:
-                    self._write(name, nothing)
-                except EngineError:  # a full disk; a file that is not there says the same, and the proxy's log more
-                    (self.folder / name).unlink(missing_ok=True)
+        if self._read("below"):
+            try:
+                self._write("below", "")
+            except EngineError:  # a full disk; a file that is not there says the same, and the proxy's log more
+                (self.folder / "below").unlink(missing_ok=True)
+        if self._instance("canary") is not None:
+            with contextlib.suppress(EngineError):  # a full disk; without a share the name means nothing
+                self._write("canary", _NOBODY)
 
     def prepare(self) -> None:
         """Makes the folders, the files and the token a proxy needs. Keeps what is there."""

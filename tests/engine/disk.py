@@ -15,13 +15,13 @@ from gate.errors import ShellError
 
 
 @contextmanager
-def tiny(place: Path) -> Iterator[Path]:
+def tiny(place: Path, size: str = "64k") -> Iterator[Path]:
     """A file system of its own with room for a few files; skips where none can be made, except for root in CI."""
     if os.geteuid() != 0:
         pytest.skip("only root can make a file system that fills up")
     place.mkdir()
     try:
-        shell.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], timeout=10)
+        shell.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], timeout=10)
     except ShellError as fault:
         if "CI" in os.environ:
             raise

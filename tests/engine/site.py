@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +131,9 @@ class Site:
 
 
 @contextmanager
-def site(**changes: Any) -> Iterator[Site]:
-    """An environment whose servers are up; everything is stopped afterwards."""
-    with folder() as root:
+def site(disk: Path | None = None, **changes: Any) -> Iterator[Site]:
+    """An environment whose servers are up, in ``disk`` if given; everything is stopped afterwards."""
+    with nullcontext(disk) if disk is not None else folder() as root:
         environment = read(table(**changes), root)
         here = Site(environment)
         try:

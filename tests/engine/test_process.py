@@ -22,6 +22,7 @@ from gate.shell import wait_until
 from gate.stack import Stack
 from gate.supervise import Process
 from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER
+from tests.engine import disk
 from tests.engine.site import Site, folder, read, site, table, web
 
 
@@ -476,3 +477,23 @@ def test_routes_the_serving_release_has_no_service_for_are_refused(here: Site) -
     Stack(after.environment).up()
     assert here.get().json()["version"] == "1.1.0"
     assert here.log()[-1]["service"] == "front"
+
+
+def test_on_a_full_disk_traffic_goes_back_with_everything_that_belongs_to_it() -> None:
+    with (
+        folder() as root,
+        disk.tiny(root / "disk", "1m") as place,
+        site(place, services={"web": web(), "worker": WORKER}) as here,
+    ):
+        old = here.serve("1.0.0", "r1")
+        new = here.serve("1.1.0", "r2")
+        disk.fill(place)
+        kill_proxy(here)
+        here.engine.promote(old)
+        assert here.get().json()["version"] == "1.0.0"
+        assert [(state.service, state.healthy) for state in here.engine.health(old)] == [
+            ("web", True),
+            ("worker", True),
+        ]
+        assert [stopped.killed for stopped in here.engine.stop(new)] == [False]
+        assert here.engine.drain(old, 5).complete
