@@ -41,11 +41,11 @@ def test_runbook_says_how_to_roll_back(environment: Any, project: Path) -> None:
     )
 
 
-def test_changelog_names_this_version(environment: Any, project: Path, context: Any) -> None:
+def test_changelog_names_this_version(environment: Any, project: Path, release: Any) -> None:
     """The changelog has an entry for this version that says something."""
     name = environment.documents.changelog
     text = read(project, name, "changelog")
-    version = context.release.version.split("+")[0]  # build metadata names a build, not a change
+    version = release.version.split("+")[0]  # build metadata names a build, not a change
     heading = re.search(
         rf"^(?P<level>#*)\s*(?:version|release)?\s*\[?v?{re.escape(version)}(?![\w.+-]).*$", text, re.M | re.I
     )

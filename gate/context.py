@@ -35,7 +35,6 @@ class Context:
     instance: str | None = None
     stable_instance: str | None = None
     allow_downgrade: bool = False
-    allow_rebuilt: bool = False
     known_digests: Mapping[str, str] = field(default_factory=dict)
     only: tuple[Severity, ...] = ()
 

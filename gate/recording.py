@@ -174,8 +174,12 @@ def _invariants(moment: str, found: list[Invariant], error: str) -> InvariantRun
 
 
 def _switches(run: Run) -> tuple[Switch, ...]:
+    names = {run.candidate_id: run.release.version}
+    if run.stable is not None:
+        names[run.stable.id] = run.stable.version
     return tuple(
-        Switch(item.at, item.target or "nothing", item.origin, item.milliseconds) for item in run.evidence.switches
+        Switch(item.at, names.get(item.target or "", "nothing"), names.get(item.origin or ""), item.milliseconds)
+        for item in run.evidence.switches
     )
 
 
