@@ -29,6 +29,8 @@ def expect(cases: dict[str, Case], **expected: tuple[CaseOutcome, str] | CaseOut
 
 def test_nothing_fails_where_nothing_is_wrong(project: Project) -> None:
     stable, new = project.release("1.0.0", FIRST), project.release("1.1.0", FIRST, SECOND)
+    project.write("invariants.sql", "-- name: nothing-is-wrong\nSELECT 1 WHERE false;\n")
+    project.table["database"]["invariants"] = "invariants.sql"
     cases = project.checks(new, stable, known_digests={"1.0.0": stable.digest, "1.1.0": new.digest})
     assert {name: (case.outcome, case.message) for name, case in cases.items() if case.outcome is not PASSED} == {}
     assert len(cases) >= 24
