@@ -187,7 +187,7 @@ def test_broken_data_is_seen(shop: Shop, good: Instance) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"finished_at": (datetime.now(UTC) - timedelta(hours=25)).isoformat()}, "is 25.0 h old"),
+        ({"finished_at": timedelta(hours=-25)}, "is 25.0 h old"),
         ({"verified": False}, "never restored"),
         ({"bytes": 0}, "is empty"),
         (None, "no backup is known"),
@@ -198,7 +198,11 @@ def test_bad_backup_is_seen(shop: Shop, good: Instance, change: dict[str, Any] |
     if change is None:
         shop.backup.unlink()
     else:
-        shop.backup.write_text(json.dumps({**json.loads(kept), **change}))
+        now = datetime.now(UTC)
+        at = {
+            key: (now + value).isoformat() if isinstance(value, timedelta) else value for key, value in change.items()
+        }
+        shop.backup.write_text(json.dumps({**json.loads(kept), **at}))
     try:
         found = failed(shop.place.judge(good, ["smoke/test_backup.py"]))
     finally:
