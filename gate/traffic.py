@@ -3,6 +3,9 @@
 A changed configuration makes Caddy close idle client connections, and requests are lost with them. So every route reads
 ``stable``, ``canary`` and ``below`` (the canary's share) per request and per try; a switch is one rename. Instances
 listen on unix sockets ``rel/<instance>/<service>.sock``. While ``stable`` names nobody who answers, requests are held.
+
+The canary gets the requests whose random id lies below its share. Where traffic is sticky, the browser's id counts,
+kept in a cookie: who lies below 10 % lies below 50 % as well, so nobody goes back while the share grows.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ from gate.redact import Secret
 INSTANCE = re.compile(r"r[0-9]{1,9}x?")
 TOKEN_HEADER = "X-Gate-Token"  # noqa: S105 - the header's name
 INSTANCE_HEADER = "X-Gate-Instance"
+COOKIE = "gate_canary"
 
 _NOBODY = "nobody"  # no instance has this name: requests wait for one
 _SOCKET_ROOM = len("rel/r123456789x/") + 16 + len(".sock")
 _TRY_INTERVAL = "25ms"
 _CANARY_PAUSE = "2s"  # a canary that did not answer gets no live traffic for this long
+_COOKIE_SECONDS = 24 * 3600  # longer than a canary lasts, and the next one meets other people first
+_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NANOSECONDS = 1_000_000_000
 
 Table = dict[str, Any]
@@ -152,8 +158,9 @@ class Traffic:
             ],
             "terminal": True,
         }
+        sticky = self._environment.traffic.sticky == "cookie"
         canary = {
-            "match": [{"expression": "{http.request.uuid} < {http.vars.below}"}],
+            "match": [{"expression": f"{{http.{'vars.browser' if sticky else 'request.uuid'}}} < {{http.vars.below}}"}],
             "handle": [
                 _proxy(
                     [self._dial(state["canary"], service), stable],
@@ -175,11 +182,32 @@ class Traffic:
             probe,
             # A file cannot be compared in an expression, a variable can.
             {"handle": [{"handler": "vars", "below": state["below"]}, strip]},
+            *(self._browser() if sticky else []),
             canary,
             rest,
         ]
         paths = {} if prefix == "/" else {"match": [{"path": [prefix.rstrip("/"), f"{prefix.rstrip('/')}/*"]}]}
         return {**paths, "handle": [{"handler": "subroute", "routes": inner}], "terminal": True}
+
+    def _browser(self) -> list[Table]:
+        """The variable ``browser``: the id that the cookie holds, else the request's, which then becomes the cookie's.
+
+        It is given only while there is a canary. Whoever makes one up chooses between two releases that both serve.
+        """
+        secure = "; Secure" if self._environment.app.url.startswith("https:") else ""
+        attributes = f"Path=/; Max-Age={_COOKIE_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+        cookie = f"{COOKIE}={{http.request.uuid}}; {attributes}"
+        known = {"header_regexp": {"Cookie": {"name": "browser", "pattern": f"(?:^|;) ?{COOKIE}=({_ID})(?:;|$)"}}}
+        new = "{http.vars.browser} == {http.request.uuid} && {http.vars.below} != ''"
+        return [
+            {"handle": [{"handler": "vars", "browser": "{http.request.uuid}"}]},
+            {"match": [known], "handle": [{"handler": "vars", "browser": "{http.regexp.browser.1}"}]},
+            {
+                "match": [{"expression": new}],
+                # Beside the application's own cookies, not instead of them.
+                "handle": [{"handler": "headers", "response": {"add": {"Set-Cookie": [cookie]}}}],
+            },
+        ]
 
     def _dial(self, instance: str, service: str) -> str:
         return f"unix/{self.base() / 'rel'}/{instance}/{service}.sock"

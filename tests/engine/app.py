@@ -32,9 +32,10 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
     in_flight += counted
     try:
         status, answer = await route(scope, body)
-        await send(
-            {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
-        )
+        headers = [(b"content-type", b"application/json")]
+        if scope["path"] == "/sign-in":
+            headers += [(b"set-cookie", b"session=s1; Path=/; HttpOnly"), (b"set-cookie", b"theme=dark; Path=/")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
     finally:
         in_flight -= counted

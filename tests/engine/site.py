@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +143,9 @@ def site(disk: Path | None = None, **changes: Any) -> Iterator[Site]:
             for instance in here.engine.instances():
                 here.engine.stop(instance, grace=0)
             Stack(environment).down()
+
+
+def sticky_site() -> AbstractContextManager[Site]:
+    """An environment where a browser stays with the release it was given."""
+    address = f"127.0.0.1:{free_port()}"
+    return site(app={"name": "tiny", "url": f"http://{address}"}, traffic={"listen": address, "sticky": "cookie"})

@@ -1,4 +1,4 @@
-"""Switches under load: customers who keep their connections and never retry lose nothing."""
+"""Switches under load: customers who keep their connections and never retry lose nothing, sticky or not."""
 
 from __future__ import annotations
 
@@ -6,22 +6,27 @@ import threading
 from pathlib import Path
 
 import httpx
+import pytest
 
 from gate.shell import wait_until
-from tests.engine.site import Site, site
+from tests.engine.site import Site, site, sticky_site
 
 CLIENTS = 6
 CYCLES = 5
 
 
 class Customers:
-    """Clients that post orders, each on one connection, without retries; they know what was acknowledged."""
+    """Clients that post orders, each on one connection with its cookies, without retries.
+
+    They know what was acknowledged, and by which versions in turn each of them was served.
+    """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._closed = threading.Event()
         self.acknowledged: list[str] = []
         self.failures: list[str] = []
+        self.served_by: list[list[str]] = [[] for _ in range(CLIENTS)]
         self._threads = [threading.Thread(target=self._shop, args=(number,)) for number in range(CLIENTS)]
 
     def __enter__(self) -> Customers:
@@ -41,29 +46,33 @@ class Customers:
                 order += 1
                 name = f"{number}-{order}"
                 try:
-                    status = client.post("/orders", content=name).status_code
+                    answer = client.post("/orders", content=name)
                 except httpx.HTTPError as fault:
                     self.failures.append(f"{name}: {type(fault).__name__}")
                     continue
-                if status == 200:
-                    self.acknowledged.append(name)
-                else:
-                    self.failures.append(f"{name}: {status}")
+                if answer.status_code != 200:
+                    self.failures.append(f"{name}: {answer.status_code}")
+                    continue
+                self.acknowledged.append(name)
+                version, seen = answer.json()["version"], self.served_by[number]
+                if seen[-1:] != [version]:
+                    seen.append(version)
 
 
 def deploy(here: Site, version: str, name: str) -> None:
     old = here.engine.stable()
     candidate = here.start(here.release(version), name)
     assert here.probe(candidate).json()["version"] == version
-    here.engine.promote(candidate, 0.5)
-    here.engine.promote(candidate)
+    for share in (0.1, 0.5, 1.0):
+        here.engine.promote(candidate, share)
     assert old is not None
     assert here.engine.drain(old, 10).complete
     assert not here.engine.stop(old)[0].killed
 
 
-def test_no_request_fails_and_no_order_is_lost_over_five_switches() -> None:
-    with site() as here:
+@pytest.mark.parametrize("sticky", [False, True])
+def test_no_request_fails_and_no_order_is_lost_over_five_switches(sticky: bool) -> None:
+    with sticky_site() if sticky else site() as here:
         here.serve("1.0.0", "r1")
         with Customers(here.environment.app.url) as customers:
             for cycle in range(2, CYCLES + 2):
@@ -74,3 +83,5 @@ def test_no_request_fails_and_no_order_is_lost_over_five_switches() -> None:
         assert len(customers.acknowledged) > CYCLES * CLIENTS
         kept = set(Path(here.environment.state_folder / "orders").read_text().split())
         assert set(customers.acknowledged) <= kept
+        if sticky:
+            assert all(seen == sorted(set(seen)) for seen in customers.served_by), "somebody went back"

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from gate import sockets
 from gate.errors import ConfigError, EngineError
 from gate.parsing import parse
-from gate.traffic import Traffic, _below, _share
+from gate.traffic import COOKIE, Traffic, _below, _share
 from tests.engine import disk
 
 
-def traffic(root: Path, **services: dict[str, Any]) -> Traffic:
+def traffic(root: Path, url: str = "http://127.0.0.1:18999", sticky: str = "", **services: dict[str, Any]) -> Traffic:
     web = {"command": ["x"], "route": "/", "health": "/health", "identity": "/version#version"}
     table = {
-        "app": {"name": "tiny", "url": "http://127.0.0.1:18999"},
+        "app": {"name": "tiny", "url": url},
         "releases": {"source": "releases"},
         "engine": {"kind": "process"},
         "services": {"web": web, **{name: web | service for name, service in services.items()}},
-        "traffic": {"listen": "127.0.0.1:18999"},
+        "traffic": {"listen": "127.0.0.1:18999", **({"sticky": sticky} if sticky else {})},
         "checks": {"folders": ["checks"]},
         "smoke": {"folders": ["smoke"]},
     }
@@ -152,6 +152,32 @@ def test_the_configuration_does_not_depend_on_who_serves(tmp_path: Path) -> None
     here.set_stable("r1")
     here.set_canary("r2", 0.5)
     assert json.dumps(here.proxy_config(tmp_path / "admin.sock")) == before
+
+
+def inner_routes(here: Traffic) -> list[dict[str, Any]]:
+    """What happens to a request, in order."""
+    config = here.proxy_config(here.folder / "admin.sock")
+    found: list[dict[str, Any]] = config["apps"]["http"]["servers"]["gate"]["routes"][0]["handle"][0]["routes"]
+    return found
+
+
+def test_sticky_adds_to_the_configuration_and_changes_one_comparison(tmp_path: Path) -> None:
+    plain, sticky = inner_routes(traffic(tmp_path)), inner_routes(traffic(tmp_path, sticky="cookie"))
+    assert COOKIE not in json.dumps(plain)
+    assert plain[3]["match"] == [{"expression": "{http.request.uuid} < {http.vars.below}"}]
+    assert sticky[6]["match"] == [{"expression": "{http.vars.browser} < {http.vars.below}"}]
+    # The probe's route, which ends there, comes before any cookie is looked at.
+    assert plain[:3] == sticky[:3]
+    assert plain[3]["handle"] == sticky[6]["handle"]
+    assert plain[4:] == sticky[7:]
+
+
+@pytest.mark.parametrize(("url", "secure"), [("http://127.0.0.1:18999", False), ("https://shop.example", True)])
+def test_the_cookie_is_secure_where_users_come_over_tls(tmp_path: Path, url: str, secure: bool) -> None:
+    [cookie] = inner_routes(traffic(tmp_path, url, "cookie"))[5]["handle"][0]["response"]["add"]["Set-Cookie"]
+    assert cookie.startswith(f"{COOKIE}={{http.request.uuid}}; Path=/; ")
+    assert ("; Secure" in cookie) is secure
+    assert {"HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
 
 
 def test_longer_routes_are_asked_first(tmp_path: Path) -> None:
