@@ -15,6 +15,7 @@ PURE = {
     "limits",
     "rules",
     "config",
+    "detection",
     "redact",
     "verdict",
     "readiness",
