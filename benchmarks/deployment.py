@@ -25,7 +25,7 @@ from rich.table import Table
 from example.customers import Customers
 from tests.e2e.sites import Ran, Site, make_site
 
-LATE = "late-500s"
+LATE = "turns-bad"
 
 
 def main() -> int:

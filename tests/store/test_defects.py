@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
-import psutil
-import psycopg
 import pytest
 
 from example.store import build
-from tests.store.running import Instance, command, order, serving, settings_for, wait_until
-
-SALES = 5
+from tests.store.look import Look, settings_with_backup
+from tests.store.running import command, serving, wait_until
+from tests.store.test_live_defects import EXPECTED as LIVE
 
 # What a look at the running shop finds wrong. Migrations have their own tests.
 EXPECTED = {
@@ -51,119 +45,11 @@ TESTED_APART = {
 }
 
 
-class Look:
-    """Looks at one instance in training mode, and collects what is wrong."""
-
-    def __init__(self, shop: Instance, version: str) -> None:
-        self.shop = shop
-        self.version = version
-        self.faults: set[str] = set()
-        self.headers: dict[str, str] = {}
-
-    def expect(self, aspect: str, right: bool) -> None:
-        if not right:
-            self.faults.add(aspect)
-
-    def get(self, path: str) -> Any:
-        return self.shop.client.get(path, headers=self.headers)
-
-    def post(self, path: str, body: dict[str, Any]) -> Any:
-        return self.shop.client.post(path, headers=self.headers, json=body)
-
-    def all(self) -> set[str]:
-        self.service()
-        self.page()
-        who = {"terminal": "till-1", "cashier": "smoke", "pin": self.shop.environment["STORE_TRAINING_CODE"]}
-        answer = self.post("/api/session", who)
-        self.expect("sign-in", answer.status_code == 201)
-        if answer.status_code == 201:
-            self.headers = {"Authorization": f"Bearer {answer.json()['token']}"}
-            self.checkout()
-            if "slow" not in self.faults:  # which is told by one sale; more would only take time
-                for flow in (self.cache, self.inventory, self.backup, self.age, self.payment, self.data):
-                    flow()
-        self.process()
-        return self.faults
-
-    def service(self) -> None:
-        self.expect("health", self.get("/health").status_code == 200)
-        self.expect("ready", self.get("/ready").status_code == 200)
-        version = self.get("/version")
-        self.expect("identity", version.json()["version"] == version.headers["X-Release"] == self.version)
-        self.expect("headers", "content-security-policy" in version.headers)
-
-    def page(self) -> None:
-        assets = re.findall(r'(?:src|href)="(/[^"]+)"', self.get("/").text)
-        self.expect("page", bool(assets) and all(self.get(asset).status_code == 200 for asset in assets))
-
-    def cache(self) -> None:
-        reads = [self.get("/api/items/pasta").headers["X-Cache"] for _ in range(2)]
-        self.expect("cache", reads[1] == "hit")
-
-    def inventory(self) -> None:
-        before = self.get("/api/inventory/water").json()
-        received = self.post("/api/inventory/receive", {"sku": "water", "quantity": 5})
-        after = self.get("/api/inventory/water").json()
-        self.expect("inventory", received.status_code == 201 and after["stock"] == before["stock"] + 5)
-
-    def backup(self) -> None:
-        self.expect("backup", self.get("/api/admin/backup").status_code == 200)
-
-    def age(self) -> None:
-        minor = {"kind": "id_card", "birth_date": f"{time.gmtime().tm_year - 17}-01-01"}
-        refused = [self.post("/api/sales", order("gin", age_proof=proof)).status_code for proof in (None, minor)]
-        self.expect("age", refused == [403, 403])
-
-    def checkout(self) -> None:
-        before = psutil.Process(self.shop.process.pid).memory_info().rss
-        times, answers = [], []
-        for _ in range(SALES):
-            began = time.monotonic()
-            answers.append(self.post("/api/sales", order("milk", "soap")))
-            times.append(time.monotonic() - began)
-            if times[0] > 2:
-                self.faults.add("slow")
-                break
-        self.expect("checkout", all(answer.status_code == 201 for answer in answers))
-        self.expect("receipt", answers[0].json()["receipt"].get("total_cents") == 228)
-        grown = psutil.Process(self.shop.process.pid).memory_info().rss - before
-        self.expect("memory", grown < SALES * 2**20)
-
-    def payment(self) -> None:
-        wanted = order("coffee")
-        answers = [self.post("/api/sales", wanted) for _ in range(2)]
-        self.expect("payment", all(len(answer.json()["sale"]["payments"]) == 1 for answer in answers))
-        refund = {"idempotency_key": uuid4().hex, "amount_cents": 100}
-        refunds = [self.post(f"/api/sales/{wanted['order_id']}/refund", refund) for _ in range(2)]
-        self.expect("refund", refunds[0].json() == refunds[1].json())
-
-    def data(self) -> None:
-        rules = re.findall(r"-- name: \S+\n(.*?;)", (build.HERE / "invariants.sql").read_text(), re.DOTALL)
-        with psycopg.connect(self.shop.environment["DATABASE_URL"]) as connection:
-            broken = [rule for rule in rules if connection.execute(rule.encode()).fetchall()]
-        self.expect("invariants", not broken)
-        assert self.shop.client.delete("/api/training", headers=self.headers).status_code == 200
-
-    def process(self) -> None:
-        self.expect("logs", all(event["level"] == "INFO" for event in self.shop.events()))
-        process = psutil.Process(self.shop.process.pid)
-        used, began = sum(process.cpu_times()[:2]), time.monotonic()
-        busy = False
-        # Idle it needs next to nothing; the loop ends early when it is seen to work for nobody.
-        while time.monotonic() - began < 0.3 and not busy:
-            busy = sum(process.cpu_times()[:2]) - used > 0.05
-            time.sleep(0.02)
-        self.expect("cpu", not busy)
-
-
 @pytest.fixture(scope="module")
 def settings(
     migrated: Callable[[str], str], cache_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    database, folder = migrated("1.1.0"), tmp_path_factory.mktemp("status")
-    status = '{"id": "b-1", "finished_at": "2026-11-24T02:00:00Z", "bytes": 1234, "verified": true}'
-    (folder / "backup.json").write_text(status)
-    return settings_for(database, cache_url, folder)
+    return settings_with_backup(migrated("1.1.0"), cache_url, tmp_path_factory.mktemp("status"))
 
 
 @pytest.mark.parametrize("version", ["1.1.0", *(f"1.1.0+{defect}" for defect in EXPECTED)])
@@ -176,7 +62,7 @@ def test_a_defect_is_wrong_in_its_own_way_only(
 
 def test_every_defect_is_looked_at() -> None:
     defects = {name for name, change in build.read_changes().items() if change.kind == "defect"}
-    assert defects == EXPECTED.keys() | TESTED_APART
+    assert defects == EXPECTED.keys() | TESTED_APART | LIVE.keys()
 
 
 def test_crashes_at_start(assembled: Callable[[str], Path], settings: dict[str, str], tmp_path: Path) -> None:
