@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from gate.limits import Rule, Unit, parse_duration, parse_size
+from gate.limits import Rule, Statistic, Unit, parse_duration, parse_size
 from gate.redact import Redactor, Secret
 from gate.results import Category, Severity
 
@@ -31,6 +31,17 @@ def _parsed_by(parse: Any, kind: str) -> Any:
         raise ValueError("write it as text with a unit")
 
     return BeforeValidator(read, json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": kind})])
+
+
+def _traffic_step(value: Any) -> Any:
+    """``10% 30s``: a share of the traffic and for how long."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)%\s+(\S+)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write a share and a time, such as 10% 30s")
+    share = float(match[1]) / 100
+    if not 0 < share <= 1:
+        raise ValueError("a share lies above 0% and is at most 100%")
+    return share, parse_duration(match[2])
 
 
 Seconds = Annotated[float, _parsed_by(parse_duration, "duration"), Field(ge=0)]
@@ -71,6 +82,13 @@ def _placeholders(known: str) -> AfterValidator:
 
 
 UrlPath = Annotated[str, AfterValidator(_path)]
+TrafficStep = Annotated[
+    tuple[float, float],
+    BeforeValidator(
+        _traffic_step,
+        json_schema_input_type=Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?%\s+\d+(\.\d+)?(ms|s|m|h|d)\s*$")],
+    ),
+]
 FieldReference = Annotated[str, AfterValidator(_field_reference)]
 Command = Annotated[list[str], Field(min_length=1)]
 
@@ -180,6 +198,22 @@ class Traffic(Section):
     listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{2,5}$", description="host:port of the front door")]
     try_duration: Seconds = Field(5.0, description="How long a request is held while no release answers")
     drain_timeout: Seconds = Field(30.0, description="How long requests in flight are waited for")
+    steps: list[TrafficStep] = Field(
+        [],
+        description="Shares of live traffic the candidate is watched at; the last is 100%. Empty: nothing is watched",
+    )
+    sticky: Literal["cookie"] | None = Field(None, description="cookie: a browser stays with the release it was given")
+    synthetic: str | None = Field(
+        None, description="File of cases that send requests of the team's own while users send too few to judge by"
+    )
+    hold_for: Seconds = Field(3600.0, description="How long a held deployment waits for a person, then it rolls back")
+
+    @model_validator(mode="after")
+    def _growing(self) -> Traffic:
+        shares = [share for share, _ in self.steps]
+        if shares and (shares != sorted(set(shares)) or shares[-1] != 1):
+            raise ValueError("steps: shares must grow, and the last must be 100%")
+        return self
 
 
 class Port(Section):
@@ -202,6 +236,14 @@ class Suite(Section):
     timeout: Seconds = Field(600.0, description="For the whole suite")
 
 
+class SmokeSuite(Suite):
+    """The smoke suite. A failed case is run once more, and is flaky, not failed, if it passes then."""
+
+    flake_budget: Annotated[int, Field(ge=0)] = Field(
+        3, description="Flaky cases forgiven in the last 20 deployments; beyond it a first failure stands"
+    )
+
+
 class RuleRow(Section):
     """One limit on one signal; replaces the default rule of that signal."""
 
@@ -210,6 +252,9 @@ class RuleRow(Section):
     rollback: str | None = Field(None, description="ROLLBACK once this holds, such as > 5%")
     unit: Annotated[Unit | None, Field(strict=False)] = Field(
         None, description="Only for a signal of your own: count, seconds, share or bytes"
+    )
+    statistic: Annotated[Statistic | None, Field(strict=False)] = Field(
+        None, description="What is held against the limits; only error_rate has a choice: sequential or share"
     )
     min_n: Annotated[int, Field(ge=1)] = Field(1, description="Fewer samples are HOLD")
     severity: Annotated[Severity, Field(strict=False)] = Field(Severity.HIGH, description="Of the rule")
@@ -291,7 +336,7 @@ class Environment(Section):
     services: Annotated[dict[str, Service], Field(min_length=1)]
     traffic: Traffic
     checks: Suite
-    smoke: Suite
+    smoke: SmokeSuite
     database: Database | None = None
     cache: Cache | None = None
     stack: Stack | None = None

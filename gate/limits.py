@@ -22,6 +22,17 @@ class Unit(StrEnum):
     BYTES = "bytes"
 
 
+class Statistic(StrEnum):
+    """What of a signal is held against its limits."""
+
+    COUNT = "count"  # how many
+    VALUE = "value"  # the figure as it was measured
+    P95 = "p95"  # the 95th percentile
+    SHARE = "share"  # the plain share, of min_n at least
+    SEQUENTIAL = "sequential"  # a test that may be asked after every request
+    SUSTAINED = "sustained"  # the lowest of min_n samples in a row
+
+
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
@@ -112,6 +123,7 @@ class Rule:
     min_n: int = 1
     severity: Severity = Severity.HIGH
     dry_run: bool = False
+    statistic: Statistic = Statistic.VALUE
 
     def decide(self, value: float, n: int) -> Decision:
         """The decision on one value from ``n`` samples."""

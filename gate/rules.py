@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from gate.limits import Limit, Rule, Unit
+from gate.limits import Limit, Rule, Statistic, Unit
 from gate.results import Severity
 
 SIGNALS: dict[str, Unit] = {
     "smoke_failures": Unit.COUNT,
     "checker_errors": Unit.COUNT,
+    "error_rate": Unit.SHARE,
     "response_time": Unit.SECONDS,
+    "slower_than_stable": Unit.SHARE,
     "cpu": Unit.SHARE,
     "memory": Unit.SHARE,
     "disk": Unit.SHARE,
     "log_errors": Unit.COUNT,
+    "services_lost": Unit.COUNT,
+    "invariants_broken": Unit.COUNT,
+    "wrong_identity": Unit.COUNT,
 }
-"""Known signals and their units. ``response_time`` is a 95th percentile; shares are of the limit or the capacity."""
+"""Known signals and their units. ``response_time`` is a 95th percentile; cpu, memory and disk are shares of the limit
+or the capacity; ``slower_than_stable`` is the share of live requests slower than nearly all of stable's on that route.
+"""
+
+STATISTICS: dict[str, tuple[Statistic, ...]] = {
+    "error_rate": (Statistic.SEQUENTIAL, Statistic.SHARE),
+    "response_time": (Statistic.P95,),
+    "slower_than_stable": (Statistic.SEQUENTIAL,),
+    "cpu": (Statistic.SUSTAINED,),
+    "memory": (Statistic.SUSTAINED,),
+    "disk": (Statistic.VALUE,),
+}
+"""The statistics a signal can be judged by, the default first; counts are counted, a team's own signals are values."""
+
+
+def statistics(signal: str) -> tuple[Statistic, ...]:
+    """What a signal can be judged by, the default first."""
+    return STATISTICS.get(signal, (Statistic.COUNT if signal in SIGNALS else Statistic.VALUE,))
 
 
 def _rule(signal: str, go: str, rollback: str, *, min_n: int = 1, severity: Severity = Severity.HIGH) -> Rule:
     unit = SIGNALS[signal]
-    return Rule(signal, unit, Limit.parse(go, unit), Limit.parse(rollback, unit), min_n, severity)
+    limits = Limit.parse(go, unit), Limit.parse(rollback, unit)
+    return Rule(signal, unit, *limits, min_n, severity, statistic=statistics(signal)[0])
 
 
 DEFAULTS: tuple[Rule, ...] = (
     _rule("smoke_failures", "== 0", "> 2"),
     _rule("checker_errors", "== 0", "> 3"),
+    _rule("error_rate", "<= 1%", "> 5%", min_n=100, severity=Severity.CRITICAL),
     _rule("response_time", "< 1s", "> 3s", min_n=20),
+    _rule("slower_than_stable", "<= 10%", "> 50%", min_n=20),
     _rule("cpu", "< 70%", "> 90%", min_n=3),
     _rule("memory", "< 70%", "> 90%", min_n=3),
     _rule("disk", "< 70%", "> 90%"),
     _rule("log_errors", "== 0", "> 0", severity=Severity.CRITICAL),
+    _rule("services_lost", "== 0", "> 0", severity=Severity.CRITICAL),
+    _rule("invariants_broken", "== 0", "> 0", severity=Severity.CRITICAL),
+    _rule("wrong_identity", "== 0", "> 0", severity=Severity.CRITICAL),
 )
 
 
@@ -53,6 +82,8 @@ class Row(Protocol):
     def severity(self) -> Severity: ...
     @property
     def dry_run(self) -> bool: ...
+    @property
+    def statistic(self) -> Statistic | None: ...
 
 
 def build(rows: Sequence[Row]) -> tuple[tuple[Rule, ...], list[str]]:
@@ -76,21 +107,50 @@ def _from_row(row: Row) -> Rule:
         raise ValueError(f"unit = {str(row.unit)!r}: {row.signal} is measured in {known}")
     if row.go is None and row.rollback is None:
         raise ValueError(f"{row.signal}: needs go, rollback or both")
+    allowed = statistics(row.signal)
+    if row.statistic not in (None, *allowed):
+        names = ", ".join(allowed)
+        raise ValueError(f"statistic = {str(row.statistic)!r}: {row.signal} is judged by {names}")
     unit = known or row.unit or Unit.COUNT
     go = _limit("go", row.go, unit)
     rollback = _limit("rollback", row.rollback, unit)
     if go is not None and rollback is not None and _overlap(go, rollback):
         raise ValueError(f"go = {row.go!r} and rollback = {row.rollback!r} can both hold; no value may be both")
-    return Rule(row.signal, unit, go, rollback, row.min_n, row.severity, row.dry_run)
+    if go is not None and rollback is not None and _backwards(go, rollback):
+        raise ValueError(f"go = {row.go!r} and rollback = {row.rollback!r} look the same way: the better side is GO")
+    return Rule(row.signal, unit, go, rollback, row.min_n, row.severity, row.dry_run, row.statistic or allowed[0])
 
 
 def _limit(key: str, text: str | None, unit: Unit) -> Limit | None:
     if text is None:
         return None
     try:
-        return Limit.parse(text, unit)
+        limit = Limit.parse(text, unit)
     except ValueError as fault:
         raise ValueError(f"{key} = {fault}") from None
+    top = 1.0 if unit is Unit.SHARE else math.inf
+    if not _possible(limit, top):
+        raise ValueError(f"{key} = {text!r}: no value of a {unit} can be that, so it would never hold")
+    if key == "rollback" and _certain(limit, top):
+        raise ValueError(f"{key} = {text!r}: every value of a {unit} is that, so nothing could ever pass")
+    return limit
+
+
+def _possible(limit: Limit, top: float) -> bool:
+    """Whether some value from 0 to ``top`` holds."""
+    return any(
+        limit.holds(value) for value in (0.0, limit.value / 2, min(top, limit.value), min(top, limit.value * 2 + 1))
+    )
+
+
+def _certain(limit: Limit, top: float) -> bool:
+    """Whether every value from 0 to ``top`` holds."""
+    return limit.holds(0.0) and limit.holds(min(top, limit.value * 2 + 1))
+
+
+def _backwards(go: Limit, rollback: Limit) -> bool:
+    """Whether both limits are lower bounds, or both upper ones: then one of them stands on the wrong side."""
+    return ("<" in go.op and "<" in rollback.op) or (">" in go.op and ">" in rollback.op)
 
 
 def _overlap(go: Limit, rollback: Limit) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gate.limits import Unit
+from gate.limits import Statistic, Unit
 from gate.results import Decision, Severity
 from gate.rules import DEFAULTS, SIGNALS, build
 
@@ -22,6 +22,7 @@ class Row:
     min_n: int = 1
     severity: Severity = Severity.HIGH
     dry_run: bool = False
+    statistic: Statistic | None = None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,218 @@
+"""Folds observations into one standing: go on watching, or GO, HOLD, ROLLBACK with every reason in numbers.
+
+The same observations in the same order give the same answer, live and in ``replay``. The worst decision wins.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gate import detection
+from gate import rules as known_rules
+from gate.limits import Limit, Rule
+from gate.live.histogram import Histogram
+from gate.live.reasons import reason, unmeasured
+from gate.live.shares import Counts, Shares
+from gate.live.states import States
+from gate.observations import Observation, Requests, Role, TrafficStep, Wanted
+from gate.results import Decision, Reason
+
+_SLOW_P0 = 0.01  # tolerated share of requests beyond the limit on p95
+_SLOW_P1 = 0.05  # a 95th percentile beyond the limit is 5 % of the requests beyond it
+_SHIFT_FACTOR, _SHIFT_LEAST = 2.0, 100.0  # slower than stable: beyond twice its p95, and 100 ms more
+_LATELY = 20  # rows of which the slowest request is told
+_SHIFT_NEEDS = 50  # requests of stable on a route before it is a measure
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the candidate stands. ``decision`` None: go on watching."""
+
+    decision: Decision | None
+    reasons: tuple[Reason, ...] = ()
+
+
+class Judge:
+    """Judges one candidate over all its traffic steps."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = {rule.signal: rule for rule in (*known_rules.DEFAULTS, *rules)}
+        quarter = detection.ALPHA / 4
+        self._errors = Shares(
+            self._rules["error_rate"],
+            "failed",
+            alpha=2 * quarter,
+            floor=_value(self._rules["error_rate"].go, detection.FLOOR),
+            bad_share=_value(self._rules["error_rate"].rollback, 0.05),
+        )
+        slow = self._rules["response_time"]
+        self._slow = Shares(
+            slow,
+            "took longer",
+            alpha=quarter,
+            floor=_SLOW_P0,
+            bad_share=_SLOW_P1,
+            least=slow.min_n,
+            value=lambda: max(self._slowest, default=0.0) / 1000,
+        )
+        shift = self._rules["slower_than_stable"]
+        self._shift = Shares(
+            shift,
+            "were slower than nearly all of stable's",
+            alpha=quarter,
+            floor=_value(shift.go, 0.1),
+            bad_share=_value(shift.rollback, 0.5),
+            least=shift.min_n,
+        )
+        self._states = States(self._rules.__getitem__)
+        self._stable_times: dict[str, Histogram] = {}
+        self._times = Histogram()
+        self._slowest: deque[float] = deque(maxlen=_LATELY)
+        self._step: TrafficStep | None = None
+        self._wanted: tuple[str, ...] = ()
+        self._tick: list[Requests] = []
+
+    def take(self, seen: Observation) -> None:
+        """One observation; those of one tick before ``standing`` is asked."""
+        match seen:
+            case TrafficStep():
+                self._begin(seen)
+            case Wanted():
+                self._wanted = seen.signals
+            case Requests() if seen.at < 0:
+                self._remember(seen)
+            case Requests():
+                self._tick.append(seen)
+            case _:
+                self._states.take(seen)
+
+    def standing(self, at: float) -> Standing:
+        """The decision at ``at``, seconds since the watch began."""
+        self._close_tick()
+        against = self._against()
+        worst = Decision.worst([item.decision for item in against]) if against else Decision.GO
+        if worst is not Decision.GO:
+            return Standing(worst, tuple(item for item in against if item.decision is worst))
+        step = self._step
+        if step is None:
+            return Standing(None)
+        over = at >= step.at + step.seconds
+        if not over and not (step.share < 1 and self._proven_early(step)):
+            return Standing(None)
+        reasons = self._at_the_end(step)
+        worst = Decision.worst([item.decision for item in reasons])
+        if worst is Decision.GO:
+            return Standing(Decision.GO, tuple(reasons))
+        if not over:
+            return Standing(None)
+        return Standing(worst, tuple(item for item in reasons if item.decision is worst))
+
+    @property
+    def evidence(self) -> tuple[float, float]:
+        """Of the error rate, each as a share of its bound: that the candidate is bad, that it is healthy."""
+        return self._errors.evidence
+
+    @property
+    def undecided(self) -> bool:
+        """Whether too few requests reached the candidate so far to call it healthy."""
+        return not self._errors.accepted or self._times.total < self._rules["response_time"].min_n
+
+    @property
+    def needed(self) -> int:
+        """Requests that still have to reach the candidate, all of them good, to call it healthy."""
+        return max(self._errors.needed, self._rules["response_time"].min_n - self._times.total)
+
+    def _begin(self, step: TrafficStep) -> None:
+        self._step = step
+        for family in (self._errors, self._slow, self._shift):
+            family.begin(step.share, step.seconds)
+
+    def _remember(self, seen: Requests) -> None:
+        self._errors.remember(seen.route, (seen.errors, seen.count - seen.errors))
+        slow = self._too_slow(seen)
+        self._slow.remember(seen.route, (slow, seen.count - slow))
+        self._time_stable(seen)
+
+    def _close_tick(self) -> None:
+        tick, self._tick = self._tick, []
+        if not tick:
+            return
+        self._errors.take(_sum((item, (item.errors, item.count - item.errors)) for item in tick))
+        slow = ((item, self._too_slow(item)) for item in tick)
+        self._slow.take(_sum((item, (bad, item.count - bad)) for item, bad in slow))
+        # Only beside stable: later a load of its own would look like the candidate's fault.
+        if self._step is not None and self._step.share < 1:
+            self._shift.take(_sum((item, self._shifted(item)) for item in tick if item.role is Role.CANDIDATE))
+        for item in tick:
+            if item.role is Role.STABLE:
+                self._time_stable(item)
+            else:
+                self._states.saw("error_rate", item.at)
+                self._states.saw("response_time", item.at)
+                self._slowest.append(max((ms for ms, _ in item.milliseconds), default=0.0))
+                for milliseconds, many in item.milliseconds:
+                    self._times.add(milliseconds, many)
+
+    def _time_stable(self, seen: Requests) -> None:
+        times = self._stable_times.setdefault(seen.route, Histogram())
+        for milliseconds, many in seen.milliseconds:
+            times.add(milliseconds, many)
+
+    def _too_slow(self, seen: Requests) -> int:
+        limit = self._rules["response_time"].rollback
+        return sum(many for ms, many in seen.milliseconds if limit is not None and limit.holds(ms / 1000))
+
+    def _shifted(self, seen: Requests) -> Counts:
+        times = self._stable_times.get(seen.route)
+        usual = times.quantile(0.95) if times is not None and times.total >= _SHIFT_NEEDS else None
+        if usual is None:
+            return 0, 0
+        limit = max(_SHIFT_FACTOR * usual, usual + _SHIFT_LEAST)
+        slow = sum(many for ms, many in seen.milliseconds if ms > limit)
+        return slow, sum(many for _, many in seen.milliseconds) - slow
+
+    def _against(self) -> list[Reason]:
+        excused = self._states.stable_ails
+        families = (self._errors, self._slow, self._shift)
+        return [*(item for family in families for item in family.against(excused)), *self._states.against()]
+
+    def _proven_early(self, step: TrafficStep) -> bool:
+        """Whether a step with a share of the traffic need not last its whole time."""
+        return not self.undecided and all(self._measured(signal, step) for signal in self._wanted)
+
+    def _measured(self, signal: str, step: TrafficStep) -> bool:
+        return self._states.measured_since(signal, step.at)
+
+    def _at_the_end(self, step: TrafficStep) -> list[Reason]:
+        found = [self._errors.at_the_end(last=step.share >= 1), self._latency(), *self._states.at_the_end()]
+        told = {item.signal for item in found}
+        for signal in self._wanted:
+            if not self._measured(signal, step):
+                found.append(unmeasured(self._rules[signal], "was not measured"))
+            elif signal not in told:
+                found.append(reason(self._rules[signal], Decision.GO, 0, 1, "nothing was found"))
+        return found
+
+    def _latency(self) -> Reason:
+        rule = self._rules["response_time"]
+        p95 = self._times.quantile(0.95)
+        if p95 is None or self._times.total < rule.min_n:
+            return unmeasured(rule, f"too little traffic: {self._times.total} requests, {rule.min_n} are needed")
+        decision = rule.decide(p95 / 1000, self._times.total)
+        # The test on the limit has not decided against it: what one look at the end finds beyond it is inconclusive.
+        decision = Decision.HOLD if decision is Decision.ROLLBACK else decision
+        return reason(rule, decision, p95 / 1000, self._times.total, f"95th percentile of {self._times.total} requests")
+
+
+def _sum(counted: Iterable[tuple[Requests, Counts]]) -> dict[tuple[Role, str], Counts]:
+    found: dict[tuple[Role, str], Counts] = {}
+    for item, (bad, good) in counted:
+        before = found.get((item.role, item.route), (0, 0))
+        found[item.role, item.route] = (before[0] + bad, before[1] + good)
+    return found
+
+
+def _value(limit: Limit | None, otherwise: float) -> float:
+    return otherwise if limit is None else limit.value

@@ -1,0 +1,242 @@
+"""Yes-or-no signals of every request (it failed, it was too slow), tested on the whole and per route.
+
+The tests are those of ``gate.detection``. What is tolerated comes from stable's own share; when stable is bad at the
+same time, the release is not to blame.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gate import detection
+from gate.limits import Rule, Statistic
+from gate.live.reasons import reason, unmeasured
+from gate.observations import Role
+from gate.results import Decision, Reason
+
+WHOLE = ""
+"""The name of all routes together."""
+TICK = 0.1
+"""Seconds of traffic that are judged at once."""
+BLAMELESS = math.log(100)
+"""Evidence against stable (natural logarithm of a likelihood ratio) from which on a fault is not the candidate's."""
+_Z = 3.09  # of the standard normal distribution, 99.9 % one-sided
+_LATELY = 20  # ticks that a reason tells of when the fault began late
+
+Counts = tuple[int, int]  # bad, good
+
+
+@dataclass
+class _Seen:
+    bad: int = 0
+    total: int = 0
+
+    def add(self, counts: Counts) -> None:
+        self.bad += counts[0]
+        self.total += sum(counts)
+
+
+@dataclass
+class _Route:
+    """One route, or all of them: the candidate's test, stable's, and what both were seen to do."""
+
+    candidate: detection.Stream
+    stable: detection.Stream
+    candidate_seen: _Seen = field(default_factory=_Seen)
+    stable_seen: _Seen = field(default_factory=_Seen)
+    lately: deque[Counts] = field(default_factory=lambda: deque(maxlen=_LATELY))
+
+
+class Shares:
+    """One signal. ``floor`` is the share that is always tolerated, ``bad_share`` the one that must be caught.
+
+    Nothing is decided against the candidate from fewer than ``least`` requests: the first ones of a cold instance are
+    slow together. ``value`` is the figure that is told, where it is not the share itself.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        what: str,
+        *,
+        alpha: float,
+        floor: float,
+        bad_share: float,
+        least: int = 1,
+        value: Callable[[], float] | None = None,
+    ) -> None:
+        self.rule = rule
+        self._what = what
+        self._least = least
+        self._value = value
+        self._alpha = alpha
+        self._floor = floor
+        self._bad_share = bad_share
+        self._before: dict[str, _Seen] = defaultdict(_Seen)
+        self._routes: dict[str, _Route] = {}
+        self._step: tuple[float, int] | None = None
+        self._route(WHOLE)
+
+    def begin(self, share: float, seconds: float) -> None:
+        """A step of ``seconds`` begins; with all the traffic (``share`` 1) it is the last."""
+        self._step = share, max(1, round(seconds / TICK))
+        for route in self._routes.values():
+            self._tell(route)
+
+    def remember(self, route: str, counts: Counts) -> None:
+        """What stable did before the watch began."""
+        self._before[route].add(counts)
+        self._before[WHOLE].add(counts)
+
+    def take(self, tick: Mapping[tuple[Role, str], Counts]) -> None:
+        """One tick of traffic: ``(bad, good)`` by role and route."""
+        whole: dict[Role, Counts] = {}
+        for (role, name), counts in tick.items():
+            self._add(name, role, counts)
+            bad, good = whole.get(role, (0, 0))
+            whole[role] = (bad + counts[0], good + counts[1])
+        for role, counts in whole.items():
+            self._add(WHOLE, role, counts)
+
+    def against(self, excused: bool) -> list[Reason]:
+        """What speaks against the candidate now: ROLLBACK; HOLD where stable is as bad, or ``excused`` for ailing."""
+        found = {name: route for name, route in self._routes.items() if self._rejected(route)}
+        alone = [name for name in found if name and found[name].candidate_seen == self._routes[WHOLE].candidate_seen]
+        if alone:  # one route is all the traffic: it is named, and told once
+            found.pop(WHOLE, None)
+        return [
+            self._reason(name, route, Decision.HOLD if excused or self._blameless(route) else Decision.ROLLBACK)
+            for name, route in found.items()
+        ]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether enough good requests were seen to call the candidate healthy."""
+        whole = self._routes[WHOLE]
+        if self.rule.statistic is Statistic.SHARE:
+            seen = whole.candidate_seen
+            return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.GO
+        return whole.candidate.accepted
+
+    def at_the_end(self, *, last: bool) -> Reason:
+        """What is to say once a step's time is over and nothing spoke against the candidate.
+
+        Before the ``last`` step enough requests that speak for it will do; the proof is owed at the end.
+        """
+        whole = self._routes[WHOLE]
+        seen, tolerated = whole.candidate_seen, self._tolerated(WHOLE, whole)
+        promising = not last and seen.total >= self.rule.min_n and whole.candidate.evidence_good > 0
+        if not self.accepted and not promising:
+            needed = whole.candidate.needed_clean(tolerated)
+            if not seen.bad:
+                more = f"about {needed} more are needed" if needed is not None else "and nothing can be told from it"
+                return unmeasured(
+                    self.rule, f"too little traffic: {_counted(seen.total)} reached the candidate, {more}"
+                )
+            return self._reason(WHOLE, whole, Decision.HOLD)
+        if not self.accepted:
+            text = f"{self.rule.signal}: {seen.bad} of {_counted(seen.total)} {self._what}, so far more good than bad"
+            return Reason(
+                self.rule.signal, Decision.GO, text, seen.bad / seen.total, "", seen.total, self.rule.severity
+            )
+        # Healthier than what must be caught, yet surely worse than what is tolerated: between the two limits.
+        between = last and _at_least(seen.bad, seen.total) > tolerated
+        return self._reason(WHOLE, whole, Decision.HOLD if between else Decision.GO)
+
+    @property
+    def needed(self) -> int:
+        """Good requests still needed to call the candidate healthy."""
+        whole = self._routes[WHOLE]
+        return whole.candidate.needed_clean(self._tolerated(WHOLE, whole)) or 0
+
+    @property
+    def evidence(self) -> tuple[float, float]:
+        """Log-likelihood ratios over all routes, each as a share of its bound: that it is bad, that it is healthy."""
+        stream = self._routes[WHOLE].candidate
+        return stream.evidence_bad / stream.bound_bad, stream.evidence_good / stream.bound_good
+
+    def _add(self, name: str, role: Role, counts: Counts) -> None:
+        if not sum(counts):
+            return
+        route = self._route(name)
+        if role is Role.CANDIDATE:
+            route.candidate.add(*counts, self._tolerated(name, route))
+            route.candidate_seen.add(counts)
+            route.lately.append(counts)
+        else:
+            before = self._before[name]
+            route.stable.add(*counts, detection.tolerated(before.bad, before.total, self._floor))
+            route.stable_seen.add(counts)
+
+    def _tolerated(self, name: str, route: _Route) -> float:
+        before, now = self._before[name], route.stable_seen
+        return detection.tolerated(before.bad + now.bad, before.total + now.total, self._floor)
+
+    def _route(self, name: str) -> _Route:
+        known = self._routes.get(name)
+        if known is None:
+            # Half of what may go wrong belongs to the whole, the other half to the routes in order of appearance.
+            half = self._alpha / 2
+            alpha = half if name == WHOLE else detection.share_of(half, len(self._routes))
+            known = self._routes[name] = _Route(self._stream(alpha), self._stream(alpha))
+            self._tell(known)
+        return known
+
+    def _tell(self, route: _Route) -> None:
+        if self._step is None:
+            return
+        share, ticks = self._step
+        for stream in (route.candidate, route.stable):
+            if share < 1:
+                stream.begin_step(ticks)
+            else:
+                stream.begin_bake(ticks)
+
+    def _stream(self, alpha: float) -> detection.Stream:
+        return detection.Stream(alpha=alpha, beta=detection.BETA, bad_share=self._bad_share)
+
+    def _rejected(self, route: _Route) -> bool:
+        if self.rule.statistic is Statistic.SHARE:
+            seen = route.candidate_seen
+            return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.ROLLBACK
+        return route.candidate.rejected and route.candidate_seen.total >= self._least
+
+    def _blameless(self, route: _Route) -> bool:
+        return route.stable.evidence_bad >= BLAMELESS
+
+    def _reason(self, name: str, route: _Route, decision: Decision) -> Reason:
+        seen = route.candidate_seen
+        recent = _Seen()
+        for counts in route.lately:
+            recent.add(counts)
+        late = recent.total and seen.total > recent.total and recent.bad / recent.total > 2 * seen.bad / seen.total
+        told = recent if late and decision is not Decision.GO else seen
+        text = f"{told.bad} of {'the last ' if told is recent else ''}{_counted(told.total)} {self._what}"
+        if name:
+            text += f" on {name}"
+        stable = _Seen(
+            self._before[name].bad + route.stable_seen.bad, self._before[name].total + route.stable_seen.total
+        )
+        if stable.total:
+            text += f"; stable {100 * stable.bad / stable.total:.2g} % of {stable.total}"
+        if decision is Decision.HOLD and self._rejected(route):
+            text += "; stable is bad at the same time, so the release is not to blame"
+        value = self._value() if self._value is not None else told.bad / max(1, told.total)
+        return reason(self.rule, decision, value, told.total, text)
+
+
+def _counted(requests: int) -> str:
+    return f"{requests} request" if requests == 1 else f"{requests} requests"
+
+
+def _at_least(bad: int, total: int) -> float:
+    """Lower end of Wilson's interval of a share, one-sided at 99.9 % (Wilson 1927)."""
+    if not total:
+        return 0.0
+    share, z = bad / total, _Z
+    centre = share + z * z / (2 * total)
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    return (centre - spread) / (1 + z * z / total)

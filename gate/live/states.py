@@ -1,0 +1,215 @@
+"""Signals that are states, not requests: services, resources, log lines, the data, who answers, and what nobody saw."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable
+
+from gate.limits import Rule
+from gate.live.reasons import reason
+from gate.observations import (
+    Blind,
+    ErrorLines,
+    HostUsed,
+    Identified,
+    InvariantSeen,
+    Observation,
+    Role,
+    ServiceSeen,
+    Used,
+)
+from gate.results import Decision, Reason
+
+UNHEALTHY_IN_A_ROW = 3
+"""A service that lives and does not answer counts as lost after this many looks."""
+BLIND_IN_A_ROW = 4
+"""A signal that cannot be read this often in a row is HOLD."""
+
+_SHOWS = {
+    ServiceSeen: "services_lost",
+    HostUsed: "disk",
+    InvariantSeen: "invariants_broken",
+    Identified: "wrong_identity",
+}
+
+
+class States:
+    """Takes in one observation after another, and says what speaks against the candidate."""
+
+    def __init__(self, rules: Callable[[str], Rule]) -> None:
+        self._rule = rules
+        self._ailing: dict[tuple[Role, str], int] = defaultdict(int)
+        self._lost: dict[tuple[Role, str], str] = {}
+        self._used: dict[tuple[Role, str, str], deque[float]] = {}
+        self._disk: float | None = None
+        self._lines: dict[Role, int] = defaultdict(int)
+        self._first_line = ""
+        self._broken: dict[str, int] = {}
+        self._stranger: Identified | None = None
+        self._blind: dict[str, list[Blind]] = defaultdict(list)
+        self._measured_at: dict[str, float] = {}
+
+    def take(self, seen: Observation) -> None:
+        """One observation that is not about requests."""
+        shown = _SHOWS.get(type(seen))
+        if shown is not None and getattr(seen, "role", Role.CANDIDATE) is Role.CANDIDATE:
+            self._measured_at[shown] = seen.at
+            self._blind.pop(shown, None)
+        match seen:
+            case ServiceSeen():
+                self._service(seen)
+            case Used():
+                self._use(seen, "cpu", seen.cpu)
+                self._use(seen, "memory", seen.memory)
+            case HostUsed():
+                self._disk = seen.disk
+            case ErrorLines():
+                self._lines_written(seen)
+            case InvariantSeen():
+                if seen.rows:
+                    self._broken[seen.name] = seen.rows
+            case Identified():
+                if seen.found != seen.expected:
+                    self._stranger = seen
+            case Blind():
+                self._blind[seen.what].append(seen)
+            case _:
+                pass
+
+    def measured_since(self, signal: str, at: float) -> bool:
+        """Whether a signal was measured on the candidate at or after ``at``."""
+        return self._measured_at.get(signal, -1.0) >= at
+
+    def saw(self, signal: str, at: float) -> None:
+        """A signal was measured by someone else: it is not blind any more."""
+        self._measured_at[signal] = at
+        self._blind.pop(signal, None)
+
+    @property
+    def stable_ails(self) -> bool:
+        """Whether a service of stable did not answer well when it was asked last: then a fault may be everybody's."""
+        return any(role is Role.STABLE and count for (role, _), count in self._ailing.items())
+
+    def against(self) -> list[Reason]:
+        """What speaks against the candidate now: ROLLBACK, or HOLD where stable is as bad or nobody could look."""
+        return [
+            *self._services(),
+            *self._identity(),
+            *self._data(),
+            *self._logs(),
+            *(item for item in self._resources() if item.decision is Decision.ROLLBACK or self._excused(item)),
+            *self._unseen(),
+        ]
+
+    def at_the_end(self) -> list[Reason]:
+        """How resources stand once a step's time is over: GO, or HOLD between two limits."""
+        return self._resources()
+
+    def _service(self, seen: ServiceSeen) -> None:
+        key = (seen.role, seen.service)
+        self._ailing[key] = 0 if seen.healthy else self._ailing[key] + 1
+        if not seen.alive or self._ailing[key] >= UNHEALTHY_IN_A_ROW:
+            self._lost[key] = seen.detail or "is not healthy"
+        elif seen.healthy:
+            self._lost.pop(key, None)
+
+    def _use(self, seen: Used, signal: str, value: float | None) -> None:
+        if value is None:
+            return
+        if seen.role is Role.CANDIDATE:
+            self.saw(signal, seen.at)
+        window = self._rule(signal).min_n
+        self._used.setdefault((seen.role, seen.service, signal), deque(maxlen=window)).append(value)
+
+    def _lines_written(self, seen: ErrorLines) -> None:
+        if seen.role is Role.CANDIDATE:
+            self.saw("log_errors", seen.at)
+            self._first_line = self._first_line or seen.first
+        self._lines[seen.role] += seen.count
+
+    def _services(self) -> list[Reason]:
+        rule = self._rule("services_lost")
+        lost = {service: detail for (role, service), detail in self._lost.items() if role is Role.CANDIDATE}
+        stable = {service: detail for (role, service), detail in self._lost.items() if role is Role.STABLE}
+        told = [f"{service} {detail}" for service, detail in lost.items()]
+        if lost and not any(service in stable for service in lost):
+            decision = rule.decide(len(lost), max(rule.min_n, len(lost)))
+            return [reason(rule, decision, len(lost), len(lost), "; ".join(told))]
+        if stable:
+            text = f"stable: {'; '.join(f'{service} {detail}' for service, detail in stable.items())}"
+            if lost:
+                text = f"{'; '.join(told)}; stable is bad at the same time, so the release is not to blame; {text}"
+            return [reason(rule, Decision.HOLD, len(stable) + len(lost), len(stable) + len(lost), text)]
+        return []
+
+    def _identity(self) -> list[Reason]:
+        if self._stranger is None:
+            return []
+        text = f"{self._stranger.found} answered, expected {self._stranger.expected}"
+        rule = self._rule("wrong_identity")
+        return [reason(rule, rule.decide(1, max(1, rule.min_n)), 1, 1, text)]
+
+    def _data(self) -> list[Reason]:
+        rule = self._rule("invariants_broken")
+        if not self._broken:
+            return []
+        text = ", ".join(f"{name} is broken by {rows} rows" for name, rows in self._broken.items())
+        count = len(self._broken)
+        return [reason(rule, rule.decide(count, max(count, rule.min_n)), count, count, text)]
+
+    def _logs(self) -> list[Reason]:
+        rule = self._rule("log_errors")
+        count = self._lines[Role.CANDIDATE]
+        decision = rule.decide(count, max(count, rule.min_n))
+        if not count or decision is Decision.GO:
+            return []
+        text = f"the first: {self._first_line[:160]}"
+        if self._lines[Role.STABLE] >= count and decision is Decision.ROLLBACK:
+            decision = Decision.HOLD
+            text += f"; stable wrote {self._lines[Role.STABLE]} at the same time, so the release is not to blame"
+        return [reason(rule, decision, count, count, text)]
+
+    def _resources(self) -> list[Reason]:
+        found = []
+        for (role, service, signal), values in self._used.items():
+            if role is not Role.CANDIDATE:
+                continue
+            rule = self._rule(signal)
+            value = min(values)
+            decision = rule.decide(value, len(values))
+            text = f"{service}, the lowest of {len(values)} samples in a row"
+            if decision is Decision.ROLLBACK and self._stable_is_as_bad(service, signal, rule):
+                decision = Decision.HOLD
+                text += f"; {_EXCUSED}"
+            found.append(reason(rule, decision, value, len(values), text))
+        if self._disk is not None:
+            rule = self._rule("disk")
+            found.append(
+                reason(rule, rule.decide(self._disk, max(1, rule.min_n)), self._disk, 1, "of the machine's disk")
+            )
+        return found
+
+    def _stable_is_as_bad(self, service: str, signal: str, rule: Rule) -> bool:
+        values = self._used.get((Role.STABLE, service, signal))
+        return bool(values) and rule.decide(min(values or [0.0]), len(values or [])) is Decision.ROLLBACK
+
+    @staticmethod
+    def _excused(item: Reason) -> bool:
+        return item.decision is Decision.HOLD and _EXCUSED in item.text
+
+    def _unseen(self) -> list[Reason]:
+        return [
+            Reason(
+                what,
+                Decision.HOLD,
+                f"{what} could not be read {len(times)} times in a row: {times[-1].text}",
+                len(times),
+                f"< {BLIND_IN_A_ROW}",
+                len(times),
+            )
+            for what, times in self._blind.items()
+            if len(times) >= BLIND_IN_A_ROW
+        ]
+
+
+_EXCUSED = "stable is bad at the same time, so the release is not to blame"
