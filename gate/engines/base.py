@@ -142,5 +142,12 @@ class Engine(Protocol):
     def logs(self, instance: Instance, last: int = 200) -> list[str]:
         """The last lines the services of an instance wrote, each as ``service: line``; also after its end."""
 
+    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+        """A function that returns the lines an instance's services wrote since its last call, from now on.
+
+        Each as (service, line), free of secrets, in a service's own order; a few megabytes a call, the rest with the
+        next. The function raises EngineError while a log that exists cannot be read.
+        """
+
     def prune(self, keep: set[str]) -> list[str]:
         """Removes what is left of instances that neither run nor are in ``keep``; returns their ids."""

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceS
 from gate.engines.instances import Instances
 from gate.errors import EngineError, OperationFailed, ShellError, StackError
 from gate.releases import Release
+from gate.signals.log_files import LogFiles
 from gate.stack import proxy
 from gate.supervise import tail
 from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER, Traffic
@@ -203,6 +204,10 @@ class ProcessEngine:
             for name in self._services(instance.id)
             for line in tail(self._instances.process(instance.id, name).log, last)
         ]
+
+    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+        logs = {name: self._instances.process(instance.id, name).log for name in self._services(instance.id)}
+        return LogFiles(logs, self._environment.redactor)
 
     def prune(self, keep: set[str]) -> list[str]:
         canary = self._traffic.canary()

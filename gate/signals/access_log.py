@@ -1,0 +1,248 @@
+"""The proxy's log of requests as observations: who answered what, how fast, in ticks of 0.1 seconds.
+
+``upstream`` in a line names the instance that was dialled last (``gate.traffic``). A client can put anything into a
+path, so a line is data to be counted, never a reason to stop.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gate.observations import Blind, Requests, Role
+from gate.signals.routes import Routes
+from gate.signals.switching import Recent, Switching
+from gate.signals.tail import Follower
+from gate.traffic import INSTANCE
+
+TICK = 0.1
+"""Seconds that requests are counted together for."""
+
+_SIGNAL = "error_rate"
+_UNREADABLE_LINES = 20  # in a row: the log is not what we take it for
+_PATIENCE = 1.0  # seconds: while it is rotated there is no file for a moment; also between two complaints
+_UPSTREAM = re.compile(rf"unix/.*/(?P<instance>{INSTANCE.pattern})/[^/]+\.sock", re.DOTALL)
+_SWITCHED_PROTOCOLS = 101
+_CLIENT_LEFT = 499
+_END_OF_TIME = 1e11  # epoch seconds
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class AccessLog:
+    """Follows one proxy's log from now on.
+
+    ``roles`` maps instances' ids to what they are now and may change while we follow. ``origin`` is the epoch time
+    that ``at`` counts from. Probes of a path in ``ignore`` are dropped: the gate asks them all the time.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        roles: Mapping[str, Role],
+        origin: float,
+        ignore: Collection[str] = (),
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.malformed = 0
+        """Lines that are no request."""
+        self.strangers = 0
+        """Users' requests answered by instances that have no role here."""
+        self.unanswered: list[float] = []
+        """When users' requests failed that reached no instance at all, of the last ``read``."""
+        self.last_line_at: float | None = None
+        """Time of the newest line of any kind: after a request of one's own it shows that the log lives."""
+        self._file = file
+        self._follower = Follower(file, from_end=True)
+        self._roles = roles
+        self._origin = origin
+        self._ignore = frozenset(ignore)
+        self._clock = clock
+        self._routes = Routes()
+        self._recent = Recent()
+        self._malformed_in_a_row = 0
+        self._told_lost = 0
+        self._absent_since: float | None = None
+        self._complained_at = -math.inf
+
+    def read(self) -> list[Requests | Blind]:
+        """Everything new, one row for each tick, role, route and origin; and why nothing can be known, if so."""
+        self.unanswered = []
+        counts = _Counts()
+        malformed = self.malformed
+        for text in self._follower.read():
+            line = self._parsed(text)
+            if line is not None:
+                self._count(line, counts)
+        blind = self._complaint(more_malformed=self.malformed > malformed)
+        return [*counts.rows(), blind] if blind else [*counts.rows()]
+
+    def before(self, seconds: float) -> list[Requests]:
+        """What the stable release answered users from ``seconds`` before ``origin`` on. Ask before the first ``read``.
+
+        Reads a few megabytes from the end of the log, and as much of the file rotated last if that does not reach
+        back far enough. What it returns, ``read`` does not return again.
+        """
+        counts = _Counts()
+        since = self._origin - seconds
+        for texts in self._follower.earlier():
+            lines = [line for text in texts if (line := self._parsed(text))]
+            for line in lines:
+                role = self._roles.get(line.instance or "")
+                if line.ended >= since and role is Role.STABLE and not line.probe:
+                    counts.add(self._tick(line), role, self._routes.name(line.method, line.path, line.status), line)
+            if any(line.ended < since for line in lines):
+                break
+        return counts.rows()
+
+    def around(self, at: float, before: float, after: float) -> Switching:
+        """What a switch at ``at`` cost users, whoever answered them: from lines that were read already."""
+        return self._recent.around(self._origin + at, before, after)
+
+    def close(self) -> None:
+        """Lets go of the log."""
+        self._follower.close()
+
+    def _parsed(self, text: str) -> _Line | None:
+        try:
+            line = _parse(text)
+        except _MALFORMED:
+            self.malformed += 1
+            self._malformed_in_a_row += 1
+            return None
+        self._malformed_in_a_row = 0
+        return line
+
+    def _count(self, line: _Line, counts: _Counts) -> None:
+        at = line.ended - self._origin
+        self.last_line_at = at if self.last_line_at is None else max(at, self.last_line_at)
+        if not line.probe:
+            if line.status != _CLIENT_LEFT:
+                self._recent.add(line.ended, failed=line.failed)
+            if line.instance is None and line.failed:
+                self.unanswered.append(round(at, 4))
+        elif line.path in self._ignore:
+            return
+        if line.instance is None:
+            return
+        role = self._roles.get(line.instance)
+        if role is not None:
+            counts.add(self._tick(line), role, self._routes.name(line.method, line.path, line.status), line)
+        elif not line.probe:
+            self.strangers += 1
+
+    def _tick(self, line: _Line) -> int:
+        return math.floor((line.ended - self._origin) / TICK)
+
+    def _complaint(self, *, more_malformed: bool) -> Blind | None:
+        """Why requests are not seen, at most once a second."""
+        now, fault = self._clock() - self._origin, self._follower.fault
+        if fault is None:
+            self._absent_since = None
+        elif self._absent_since is None:
+            self._absent_since = now
+        if now - self._complained_at < _PATIENCE:
+            return None
+        if self._absent_since is not None and now - self._absent_since >= _PATIENCE:
+            text = f"{self._file}: {fault}"
+        elif self._follower.lost > self._told_lost:
+            text = (
+                f"{self._file}: {self._follower.lost - self._told_lost} rotated files were gone before they were read"
+            )
+            self._told_lost = self._follower.lost
+        elif more_malformed and self._malformed_in_a_row >= _UNREADABLE_LINES:
+            text = f"{self._file}: {self._malformed_in_a_row} lines in a row are no requests as the proxy writes them"
+        else:
+            return None
+        self._complained_at = now
+        return Blind(round(now, 4), _SIGNAL, text)
+
+
+class _Line(NamedTuple):
+    """A request: ``instance`` is None when nobody of ours was dialled, ``milliseconds`` when it is not known."""
+
+    ended: float
+    status: int
+    milliseconds: float | None
+    method: str
+    path: str
+    instance: str | None
+    probe: bool
+
+    @property
+    def failed(self) -> bool:
+        return self.status >= 500 or self.status == 0
+
+
+class _Counts:
+    """Requests counted by tick, role, route and origin."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[int, Role, str, bool], tuple[list[int], Counter[float]]] = {}
+
+    def add(self, tick: int, role: Role, route: str, line: _Line) -> None:
+        key = (tick, role, route, line.probe)
+        if key not in self._found:
+            self._found[key] = ([0, 0, 0], Counter())
+        counts, milliseconds = self._found[key]
+        if line.status == _CLIENT_LEFT:
+            counts[2] += 1
+            return
+        counts[0] += 1
+        counts[1] += line.failed
+        if line.milliseconds is not None:
+            milliseconds[line.milliseconds] += 1
+
+    def rows(self) -> list[Requests]:
+        """In the order of time."""
+        return [
+            Requests(
+                at=round(tick * TICK, 1),
+                role=role,
+                route=route,
+                count=counts[0],
+                errors=counts[1],
+                gone=counts[2],
+                milliseconds=tuple(sorted(milliseconds.items())),
+                synthetic=synthetic,
+            )
+            for (tick, role, route, synthetic), (counts, milliseconds) in sorted(self._found.items())
+        ]
+
+
+def _parse(text: str) -> _Line:
+    """One line of the log. Raises one of ``_MALFORMED`` for anything else."""
+    entry = json.loads(text)
+    request, ended, status = entry["request"], entry["ts"], entry["status"]
+    if not (0 < ended < _END_OF_TIME and 0 <= status < 1000):
+        raise ValueError
+    return _Line(
+        ended,
+        status,
+        None if status == _SWITCHED_PROTOCOLS else _rounded(entry.get("duration")),
+        request["method"],
+        request["uri"].partition("?")[0],
+        _instance(entry.get("upstream", "")),
+        entry.get("probe") == "yes",
+    )
+
+
+def _rounded(duration: float | None) -> float | None:
+    """Seconds as milliseconds with three figures that count."""
+    if duration is None or not 0 <= duration < math.inf:
+        return None
+    return float(f"{duration * 1000:.3g}")
+
+
+@functools.lru_cache(maxsize=256)
+def _instance(upstream: str) -> str | None:
+    """The instance an address belongs to; None when it belongs to none."""
+    match = _UPSTREAM.fullmatch(upstream)
+    return match["instance"] if match else None
