@@ -22,10 +22,14 @@ SKU = "apple"
 
 @dataclass
 class Tally:
-    """What the customers saw: requests attempted and failed, orders acknowledged, and by which release."""
+    """What the customers saw: requests attempted and failed, orders acknowledged, and by which release.
+
+    ``failed_by`` counts failures by the release that answered so, under "" those that no release did.
+    """
 
     attempted: int = 0
     failures: list[str] = field(default_factory=list)
+    failed_by: dict[str, int] = field(default_factory=dict)
     acknowledged: list[str] = field(default_factory=list)
     releases: dict[str, int] = field(default_factory=dict)
     last_answer: dict[str, float] = field(default_factory=dict)
@@ -41,7 +45,10 @@ class Tally:
 
 
 class Customers:
-    """``count`` customers, each on a connection of its own, with ``pause`` seconds between an answer and the next."""
+    """``count`` customers with ``pause`` seconds between an answer and the next.
+
+    Each has a connection and cookies of its own, as browsers do: a sticky canary keeps each where it is.
+    """
 
     def __init__(self, url: str, *, count: int = 6, pause: float = 0.02, timeout: float = 15.0) -> None:
         self._url = url
@@ -120,6 +127,7 @@ class Customers:
             self.tally.seconds.append(now - began)
             if failure:
                 self.tally.failures.append(failure)
+                self.tally.failed_by[release] = self.tally.failed_by.get(release, 0) + 1
             else:
                 self.tally.acknowledged.append(order)
                 self.tally.longest_gap = max(self.tally.longest_gap, now - self._last)

@@ -19,6 +19,7 @@ from gate.engines.process import ProcessEngine
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Severity, SuiteResult
 from gate.stack import Stack
+from gate.traffic import Traffic
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent
@@ -130,6 +131,13 @@ class Place:
         context = Context(self.environment.name, phase, 1, release, instance=instance.id, only=tuple(only))
         out = self.root / "out" / str(self._runs)
         return suite.run(self.environment, context, folders, out)
+
+    def sent(self, instance: Instance, uri: str, method: str = "GET") -> int:
+        """How many requests for a path the proxy's log says the instance was asked as a probe."""
+        log = Traffic(self.environment).access_log.read_text()
+        lines = [line for line in map(json.loads, log.splitlines()) if f"/{instance.id}/" in line.get("upstream", "")]
+        asked = [(line["request"]["method"], line["request"]["uri"]) for line in lines if line.get("probe")]
+        return asked.count((method, uri))
 
 
 def failed(result: SuiteResult) -> dict[str, str]:

@@ -116,6 +116,26 @@ def test_good_application_passes(tiny: Place, start: Start) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("faults", "words"), [((), ""), (("fails",), "requests failed, the first: GET /items: status 500")]
+)
+def test_synthetic_traffic_goes_on_whatever_is_answered(
+    tiny: Place, start: Start, faults: tuple[str, ...], words: str
+) -> None:
+    instance = start(*faults)
+    [case] = tiny.judge(instance, ["smoke/synthetic.py"]).cases
+    assert words in case.message
+    assert case.outcome is (CaseOutcome.FAILED if faults else CaseOutcome.PASSED)
+    assert [tiny.sent(instance, path) for path in ("/", "/items", "/mine")] == [20, 20, 20]
+
+
+def test_synthetic_traffic_is_no_smoke_test(tiny: Place, start: Start) -> None:
+    argv = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "smoke", "--collect-only", "-q"]
+    collected = shell.run([*argv, "--environment", "tiny"], cwd=tiny.root, timeout=60, check=False).out
+    assert "smoke/test_alive.py" in collected
+    assert "synthetic" not in collected
+
+
 def test_good_application_passes_at_the_front_door(tiny: Place, start: Start) -> None:
     instance = start()
     tiny.engine.promote(instance)

@@ -162,6 +162,26 @@ def test_good_release_passes_and_leaves_nothing_behind(shop: Shop, good: Instanc
     print(f"\nthe whole smoke suite took {result.seconds:.1f} s")
 
 
+def test_synthetic_traffic_is_sent_counted_and_cleaned_up(shop: Shop, good: Instance) -> None:
+    before = shop.everything_but_training()
+    [case] = shop.place.judge(good, [f"{STORE}/synthetic.py"]).cases
+    assert case.outcome is CaseOutcome.PASSED, case.message
+    assert shop.place.sent(good, "/api/sales", "POST") >= 20
+    assert shop.everything_but_training() == before
+    assert shop.training_left() == 0
+
+
+@pytest.mark.parametrize(
+    ("defect", "words"), [("checkout-500s", "4 of 60 requests failed"), ("sign-in-broken", "60 of")]
+)
+def test_synthetic_traffic_goes_on_whatever_is_answered(shop: Shop, defect: str, words: str) -> None:
+    with shop.serving(f"{BASE}+{defect}") as instance:
+        [case] = shop.place.judge(instance, [f"{STORE}/synthetic.py"]).cases
+        assert words in case.message
+        sales, sign_ins = (shop.place.sent(instance, path, "POST") for path in ("/api/sales", "/api/session"))
+        assert (sales == 20) if defect == "checkout-500s" else (sign_ins >= 60)
+
+
 def test_front_door(shop: Shop, good: Instance) -> None:
     result = shop.place.judge(good, ["smoke/test_front_door.py", "smoke/test_identity.py"], phase="front")
     assert {case.outcome for case in result.cases} == {CaseOutcome.PASSED}
