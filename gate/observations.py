@@ -166,6 +166,6 @@ def from_row(row: Sequence[Any]) -> Observation:
         if "signals" in named:
             named["signals"] = tuple(map(str, named["signals"]))
         made: Observation = _KINDS[kind](**named)
-    except (KeyError, TypeError) as fault:
+    except (KeyError, TypeError, ValueError) as fault:
         raise ValueError(f"{row!r} is no observation: {fault}") from None
     return made

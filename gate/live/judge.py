@@ -183,7 +183,8 @@ class Judge:
         return not self.undecided and all(self._measured(signal, step) for signal in self._wanted)
 
     def _measured(self, signal: str, step: TrafficStep) -> bool:
-        return self._states.measured_since(signal, step.at)
+        # A log without error lines says so once, when it is opened.
+        return self._states.measured_since(signal, 0.0 if signal == "log_errors" else step.at)
 
     def _at_the_end(self, step: TrafficStep) -> list[Reason]:
         found = [self._errors.at_the_end(last=step.share >= 1), self._latency(), *self._states.at_the_end()]

@@ -1,0 +1,363 @@
+"""The verdict on live traffic: each signal at its limit and one past it, and what holds whatever comes in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gate.limits import Limit, Rule, Statistic, Unit
+from gate.live.judge import Judge, Standing
+from gate.observations import (
+    Blind,
+    ErrorLines,
+    HostUsed,
+    Identified,
+    InvariantSeen,
+    Observation,
+    Requests,
+    Role,
+    ServiceSeen,
+    TrafficStep,
+    Used,
+    Wanted,
+    from_row,
+    to_row,
+)
+from gate.results import Decision
+from gate.rules import DEFAULTS
+
+GO, HOLD, ROLLBACK = Decision.GO, Decision.HOLD, Decision.ROLLBACK
+CANDIDATE, STABLE = Role.CANDIDATE, Role.STABLE
+WANTED = Wanted(0.0, ("error_rate", "response_time", "services_lost"))
+ROUTE = "POST /api/sales"
+
+
+def requests(
+    at: float, good: int, bad: int = 0, *, role: Role = CANDIDATE, ms: float = 10.0, route: str = ROUTE
+) -> Requests:
+    return Requests(at, role, route, good + bad, bad, milliseconds=((ms, good + bad),))
+
+
+def healthy(at: float, role: Role = CANDIDATE) -> ServiceSeen:
+    return ServiceSeen(at, role, "web", alive=True, healthy=True)
+
+
+def usual(count: int = 1000, bad: int = 0, ms: float = 10.0) -> Requests:
+    """What stable did before the watch."""
+    return requests(-1.0, count - bad, bad, role=STABLE, ms=ms)
+
+
+def judged(seen: Iterable[Observation], at: float, rules: Sequence[Rule] = ()) -> Standing:
+    """The standing after everything was seen, asked once."""
+    judge = Judge(rules)
+    for item in seen:
+        judge.take(item)
+    return judge.standing(at)
+
+
+def watched(ticks: Iterable[Sequence[Observation]], *, first: Sequence[Observation]) -> list[Standing]:
+    """The standing after each tick of 0.1 s."""
+    judge = Judge(())
+    for item in first:
+        judge.take(item)
+    standings = []
+    for number, tick in enumerate(ticks, 1):
+        for item in tick:
+            judge.take(item)
+        standings.append(judge.standing(round(number * 0.1, 1)))
+    return standings
+
+
+def rule(signal: str, **changed: object) -> Rule:
+    (default,) = [one for one in DEFAULTS if one.signal == signal]
+    return replace(default, **changed)  # type: ignore[arg-type]
+
+
+CANARY = TrafficStep(0.0, 0.1, 30.0)
+BAKE = TrafficStep(0.0, 1.0, 30.0)
+
+
+def test_failing_requests_are_a_rollback_that_names_the_route() -> None:
+    standing = judged([CANARY, usual(), requests(0.1, 20, 6)], 0.1)
+    assert standing.decision is ROLLBACK
+    assert standing.reasons[0].text == f"error_rate 23.1 % > 5%: 6 of 26 requests failed on {ROUTE}; stable 0 % of 1000"
+
+
+def test_one_failing_request_decides_nothing() -> None:
+    assert judged([CANARY, usual(), requests(0.1, 5, 1)], 0.1).decision is None
+
+
+def test_enough_good_requests_end_a_canary_step_early() -> None:
+    standing = judged([CANARY, WANTED, usual(), healthy(0.1), requests(0.1, 99)], 0.2)
+    assert standing.decision is GO
+    assert "0 of 99 requests failed" in standing.reasons[0].text
+
+
+def test_the_bake_lasts_its_whole_time() -> None:
+    seen = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 5000)]
+    assert judged(seen, 29.9).decision is None
+    assert judged(seen, 30.0).decision is GO
+
+
+@pytest.mark.parametrize("step", [CANARY, BAKE])
+def test_no_traffic_is_never_a_go(step: TrafficStep) -> None:
+    standing = judged([step, WANTED, usual(), healthy(0.1)], 30.0)
+    assert standing.decision is HOLD
+    assert "too little traffic: 0 requests reached the candidate" in standing.reasons[0].text
+
+
+def test_too_little_traffic_says_how_much_is_needed() -> None:
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 12)], 30.0)
+    assert standing.decision is HOLD
+    assert "12 requests reached the candidate, about 83 more are needed" in standing.reasons[0].text
+
+
+def test_a_canary_that_looks_good_goes_on_without_the_whole_proof() -> None:
+    seen = [WANTED, usual(), healthy(0.1), requests(0.1, 148, 2)]
+    assert judged([CANARY, *seen], 30.0).decision is GO
+    assert judged([BAKE, *seen], 30.0).decision is HOLD
+
+
+def test_between_the_limits_at_the_end_is_a_hold() -> None:
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 9780, 220)], 30.0)
+    assert standing.decision is HOLD
+    assert "error_rate 2.2 %, wanted <= 1%: 220 of 10000 requests failed" in standing.reasons[0].text
+
+
+def test_twice_stables_own_rate_is_healthy() -> None:
+    seen = [WANTED, healthy(0.1), requests(0.1, 9800, 200)]
+    assert judged([BAKE, usual(10_000, 100), *seen], 30.0).decision is GO
+
+
+def test_both_bad_at_once_is_nobodys_fault() -> None:
+    standing = judged([CANARY, usual(), requests(0.1, 20, 6), requests(0.1, 60, 20, role=STABLE)], 0.1)
+    assert standing.decision is HOLD
+    assert "stable is bad at the same time" in standing.reasons[0].text
+
+
+def test_a_stable_that_ails_without_traffic_excuses_the_candidate_too() -> None:
+    ailing = ServiceSeen(0.1, STABLE, "web", alive=True, healthy=False, detail="/ready answers 503")
+    assert judged([BAKE, usual(), requests(0.1, 20, 6)], 0.1).decision is ROLLBACK
+    assert judged([BAKE, usual(), requests(0.1, 20, 6), ailing], 0.1).decision is HOLD
+
+
+def test_a_route_that_fails_alone_is_found_in_the_crowd() -> None:
+    crowd = [requests(0.1, 2000, route="GET /"), requests(0.1, 10, 8, route="POST /api/refunds")]
+    standing = judged([CANARY, usual(), *crowd], 0.1)
+    assert standing.decision is ROLLBACK
+    assert "8 of 18 requests failed on POST /api/refunds" in standing.reasons[0].text
+
+
+def test_requests_beyond_the_limit_are_a_rollback_from_twenty_on() -> None:
+    assert judged([CANARY, usual(), requests(0.1, 19, ms=3001.0)], 0.1).decision is None
+    standing = judged([CANARY, usual(ms=3000.0), requests(0.1, 20, ms=3001.0)], 0.1)
+    assert standing.decision is ROLLBACK
+    assert "response_time 3.00 s > 3 s: 20 of 20 requests took longer" in standing.reasons[0].text
+    assert judged([CANARY, usual(ms=3000.0), requests(0.1, 20, ms=3000.0)], 0.1).decision is None
+
+
+def test_a_percentile_between_the_limits_is_a_hold_at_the_end() -> None:
+    seen = [BAKE, WANTED, usual(ms=1100.0), healthy(0.1)]
+    standing = judged([*seen, requests(0.1, 5000, ms=1100.0)], 30.0)
+    assert standing.decision is HOLD
+    assert "response_time 1.10 s, wanted < 1 s" in standing.reasons[0].text
+    assert judged([*seen, requests(0.1, 5000, ms=990.0)], 30.0).decision is GO
+
+
+def test_much_slower_than_stable_at_the_same_time_is_a_rollback() -> None:
+    slow = requests(0.1, 40, ms=150.0)
+    standing = judged([CANARY, usual(ms=10.0), slow], 0.1)
+    assert standing.decision is ROLLBACK
+    assert standing.reasons[0].signal == "slower_than_stable"
+    assert judged([CANARY, usual(ms=80.0), slow], 0.1).decision is None, "not twice as slow, nor 100 ms more"
+    assert judged([BAKE, usual(ms=10.0), slow], 0.1).decision is None, "alone it may be the load"
+
+
+@pytest.mark.parametrize(("cpu", "decision"), [(0.91, ROLLBACK), (0.9, None), (0.69, None)])
+def test_cpu_is_the_lowest_of_three_samples_in_a_row(cpu: float, decision: Decision | None) -> None:
+    samples = [Used(at, CANDIDATE, "web", cpu=cpu, memory=0.1) for at in (1.0, 2.0, 3.0)]
+    assert judged([BAKE, *samples], 3.0).decision is decision
+    assert judged([BAKE, *samples[:2]], 3.0).decision is None
+    assert judged([BAKE, *samples[:2], Used(3.0, CANDIDATE, "web", 0.2, 0.1)], 3.0).decision is None
+
+
+def test_resources_between_the_limits_are_a_hold_at_the_end() -> None:
+    samples = [Used(at, CANDIDATE, "web", cpu=0.1, memory=0.7) for at in (1.0, 2.0, 3.0)]
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 200), *samples], 30.0)
+    assert standing.decision is HOLD
+    assert [item.signal for item in standing.reasons] == ["memory"]
+
+
+def test_resources_that_stable_uses_as_well_are_not_the_candidates_fault() -> None:
+    both = [Used(at, role, "web", cpu=0.1, memory=0.95) for at in (1.0, 2.0, 3.0) for role in Role]
+    assert judged([BAKE, *both], 3.0).decision is HOLD
+
+
+@pytest.mark.parametrize(
+    ("seen", "decision", "text"),
+    [
+        (ErrorLines(0.1, CANDIDATE, "web", 1, "boom"), ROLLBACK, "log_errors 1 > 0: the first: boom"),
+        (InvariantSeen(0.1, "stock", 2), ROLLBACK, "stock is broken by 2 rows"),
+        (Identified(0.1, "1.1.0", "1.0.0"), ROLLBACK, "1.0.0 answered, expected 1.1.0"),
+        (ServiceSeen(0.1, CANDIDATE, "web", alive=False, healthy=False), ROLLBACK, "web is not healthy"),
+        (ServiceSeen(0.1, STABLE, "web", alive=False, healthy=False), HOLD, "stable: web"),
+        (HostUsed(0.1, 0.901), ROLLBACK, "disk 90.1 % > 90%"),
+    ],
+)
+def test_one_look_that_decides(seen: Observation, decision: Decision, text: str) -> None:
+    standing = judged([BAKE, seen], 0.1)
+    assert standing.decision is decision
+    assert text in standing.reasons[0].text
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        ErrorLines(0.1, CANDIDATE, "web", 0),
+        ErrorLines(0.1, STABLE, "web", 5, "boom"),
+        InvariantSeen(0.1, "stock", 0),
+        Identified(0.1, "1.1.0", "1.1.0"),
+        ServiceSeen(0.1, CANDIDATE, "web", alive=True, healthy=False, detail="/ready answers 503"),
+        HostUsed(0.1, 0.9),
+    ],
+)
+def test_one_look_that_decides_nothing(seen: Observation) -> None:
+    assert judged([BAKE, seen], 0.1).decision is None
+
+
+def test_a_service_that_stays_unhealthy_is_lost_at_the_third_look() -> None:
+    looks = [ServiceSeen(at, CANDIDATE, "web", alive=True, healthy=False, detail="no answer") for at in (1.0, 2.0, 3.0)]
+    assert judged([BAKE, *looks[:2]], 2.0).decision is None
+    assert judged([BAKE, looks[0], healthy(2.0), looks[2]], 3.0).decision is None
+    assert judged([BAKE, *looks], 3.0).decision is ROLLBACK
+
+
+def test_errors_in_both_logs_are_a_hold() -> None:
+    lines = [ErrorLines(0.1, role, "web", 2, "database is gone") for role in Role]
+    assert judged([BAKE, *lines], 0.1).decision is HOLD
+
+
+def test_a_signal_nobody_can_read_four_times_in_a_row_is_a_hold() -> None:
+    blind = [Blind(float(at), "cpu", "no such process") for at in (1, 2, 3, 4)]
+    assert judged([BAKE, *blind[:3]], 3.0).decision is None
+    assert judged([BAKE, *blind[:3], Used(3.5, CANDIDATE, "web", 0.1, 0.1), blind[3]], 4.0).decision is None
+    assert judged([BAKE, *blind], 4.0).decision is HOLD
+
+
+@pytest.mark.parametrize(
+    "signal", ["error_rate", "cpu", "services_lost", "invariants_broken", "wrong_identity", "disk"]
+)
+def test_a_wanted_signal_that_was_never_measured_is_a_hold(signal: str) -> None:
+    seen = [BAKE, Wanted(0.0, (signal,)), usual()]
+    if signal != "error_rate":
+        seen.append(requests(0.1, 500))
+    standing = judged(seen, 30.0)
+    assert standing.decision is HOLD
+    assert any(item.signal == signal for item in standing.reasons)
+
+
+def test_a_dry_run_rule_only_tells() -> None:
+    dry = [rule("log_errors", dry_run=True)]
+    seen = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 500), ErrorLines(0.1, CANDIDATE, "web", 3, "boom")]
+    assert judged(seen, 30.0).decision is ROLLBACK
+    assert judged(seen, 30.0, dry).decision is GO
+
+
+def test_a_plain_share_needs_its_samples() -> None:
+    plain = [rule("error_rate", statistic=Statistic.SHARE)]
+    assert judged([BAKE, usual(), requests(0.1, 60, 39)], 0.1, plain).decision is None
+    assert judged([BAKE, usual(), requests(0.1, 95, 5)], 0.1, plain).decision is None
+    assert judged([BAKE, usual(), requests(0.1, 94, 6)], 0.1, plain).decision is ROLLBACK
+
+
+def test_limits_of_the_environment_replace_the_defaults() -> None:
+    strict = [rule("services_lost", rollback=Limit.parse("> 1", Unit.COUNT))]
+    lost = ServiceSeen(0.1, CANDIDATE, "web", alive=False, healthy=False)
+    assert judged([BAKE, lost], 0.1, strict).decision is HOLD
+
+
+def test_a_fault_that_starts_late_is_found_in_the_bake() -> None:
+    good = [[requests(n / 10, 10)] for n in range(1, 300)]
+    bad = [[requests(n / 10, 8, 2)] for n in range(300, 320)]
+    standings = watched([*good, *bad], first=[TrafficStep(0.0, 1.0, 120.0), usual()])
+    assert {standing.decision for standing in standings[:299]} == {None}
+    decided = next(number for number, standing in enumerate(standings) if standing.decision is ROLLBACK)
+    assert decided - 299 < 6, "within 60 requests"
+    assert "of the last" in standings[decided].reasons[0].text
+
+
+counts = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), min_size=1, max_size=40)
+
+
+@given(counts, st.integers(0, 39))
+def test_more_failures_never_improve_the_verdict(ticks: list[tuple[int, int]], where: int) -> None:
+    """One good request that fails instead leaves the decision as it is or makes it worse, at every moment."""
+    order = [None, ROLLBACK]
+
+    def decisions(seen: list[tuple[int, int]]) -> list[Decision | None]:
+        rows = [[requests((n + 1) / 10, good, bad)] for n, (good, bad) in enumerate(seen)]
+        return [standing.decision for standing in watched(rows, first=[BAKE, usual()])]
+
+    where %= len(ticks)
+    good, bad = ticks[where]
+    worse = [*ticks[:where], (max(0, good - 1), bad + 1), *ticks[where + 1 :]]
+    before, after = decisions(ticks), decisions(worse)
+    assert all(order.index(now) >= order.index(then) for then, now in zip(before, after, strict=True))
+
+
+@given(counts, st.randoms())
+def test_the_order_within_a_tick_does_not_matter(ticks: list[tuple[int, int]], chance: object) -> None:
+    rows: list[Observation] = [
+        requests(0.1, good, bad, route=f"GET /{number % 3}", role=CANDIDATE if number % 2 else STABLE)
+        for number, (good, bad) in enumerate(ticks)
+    ]
+    mixed = list(rows)
+    chance.shuffle(mixed)  # type: ignore[attr-defined]
+    first: list[Observation] = [CANARY, usual()]
+    # Routes share what may go wrong by order of appearance: they have appeared before.
+    known: list[Observation] = [requests(0.05, 1, route=f"GET /{number}") for number in range(3)]
+    one, other = judged([*first, *known, *rows], 0.1), judged([*first, *known, *mixed], 0.1)
+    assert one.decision is other.decision
+
+
+@given(st.lists(st.sampled_from(["healthy", "dead", "lines", "blind", "disk"]), max_size=12))
+def test_the_worst_wins_and_nothing_measured_is_never_go(kinds: list[str]) -> None:
+    made: dict[str, Observation] = {
+        "healthy": healthy(0.1),
+        "dead": ServiceSeen(0.1, CANDIDATE, "worker", alive=False, healthy=False),
+        "lines": ErrorLines(0.1, CANDIDATE, "web", 1, "boom"),
+        "blind": Blind(0.1, "cpu", "unreadable"),
+        "disk": HostUsed(0.1, 0.5),
+    }
+    standing = judged([BAKE, WANTED, *(made[kind] for kind in kinds)], 30.0)
+    assert standing.decision is not GO, "no request was ever seen"
+    assert (standing.decision is ROLLBACK) == bool({"dead", "lines"} & set(kinds))
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        CANARY,
+        WANTED,
+        Requests(0.1, CANDIDATE, ROUTE, 7, 1, 2, ((1.5, 3), (20.0, 4)), synthetic=True),
+        healthy(0.1),
+        Used(0.1, STABLE, "web", None, 0.25),
+        HostUsed(0.1, 0.5),
+        ErrorLines(0.1, CANDIDATE, "web", 1, "boom"),
+        InvariantSeen(0.1, "stock", 2),
+        Identified(0.1, "1.1.0", "1.0.0"),
+        Blind(0.1, "cpu", "unreadable"),
+    ],
+)
+def test_an_observation_comes_back_from_its_row(seen: Observation) -> None:
+    assert from_row(to_row(seen)) == seen
+
+
+@pytest.mark.parametrize("row", [[], ["moon", 1], ["host"], ["host", 1, 2, 3], ["used", 1, "nobody", "web", 1, 1]])
+def test_what_is_no_observation_is_refused(row: list[object]) -> None:
+    with pytest.raises(ValueError, match="is no observation"):
+        from_row(row)
