@@ -221,14 +221,17 @@ def _parse(text: str) -> _Line:
     """One line of the log. Raises one of ``_MALFORMED`` for anything else."""
     entry = json.loads(text)
     request, ended, status = entry["request"], entry["ts"], entry["status"]
+    method, path = request["method"], request["uri"]
+    if not (isinstance(method, str) and isinstance(path, str)):
+        raise TypeError
     if not (0 < ended < _END_OF_TIME and 0 <= status < 1000):
         raise ValueError
     return _Line(
         ended,
         status,
         None if status == _SWITCHED_PROTOCOLS else _rounded(entry.get("duration")),
-        request["method"],
-        request["uri"].partition("?")[0],
+        method,
+        path.partition("?")[0],
         _instance(entry.get("upstream", "")),
         entry.get("probe") == "yes",
     )

@@ -49,7 +49,6 @@ class Routes:
 
 @functools.lru_cache(maxsize=2048)
 def _route(method: str, path: str) -> str:
-    path = path.partition("?")[0]
     if not path.startswith("/"):  # an address for a forward proxy, or *
         return f"{method if method in _METHODS else OTHER} {{id}}"
     parts = path.split("/")[1:]
