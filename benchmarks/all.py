@@ -19,6 +19,7 @@ BENCHMARKS = {
     "overhead": ["--cases", "200", "--runs", "5"],
     "deployment": ["--rounds", "3"],
     "switchover": ["--cycles", "100"],
+    "watching": [],
 }
 PAGE = ROOT / "docs" / "benchmarks.md"
 LIMIT = 3600.0
@@ -47,7 +48,7 @@ def main() -> int:
 def page(results: dict[str, Any]) -> str:
     """The figures as a page, each section with the command that makes it."""
     names = dict.fromkeys(name for steps in results["deployment"]["steps"].values() for name in steps)
-    commands = {name: f"python -m benchmarks.{name} {' '.join(options)}" for name, options in BENCHMARKS.items()}
+    commands = {name: " ".join(["python -m", f"benchmarks.{name}", *options]) for name, options in BENCHMARKS.items()}
     template = jinja2.Template((HERE / "page.md.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
     return str(template.render(**results, names=list(names), commands=commands))
 
