@@ -57,6 +57,11 @@ class AccessLog:
         """Users' requests answered by instances that have no role here."""
         self.unanswered: list[float] = []
         """When users' requests failed that reached no instance at all, of the last ``read``."""
+        self.cut_off: list[float] = []
+        """When answers broke off in their middle, of the last ``read``: the release died, or the client left.
+
+        The proxy writes neither which of the two nor who answered.
+        """
         self.last_line_at: float | None = None
         """Time of the newest line of any kind: after a request of one's own it shows that the log lives."""
         self._file = file
@@ -74,7 +79,7 @@ class AccessLog:
 
     def read(self) -> list[Requests | Blind]:
         """Everything new, one row for each tick, role, route and origin; and why nothing can be known, if so."""
-        self.unanswered = []
+        self.unanswered, self.cut_off = [], []
         counts = _Counts()
         malformed = self.malformed
         for text in self._follower.read():
@@ -102,6 +107,20 @@ class AccessLog:
                 break
         return counts.rows()
 
+    def recall(self, seconds: float) -> None:
+        """Lets ``around`` know users' requests from ``seconds`` before ``origin`` on that were written before now.
+
+        Reaches as far back as ``before``. Ask before the first ``read``.
+        """
+        since = self._origin - seconds
+        for texts in self._follower.earlier():
+            lines = [line for text in texts if (line := self._parsed(text))]
+            for line in lines:
+                if line.ended >= since and not line.probe and line.status != _CLIENT_LEFT:
+                    self._recent.add(line.ended, failed=line.failed)
+            if any(line.ended < since for line in lines):
+                break
+
     def around(self, at: float, before: float, after: float) -> Switching:
         """What a switch at ``at`` cost users, whoever answered them: from lines that were read already."""
         return self._recent.around(self._origin + at, before, after)
@@ -123,7 +142,10 @@ class AccessLog:
     def _count(self, line: _Line, counts: _Counts) -> None:
         at = line.ended - self._origin
         self.last_line_at = at if self.last_line_at is None else max(at, self.last_line_at)
-        if not line.probe:
+        if line.cut_off:
+            self._recent.add_cut_off(line.ended)
+            self.cut_off.append(round(at, 4))
+        elif not line.probe:
             if line.status != _CLIENT_LEFT:
                 self._recent.add(line.ended, failed=line.failed)
             if line.instance is None and line.failed:
@@ -175,6 +197,7 @@ class _Line(NamedTuple):
     path: str
     instance: str | None
     probe: bool
+    cut_off: bool
 
     @property
     def failed(self) -> bool:
@@ -234,6 +257,8 @@ def _parse(text: str) -> _Line:
         path.partition("?")[0],
         _instance(entry.get("upstream", "")),
         entry.get("probe") == "yes",
+        # What is to be added to the line is added once the answer is whole, and so is the time it took.
+        cut_off="upstream" not in entry and entry.get("duration") == 0,
     )
 
 

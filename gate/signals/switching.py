@@ -16,12 +16,15 @@ class Switching:
 
     ``failed`` are answers 5xx and requests nobody answered. ``longest_gap`` is the longest time in milliseconds
     between two answers in a row, of which at least one lies in the window or which enclose it; None with fewer than
-    two. ``complete`` is false when the window's beginning was forgotten already: the counts are then too low.
+    two. ``cut_off`` are answers that broke off in their middle, which the proxy does not tell from clients that left
+    in the middle of one; they are in no other count. ``complete`` is false when the window's beginning was forgotten
+    already: the counts are then too low.
     """
 
     attempted: int
     failed: int
     longest_gap: float | None
+    cut_off: int
     complete: bool
 
 
@@ -31,12 +34,17 @@ class Recent:
     def __init__(self, kept: int = KEPT) -> None:
         # Two numbers would cost three times the memory: a failure is remembered as the negative of its time.
         self._ended: deque[float] = deque(maxlen=kept)
+        self._cut_off: deque[float] = deque(maxlen=kept)
         self._forgot = False
 
     def add(self, ended: float, *, failed: bool) -> None:
         """Remembers one request; ``ended`` is above 0."""
         self._forgot = self._forgot or len(self._ended) == self._ended.maxlen
         self._ended.append(-ended if failed else ended)
+
+    def add_cut_off(self, ended: float) -> None:
+        """Remembers an answer that broke off."""
+        self._cut_off.append(ended)
 
     def around(self, moment: float, before: float, after: float) -> Switching:
         """What ended from ``before`` seconds before a moment to ``after`` seconds after it."""
@@ -48,5 +56,6 @@ class Recent:
             attempted=len(inside),
             failed=sum(ended < 0 for ended in inside),
             longest_gap=round(max(gaps) * 1000, 1) if gaps else None,
+            cut_off=sum(begin <= ended <= end for ended in self._cut_off),
             complete=not self._forgot or any(abs(ended) < begin for ended in self._ended),
         )

@@ -102,6 +102,24 @@ def test_a_request_that_reached_no_instance_counts_apart(log: Log, upstream: str
     assert requests.unanswered == []
 
 
+def cut_off(at: float) -> str:
+    """What the proxy writes of an answer that broke off: a good status, and nothing that is added afterwards."""
+    entry = json.loads(line(at, duration=0))
+    return json.dumps({key: value for key, value in entry.items() if key not in {"upstream", "service", "uuid"}}) + "\n"
+
+
+def test_an_answer_that_broke_off_is_no_answer(log: Log) -> None:
+    requests = opened(log.path)
+    log.write(line(0.1), cut_off(0.2), line(0.3))
+    assert counted(requests.read()) == 2
+    assert (requests.cut_off, requests.unanswered, requests.malformed) == ([0.2], [], 0)
+    around = requests.around(0.2, before=1, after=1)
+    assert (around.attempted, around.failed, around.cut_off) == (2, 0, 1)
+    assert around.longest_gap == pytest.approx(200, abs=0.2)
+    requests.read()
+    assert requests.cut_off == []
+
+
 def test_an_instance_without_a_role_counts_for_nobody(log: Log) -> None:
     requests = opened(log.path)
     log.write(line(instance="r77", status=500))

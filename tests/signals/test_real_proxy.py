@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -98,6 +99,31 @@ def test_a_request_whose_instance_is_dead_is_that_instances_error(here: Site) ->
     (row,) = read_until(requests, 1)
     assert (row.role, row.count, row.errors) == (Role.CANDIDATE, 1, 1)
     assert row.milliseconds[0][0] >= 300, "it was held"
+
+
+def test_an_answer_that_breaks_off_is_counted_apart(here: Site) -> None:
+    place = here.traffic.socket("r9", "web")
+    place.parent.mkdir()
+    requests = follow(here)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place))
+        server.listen()
+        dying = threading.Thread(target=break_off, args=(server,))
+        dying.start()
+        here.traffic.set_stable("r9")
+        with pytest.raises(httpx.RemoteProtocolError):
+            here.get("/page")
+        here.traffic.set_stable("r1")
+        dying.join()
+    assert wait_until(lambda: bool(requests.read() or requests.cut_off), timeout=10)
+    assert (len(requests.cut_off), requests.unanswered) == (1, [])
+
+
+def break_off(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf")
 
 
 def test_nothing_is_lost_while_the_proxy_rotates_its_log(here: Site) -> None:
