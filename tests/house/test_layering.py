@@ -73,6 +73,16 @@ def test_engines_know_neither_each_other_nor_what_decides() -> None:
                 assert not within(imported, {f"gate.engines.{name}" for name in others}), f"{file} imports {imported}"
 
 
+def test_signals_are_read_by_those_who_decide_nothing() -> None:
+    allowed = {"gate.signals", "gate.observations", "gate.errors", "gate.config", "gate.traffic", "gate.shell"}
+    for file in files_of("gate/signals"):
+        for imported in imports_of(file):
+            top = imported.partition(".")[0]
+            assert within(imported, allowed) or imported == "gate" or top in sys.stdlib_module_names, (
+                f"{file.name} imports {imported}"
+            )
+
+
 def test_only_the_shell_starts_processes() -> None:
     for file in files_of("gate"):
         tree = ast.parse(file.read_text(encoding="utf-8"))
