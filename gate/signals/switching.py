@@ -49,13 +49,14 @@ class Recent:
     def around(self, moment: float, before: float, after: float) -> Switching:
         """What ended from ``before`` seconds before a moment to ``after`` seconds after it."""
         begin, end = moment - before, moment + after
-        inside = [ended for ended in self._ended if begin <= abs(ended) <= end]
-        answers = sorted(ended for ended in self._ended if ended > 0)
+        known, cut_off = self._ended.copy(), self._cut_off.copy()  # another thread may go on reading the log
+        inside = [ended for ended in known if begin <= abs(ended) <= end]
+        answers = sorted(ended for ended in known if ended > 0)
         gaps = [later - earlier for earlier, later in itertools.pairwise(answers) if later >= begin and earlier <= end]
         return Switching(
             attempted=len(inside),
             failed=sum(ended < 0 for ended in inside),
             longest_gap=round(max(gaps) * 1000, 1) if gaps else None,
-            cut_off=sum(begin <= ended <= end for ended in self._cut_off),
-            complete=not self._forgot or any(abs(ended) < begin for ended in self._ended),
+            cut_off=sum(begin <= ended <= end for ended in cut_off),
+            complete=not self._forgot or any(abs(ended) < begin for ended in known),
         )
