@@ -254,16 +254,18 @@ def test_where_nearly_everything_is_tolerated_nothing_is_told() -> None:
     ("bad", "total", "share"),
     [
         (0, 0, 0.01),
-        (5, 99, 0.01),  # not enough to be believed
-        (5, 100, 0.10),
+        (99, 99, 0.01),  # not enough to be believed
         (0, 100, 0.01),
-        (1, 200, 0.01),  # exactly the floor
-        (2, 200, 0.02),
+        (1, 100, 0.0399),  # 1 % and as much for its error, twice
+        (16, 6000, 0.01),  # exactly the floor is more than
+        (26, 6000, 0.0104),
+        (60, 6000, 0.0226),
         (80, 100, 1.0),
+        (100, 100, 1.0),
     ],
 )
 def test_tolerated(bad: int, total: int, share: float) -> None:
-    assert tolerated(bad, total) == pytest.approx(share)
+    assert tolerated(bad, total) == pytest.approx(share, abs=5e-5)
 
 
 def test_parts_of_alpha_never_add_up_to_more() -> None:
