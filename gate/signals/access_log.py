@@ -110,16 +110,17 @@ class AccessLog:
     def recall(self, seconds: float) -> None:
         """Lets ``around`` know users' requests from ``seconds`` before ``origin`` on that were written before now.
 
-        Reaches as far back as ``before``. Ask before the first ``read``.
+        Reaches as far back as ``before``; ``around`` says where that is not far enough. Ask before the first ``read``.
         """
         since = self._origin - seconds
         for texts in self._follower.earlier():
             lines = [line for text in texts if (line := self._parsed(text))]
             for line in lines:
-                if line.ended >= since and not line.probe and line.status != _CLIENT_LEFT:
-                    self._recent.add(line.ended, failed=line.failed)
+                if line.ended >= since:
+                    self._remember(line)
             if any(line.ended < since for line in lines):
-                break
+                return
+        self._recent.forget()
 
     def around(self, at: float, before: float, after: float) -> Switching:
         """What a switch at ``at`` cost users, whoever answered them: from lines that were read already."""
@@ -142,23 +143,25 @@ class AccessLog:
     def _count(self, line: _Line, counts: _Counts) -> None:
         at = line.ended - self._origin
         self.last_line_at = at if self.last_line_at is None else max(at, self.last_line_at)
+        self._remember(line)
         if line.cut_off:
-            self._recent.add_cut_off(line.ended)
             self.cut_off.append(round(at, 4))
-        elif not line.probe:
-            if line.status != _CLIENT_LEFT:
-                self._recent.add(line.ended, failed=line.failed)
-            if line.instance is None and line.failed:
-                self.unanswered.append(round(at, 4))
-        elif line.path in self._ignore:
-            return
-        if line.instance is None:
+        elif line.instance is None and line.failed and not line.probe:
+            self.unanswered.append(round(at, 4))
+        if line.instance is None or (line.probe and line.path in self._ignore):
             return
         role = self._roles.get(line.instance)
         if role is not None:
             counts.add(self._tick(line), role, self._routes.name(line.method, line.path, line.status), line)
         elif not line.probe:
             self.strangers += 1
+
+    def _remember(self, line: _Line) -> None:
+        """A user's request, for the cost of switches."""
+        if line.cut_off:
+            self._recent.add_cut_off(line.ended)
+        elif not line.probe and line.status != _CLIENT_LEFT:
+            self._recent.add(line.ended, failed=line.failed)
 
     def _tick(self, line: _Line) -> int:
         return math.floor((line.ended - self._origin) / TICK)

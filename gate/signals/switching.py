@@ -46,6 +46,10 @@ class Recent:
         """Remembers an answer that broke off."""
         self._cut_off.append(ended)
 
+    def forget(self) -> None:
+        """What ended before everything added so far is not known."""
+        self._forgot = True
+
     def around(self, moment: float, before: float, after: float) -> Switching:
         """What ended from ``before`` seconds before a moment to ``after`` seconds after it."""
         begin, end = moment - before, moment + after

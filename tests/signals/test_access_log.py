@@ -309,6 +309,22 @@ def test_a_switch_counts_what_users_attempted_around_it(log: Log) -> None:
     assert requests.around(100.0, 1.0, 1.0).longest_gap is None
 
 
+@pytest.mark.parametrize("rotated", [False, True])
+def test_a_switch_of_the_past_is_counted_from_the_log(log: Log, rotated: bool) -> None:
+    log.write(line(-30, probe="yes"), line(-9.5, instance="r1"), cut_off(-9.0))
+    if rotated:
+        log.rotate()
+    log.write(line(-8.5, status=502, instance=None), line(-8.2, probe="yes"), line(-8.1, status=499), line(-8.0))
+    requests = opened(log.path)
+    requests.recall(20)
+    around = requests.around(-9.0, before=1, after=1)
+    assert (around.attempted, around.failed, around.cut_off, around.complete) == (3, 1, 1, True)
+    assert around.longest_gap == 1500.0
+    unknown = opened(log.path)
+    unknown.recall(100)
+    assert not unknown.around(-50.0, before=1, after=1).complete, "the log does not reach back so far"
+
+
 def test_five_thousand_lines_a_second_are_all_counted_without_growing_memory(log: Log) -> None:
     """A minute of them, faster than real time: what is kept after the first seconds does not grow."""
     requests = opened(log.path)
