@@ -2,8 +2,8 @@
 
 This gate's test beside the rules of other tools and a window, over the same traffic of 100 requests a second: faults
 that are there from the beginning at three shares of the traffic, a fault that starts 30 s into the bake, a 5 % fault
-and no fault over the whole default watch (10% 30s, 50% 30s, 100% 2m). --traces names files with rows of
-gate.observations, recorded by a deployment: each rule says when it would have rolled that one back.
+and no fault over the whole default watch (10% 30s, 50% 30s, 100% 2m). --traces names files of recorded traffic, rows of
+gate.observations, as benchmarks.traces makes them: each rule says when it would have rolled that release back.
 
 Prints tables on standard error and one JSON document on standard output; exit code 1 when a target is missed.
 """

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from benchmarks import detection
+from benchmarks import detection, requests_needed
 from benchmarks.detectors import (
     BEFORE,
     DEFAULT,
@@ -77,3 +79,8 @@ def test_what_was_recorded_is_what_was_seen() -> None:
     assert (made.stable_bad[BEFORE - 1, 0], made.stable_good[BEFORE - 1, 0]) == (1, 99)
     with pytest.raises(ValueError, match="no step or no request"):
         recorded(seen[:1])
+
+
+def test_the_page_on_detection_says_what_is_needed() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
+    assert "\n".join(requests_needed.table()) in page, "run: python -m benchmarks.requests_needed"
