@@ -24,7 +24,8 @@ class Context:
 
     ``checks``: before anything is touched; ``candidate``: the new instance, without traffic; ``front``: the same
     behind the front door; ``restored``: the release that serves again after a rollback. ``known_digests`` is the
-    digest each version had when it was first deployed here; ``only`` are the severities to run, empty for all.
+    digest each version had when it was first deployed here; ``only`` are the severities to run and ``cases`` the ids of
+    the cases, empty for all.
     """
 
     environment: str
@@ -37,6 +38,7 @@ class Context:
     allow_downgrade: bool = False
     known_digests: Mapping[str, str] = field(default_factory=dict)
     only: tuple[Severity, ...] = ()
+    cases: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES:
@@ -58,7 +60,7 @@ class Context:
         """The context that ``to_json`` wrote. Raises ValueError or TypeError for anything else."""
         fields = json.loads(text)
         fields |= {"release": _release_in(fields["release"]), "stable": _release_in(fields["stable"])}
-        fields |= {"only": tuple(map(Severity, fields["only"]))}
+        fields |= {"only": tuple(map(Severity, fields["only"])), "cases": tuple(fields["cases"])}
         return Context(**fields)
 
 

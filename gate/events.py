@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gate.redact import Redactor
-from gate.results import Case, CaseOutcome, Decision, Measurement, Severity
+from gate.results import Attempt, Case, CaseOutcome, Decision, Measurement, Severity
 
 UNKNOWN = "unknown"
 """Category of a case whose process died before it could say one."""
@@ -21,6 +21,7 @@ class Label:
     category: str = UNKNOWN
     severity: Severity = Severity.CRITICAL
     title: str = ""
+    corruption: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,11 @@ def _label(fields: Mapping[str, Any]) -> Label:
 
 
 def _case(fields: Mapping[str, Any]) -> Case:
-    known = {
-        "severity": severity_of(fields["severity"]),
-        "outcome": CaseOutcome(fields["outcome"]),
-        "measurements": tuple(map(measurement, fields["measurements"])),
-    }
-    return Case(**{**fields, **known})
+    attempts = tuple(Attempt(**{**attempt, **_ended(attempt)}) for attempt in fields["attempts"])
+    return Case(**{**fields, **_ended(fields), "severity": severity_of(fields["severity"]), "attempts": attempts})
+
+
+def _ended(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """How a case, or one run of it, ended."""
+    figures = tuple(map(measurement, fields["measurements"]))
+    return {"outcome": CaseOutcome(fields["outcome"]), "measurements": figures}

@@ -46,8 +46,9 @@ def _case(suite: ElementTree.Element, case: Case) -> None:
     tag = _ELEMENTS.get(case.outcome)
     if tag is not None:
         ElementTree.SubElement(element, tag, message=_text(case.message)).text = _text(case.details) or None
-    elif case.message:
-        ElementTree.SubElement(element, "system-out").text = _text(case.message)
+    elif case.message or case.confirmation:
+        told = "\n".join(filter(None, (case.confirmation, case.message)))
+        ElementTree.SubElement(element, "system-out").text = _text(told)
 
 
 def _name(case_id: str) -> dict[str, str]:

@@ -109,8 +109,24 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One run of a case that ran more than once: how it ended, and what it said."""
+
+    outcome: CaseOutcome
+    seconds: float
+    message: str = ""
+    details: str = ""
+    measurements: tuple[Measurement, ...] = ()
+
+
+@dataclass(frozen=True)
 class Case:
-    """One test case's record. ``id`` is pytest's node id; ``seconds`` its whole duration."""
+    """One test case's record. ``id`` is pytest's node id; ``seconds`` its whole duration.
+
+    ``corruption``: what it judges is data, so its failure is never run again. A ``flaky`` one failed, and passed when
+    it was run once more: that run is what the rules see. ``confirmation`` tells what a second run said of a failure,
+    or why there was none; ``attempts`` are the runs themselves, in their order.
+    """
 
     id: str
     category: str
@@ -121,6 +137,10 @@ class Case:
     message: str = ""
     details: str = ""
     measurements: tuple[Measurement, ...] = ()
+    corruption: bool = False
+    flaky: bool = False
+    confirmation: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def inconclusive(self) -> bool:
@@ -157,13 +177,15 @@ class SuiteResult:
 class Tally:
     """How the cases of a suite came out, as every summary counts them; what does not apply is left out.
 
-    ``passed`` includes those ``with_reservation``. One that could not tell (``unclear``) has not passed.
+    ``passed`` includes those ``with_reservation`` and the ``flaky`` ones. One that could not tell (``unclear``) has
+    not passed.
     """
 
     passed: int
     applicable: int
     unclear: int
     with_reservation: int
+    flaky: int = 0
 
     @staticmethod
     def of(cases: Sequence[Case], missing: int = 0) -> Tally:
@@ -175,13 +197,15 @@ class Tally:
             applicable=missing + len([case for case in cases if case.outcome is not CaseOutcome.NOT_APPLICABLE]),
             unclear=len(good) - len(passed),
             with_reservation=len([case for case in passed if case.outcome is CaseOutcome.WARNING]),
+            flaky=len([case for case in cases if case.flaky]),
         )
 
     @property
     def notes(self) -> list[str]:
         """What the number of passed cases does not say."""
         found = [f"{self.unclear} could not tell"] if self.unclear else []
-        return found + ([f"{self.with_reservation} with a reservation"] if self.with_reservation else [])
+        found += [f"{self.with_reservation} with a reservation"] if self.with_reservation else []
+        return found + ([f"{self.flaky} flaky"] if self.flaky else [])
 
     def __str__(self) -> str:
         return ", ".join([f"{self.passed} of {self.applicable} cases passed", *self.notes])

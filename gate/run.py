@@ -23,6 +23,7 @@ from gate.store import Store
 from gate.view import View
 
 if TYPE_CHECKING:
+    from gate.confirm import Confirmation
     from gate.database.migrations import Migrations
 
 Decide = Callable[[SuiteResult], Verdict | None]
@@ -89,7 +90,13 @@ class Run:
 
         return migrations.create(self.environment, self.release)
 
-    def suite(self, phase: str, decide: Decide, only: list[Severity] | None = None) -> SuiteResult:
+    def suite(
+        self,
+        phase: str,
+        decide: Decide,
+        only: list[Severity] | None = None,
+        confirmation: Confirmation | None = None,
+    ) -> SuiteResult:
         """Runs the checks (phase ``checks``) or the smoke tests (every other phase) as a child process."""
         from gate import suite
 
@@ -103,6 +110,7 @@ class Run:
             on_case=self.view.case,
             on_planned=self.view.planned,
             decide=decide,
+            confirmation=confirmation,
         )
 
     def collect_smoke(self) -> Planned:

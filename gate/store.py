@@ -51,6 +51,10 @@ _EVENTS = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False, default=dict),
 )
 
+_UNTOUCHED = [str(outcome) for outcome in (Outcome.REFUSED, Outcome.PLANNED, Outcome.USAGE, Outcome.LOCKED)]
+FLAKY = "flaky"
+"""Kind of the journal's line about a failure that was forgiven; its facts name the ``case``."""
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -76,12 +80,20 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a deployment's journal: ``kind`` is do, done, failed, undo, undone or undo_failed."""
+    """One line of a deployment's journal: ``kind`` is do, done, failed, undo, undone, undo_failed or flaky."""
 
     step: str
     kind: str
     facts: dict[str, Any]
     at: str
+
+
+@dataclass(frozen=True)
+class Flake:
+    """A failure that was forgiven: the deployment it happened in, and the id of the case."""
+
+    deployment: int
+    case: str
 
 
 class Store:
@@ -122,6 +134,23 @@ class Store:
     def events(self, deployment: int) -> list[Event]:
         query = sa.select(_EVENTS).where(_EVENTS.c.deployment == deployment).order_by(_EVENTS.c.id)
         return [Event(row.step, row.kind, row.facts, row.at) for row in self._read(query)]
+
+    def flakes(self, deployments: int) -> list[Flake]:
+        """What was forgiven in the last ``deployments`` that touched anything, one that runs now included, in order."""
+        ran = (
+            sa.select(_DEPLOYMENTS.c.id)
+            .where(_DEPLOYMENTS.c.action == "deploy")
+            .where(sa.or_(_DEPLOYMENTS.c.outcome.is_(None), _DEPLOYMENTS.c.outcome.not_in(_UNTOUCHED)))
+            .order_by(_DEPLOYMENTS.c.id.desc())
+            .limit(deployments)
+        )
+        query = (
+            sa.select(_EVENTS)
+            .where(_EVENTS.c.kind == FLAKY)
+            .where(_EVENTS.c.deployment.in_(ran))
+            .order_by(_EVENTS.c.id)
+        )
+        return [Flake(row.deployment, row.facts["case"]) for row in self._read(query)]
 
     def deployments(self, limit: int | None = None) -> list[Deployment]:
         """Newest first."""

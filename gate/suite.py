@@ -2,6 +2,9 @@
 
 The child tells what happens in an events file. Its exit code and its pages decide nothing: a crash, a hang or a case
 that ends the whole process becomes a suite that is broken or incomplete, and never takes the gate along.
+
+With a confirmation, a suite may take several children: it is stopped when its failures would decide, these are run
+once more in a fresh one, and what had not reported yet runs on in a third if they did not stand.
 """
 
 from __future__ import annotations
@@ -9,12 +12,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import gate
 from gate import environments, events, junit, shell
 from gate.config import Environment
+from gate.confirm import Confirmation, suspect
 from gate.context import CHECKS, Context
 from gate.errors import ShellError, SuiteError
 from gate.events import Broken, Event, Finished, Planned, Started
@@ -54,42 +59,89 @@ def run(
     on_case: Callable[[Case], None] = _ignore,
     on_planned: Callable[[int], None] = _ignore,
     decide: Decide = _ignore,
+    confirmation: Confirmation | None = None,
 ) -> SuiteResult:
     """Runs the cases in ``folders`` and returns their record; writes it as JUnit and pytest-html pages into ``out``.
 
     ``decide`` is asked after every case that did not simply pass; once it has a verdict the run is ended at once. A
-    case is told to ``on_case`` when it ends, and again if its teardown made it worse. Raises SuiteError when pytest
-    cannot be started at all.
+    case is told to ``on_case`` when it ends, and again if its teardown made it worse. With a ``confirmation``, failed
+    cases are run once more, and only what stands ends the run: ``decide`` is asked about that first, then about all.
+    Raises SuiteError when pytest cannot be started at all.
     """
     out.mkdir(parents=True, exist_ok=True)
-    files = _Files(out, context.phase)
-    files.context.write_text(context.to_json(), encoding="utf-8")
-    files.events.unlink(missing_ok=True)
-    files.html.unlink(missing_ok=True)
-    record = _Record(context.phase, on_case, on_planned, decide)
-    argv = [
-        *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "--color=no"),
-        *("--gate-context", str(files.context), "--gate-events", str(files.events)),
-        *("--html", str(files.html), "--self-contained-html", *folders),
-    ]
-    timeout = (environment.checks if context.phase == CHECKS else environment.smoke).timeout
-    try:
-        with shell.start(argv, cwd=environment.root, env=_variables(environment)) as child:
-            follow = _Follower(files.events, record)
-            over = shell.wait_until(lambda: follow(child.ended()), timeout=timeout, every=0.01)
-            code = child.kill() if over else child.interrupt(grace=5)
-            tail = environment.redactor(child.tail())
-    except ShellError as fault:
-        raise SuiteError(f"pytest could not run: {fault}") from None
-    if not over:
-        record.broke(f"it did not end within {timeout:g} s{record.running()}")
-    elif not record.stopped and (not record.finished or code not in _RAN) and not record.broken:
-        last = " | ".join([line.strip() for line in tail.splitlines() if line.strip()][-_LAST_LINES:])
-        record.broke(f"pytest ended with exit code {code}{record.running()}: {last}")
+    record = _Record(context.phase, on_case, on_planned, decide, confirmation)
+    children = _Children(environment, context, out)
+    children.run(record, "", folders, context)
+    if confirmation is not None:
+        _confirm(record, confirmation, children, folders)
     result = record.result()
-    files.junit.write_text(junit.of(result), encoding="utf-8")
-    _withhold_secrets(files.html, environment)
+    (out / f"{context.phase}.junit.xml").write_text(junit.of(result), encoding="utf-8")
     return result
+
+
+def _confirm(record: _Record, confirmation: Confirmation, children: _Children, folders: Sequence[str]) -> None:
+    """Runs failed cases once more and, if the suite was stopped for failures that do not stand, the rest of it."""
+    while not record.certain():
+        suspects = record.suspects()
+        if suspects:
+            confirmation.begins(len(suspects))
+            again = _Record(children.context.phase)
+            ids = tuple(case.id for case in suspects)
+            files = sorted({case_id.partition("::")[0] for case_id in ids})
+            children.run(again, "again", files, replace(children.context, cases=ids))
+            record.settle(suspects, again.result())
+        if not record.stopped or record.certain():
+            return
+        record.stopped = ""
+        rest = record.result().missing
+        if rest:
+            children.run(record, "rest", folders, replace(children.context, cases=rest))
+
+
+class _Children:
+    """The processes of one suite. They share its time: the last one has what the others left of it."""
+
+    def __init__(self, environment: Environment, context: Context, out: Path) -> None:
+        self.context = context
+        self._environment = environment
+        self._out = out
+        self._timeout = (environment.checks if context.phase == CHECKS else environment.smoke).timeout
+        self._deadline = time.monotonic() + self._timeout
+        self._started = 0
+        for name in ("again", "rest"):  # of a run that died
+            for file in out.glob(f"{context.phase}-{name}*"):
+                file.unlink()
+
+    def run(self, record: _Record, part: str, wanted: Sequence[str], context: Context) -> None:
+        """Runs what ``context`` names of the cases in ``wanted``, and has them recorded. Raises SuiteError."""
+        self._started += 1
+        files = _Files(self._out, f"{context.phase}-{part}-{self._started}" if part else context.phase)
+        files.context.write_text(context.to_json(), encoding="utf-8")
+        files.events.unlink(missing_ok=True)
+        files.html.unlink(missing_ok=True)
+        argv = [
+            *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "--color=no"),
+            *("--gate-context", str(files.context), "--gate-events", str(files.events)),
+            *("--html", str(files.html), "--self-contained-html", *wanted),
+        ]
+        record.begins()
+        try:
+            with shell.start(argv, cwd=self._environment.root, env=_variables(self._environment)) as child:
+                follow = _Follower(files.events, record)
+                left = max(0.0, self._deadline - time.monotonic())
+                over = shell.wait_until(lambda: follow(child.ended()), timeout=left, every=0.01)
+                code = child.kill() if over else child.interrupt(grace=5)
+                if over:
+                    follow(True)  # what it told before it was killed is known, too
+                tail = self._environment.redactor(child.tail())
+        except ShellError as fault:
+            raise SuiteError(f"pytest could not run: {fault}") from None
+        if not over:
+            record.broke(f"it did not end within {self._timeout:g} s{record.running()}")
+        elif not record.stopped and (not record.finished or code not in _RAN) and not record.broken:
+            last = " | ".join([line.strip() for line in tail.splitlines() if line.strip()][-_LAST_LINES:])
+            record.broke(f"pytest ended with exit code {code}{record.running()}: {last}")
+        _withhold_secrets(files.html, self._environment)
 
 
 def collect(environment: Environment, context: Context, folders: Sequence[str], out: Path) -> Planned:
@@ -115,39 +167,50 @@ def collect(environment: Environment, context: Context, folders: Sequence[str], 
 
 
 class _Files:
-    """What a run of a suite leaves in the report's folder."""
+    """What one process of a suite leaves in the report's folder."""
 
-    def __init__(self, out: Path, phase: str) -> None:
-        self.context = (out / f"{phase}.context.json").absolute()
-        self.events = (out / f"{phase}.events.jsonl").absolute()
-        self.html = (out / f"{phase}.html").absolute()
-        self.junit = (out / f"{phase}.junit.xml").absolute()
+    def __init__(self, out: Path, name: str) -> None:
+        self.context = (out / f"{name}.context.json").absolute()
+        self.events = (out / f"{name}.events.jsonl").absolute()
+        self.html = (out / f"{name}.html").absolute()
 
 
 class _Record:
-    """The suite as far as it has told."""
+    """The suite as far as it has told, over all its processes."""
 
     def __init__(
-        self, name: str, on_case: Callable[[Case], None], on_planned: Callable[[int], None], decide: Decide
+        self,
+        name: str,
+        on_case: Callable[[Case], None] = _ignore,
+        on_planned: Callable[[int], None] = _ignore,
+        decide: Decide = _ignore,
+        confirmation: Confirmation | None = None,
     ) -> None:
         self._name = name
         self._on_case = on_case
         self._on_planned = on_planned
         self._decide = decide
+        self._confirmation = confirmation
         self._began = time.monotonic()
-        self._planned: tuple[str, ...] = ()
+        self._planned: tuple[str, ...] | None = None
         self._cases: dict[str, Case] = {}
         self._started: dict[str, None] = {}
         self.finished = False
         self.stopped = ""
         self.broken: list[str] = []
 
+    def begins(self) -> None:
+        """A process begins."""
+        self._started.clear()
+        self.finished = False
+
     def take(self, event: Event) -> None:
         """Takes in one event, and decides on it."""
         match event:
             case Planned():
-                self._planned = event.ids
-                self._on_planned(len(event.ids))
+                if self._planned is None:  # by the first process; another one plans a part of the same
+                    self._planned = event.ids
+                    self._on_planned(len(event.ids))
             case Started():
                 self._started[event.id] = None
             case Broken():
@@ -155,12 +218,36 @@ class _Record:
             case Finished():
                 self.finished = True
             case Case():
-                self._cases[event.id] = event
-                self._on_case(event)
-                if event.outcome not in _UNDECIDING:
-                    verdict = self._decide(self.result())
-                    if verdict is not None:
-                        self.stopped = verdict.reasons[0].text if verdict.reasons else str(verdict.decision)
+                ended = self._confirmation.first(event) if self._confirmation else event
+                self._cases[ended.id] = ended
+                self._on_case(ended)
+                undecided = not self.stopped and ended.outcome not in _UNDECIDING and not self.certain()
+                if undecided and self.suspects():
+                    self._stop(self._decide(self.result()))
+
+    def certain(self) -> bool:
+        """Whether what stands already decides, whatever becomes of the failures that may not."""
+        standing = tuple(case for case in self._cases.values() if not self._may_fall(case))
+        return self._stop(self._decide(replace(self.result(), cases=standing)))
+
+    def suspects(self) -> list[Case]:
+        """Failures to be run once more."""
+        return list(filter(self._may_fall, self._cases.values()))
+
+    def settle(self, suspects: Iterable[Case], again: SuiteResult) -> None:
+        """Takes in what the second run of ``suspects`` said."""
+        said = {case.id: case for case in again.cases}
+        if self._confirmation is not None:
+            for case in suspects:
+                self._cases[case.id] = self._confirmation.settled(case, said.get(case.id), again.broken)
+
+    def _may_fall(self, case: Case) -> bool:
+        return self._confirmation is not None and suspect(case)
+
+    def _stop(self, verdict: Verdict | None) -> bool:
+        if verdict is not None:
+            self.stopped = verdict.reasons[0].text if verdict.reasons else str(verdict.decision)
+        return verdict is not None
 
     def broke(self, text: str) -> None:
         if text not in self.broken:
@@ -174,7 +261,7 @@ class _Record:
     def result(self) -> SuiteResult:
         cases = tuple(self._cases.values())
         seconds = time.monotonic() - self._began
-        return SuiteResult(self._name, self._planned, cases, seconds, self.stopped, "; ".join(self.broken))
+        return SuiteResult(self._name, self._planned or (), cases, seconds, self.stopped, "; ".join(self.broken))
 
 
 class _Follower:
@@ -186,7 +273,7 @@ class _Follower:
         self._position = 0
 
     def __call__(self, ended: bool) -> bool:
-        """Hands on what is new; whether the run is over: decided, or the child has ended and told everything."""
+        """Hands on all that is new; whether the run is over: decided, or the child has ended and told everything."""
         for line in self._new_lines():
             try:
                 event = events.from_line(line)
@@ -194,9 +281,7 @@ class _Follower:
                 self._record.broke("its events file holds a line that is no event")
                 continue
             self._record.take(event)
-            if self._record.stopped:
-                return True
-        return ended
+        return ended or bool(self._record.stopped)
 
     def _new_lines(self) -> list[str]:
         """Whole lines since the last call; half a line waits for its end."""

@@ -1,7 +1,8 @@
 """The verdict: a suite's record and the rules in, one decision with its reasons out. Pure.
 
 Before a deployment the answer is GO or NO-GO; on a running release it is GO, HOLD or ROLLBACK. The worst reason wins,
-whatever the order of the cases, and what was not measured is never a GO.
+whatever the order of the cases, and what was not measured is never a GO. A flaky case counts as what its second run
+came to: its first failure is in its record and weighs nothing here.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def _measured(cases: Iterable[Case]) -> list[Reason]:
         Reason(
             signal=figure.signal,
             decision=figure.decision,
-            text=f"{sentence(figure)}: {case.title or case.id}",
+            text=f"{sentence(figure)}: {case.title or case.id}{_confirmed(case)}",
             value=figure.value,
             limit=figure.limit,
             n=figure.n,
@@ -155,7 +156,7 @@ def _failure(case: Case, decision: Decision) -> Reason:
     return Reason(
         signal=figure.signal if figure else "critical_failures",
         decision=decision,
-        text=f"critical: {_told(case)}",
+        text=f"critical: {_told(case)}{_confirmed(case)}",
         value=figure.value if figure else 1,
         limit=figure.limit if figure else "> 0",
         n=figure.n if figure else 1,
@@ -192,8 +193,14 @@ def _told(case: Case) -> str:
     return f"{title}: {case.message}" if case.message else title
 
 
+def _confirmed(case: Case) -> str:
+    """What was done about a failure before it was believed."""
+    return f" ({case.confirmation})" if case.confirmation else ""
+
+
 def _named(cases: Sequence[Case]) -> str:
-    return "; ".join(_short(_told(case)) for case in cases[:_SHOWN]) + ("; …" if len(cases) > _SHOWN else "")
+    named = [f"{_short(_told(case))}{_confirmed(case)}" for case in cases[:_SHOWN]]
+    return "; ".join(named) + ("; …" if len(cases) > _SHOWN else "")
 
 
 def _short(text: str) -> str:

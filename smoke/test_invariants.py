@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.category("Database Migrations"), pytest.mark.critical]
+pytestmark = [pytest.mark.category("Database Migrations"), pytest.mark.critical, pytest.mark.corruption]
 
 
 @pytest.mark.requires("invariants")

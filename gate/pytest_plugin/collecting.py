@@ -77,13 +77,16 @@ class Collecting:
         return any(folder in file.parents for folder in folders)
 
     def _leave_out(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Cases a person does by hand, and severities the gate did not ask for, are not part of the plan."""
-        only = self._session.given.only if self._session.given is not None else ()
+        """Cases a person does by hand, and what the gate did not ask for, are not part of the plan."""
+        given = self._session.given
+        only, wanted = (given.only, frozenset(given.cases)) if given is not None else ((), frozenset())
         by_hand = not config.option.markexpr
         left_out = [
             item
             for item in items
-            if (only and labels.label(item).severity not in only) or (by_hand and item.get_closest_marker("manual"))
+            if (only and labels.label(item).severity not in only)
+            or (wanted and item.nodeid not in wanted)
+            or (by_hand and item.get_closest_marker("manual"))
         ]
         if left_out:
             items[:] = [item for item in items if item not in left_out]

@@ -13,7 +13,8 @@ from gate.events import UNKNOWN, Label
 from gate.results import Category, Severity
 
 _SEVERITIES = {str(severity): severity for severity in Severity}
-_OURS = {"category", "requires", "manual", *_SEVERITIES}
+_PLAIN = ("manual", "corruption")
+_OURS = {"category", "requires", *_PLAIN, *_SEVERITIES}
 
 
 _LABEL = pytest.StashKey[Label]()
@@ -30,7 +31,8 @@ def _read(item: pytest.Item) -> Label:
     categories = [mark.args[0] for mark in item.iter_markers("category") if mark.args]
     severities = [severity for name, severity in _SEVERITIES.items() if item.get_closest_marker(name)]
     severity = severities[0] if severities else Severity.HIGH
-    return Label(str(categories[0]) if categories else UNKNOWN, severity, _title(item))
+    category = str(categories[0]) if categories else UNKNOWN
+    return Label(category, severity, _title(item), item.get_closest_marker("corruption") is not None)
 
 
 def requirements(item: pytest.Item) -> list[str]:
@@ -57,7 +59,7 @@ def faults(item: pytest.Item, known_requirements: Collection[str]) -> list[str]:
             found.append(f"requires{_shown(mark)} is unknown; known are {', '.join(sorted(known_requirements))}")
     found += [
         f"{mark.name}{_shown(mark)}: write {mark.name} without arguments"
-        for mark in [*severities, *item.iter_markers("manual")]
+        for mark in [*severities, *(mark for name in _PLAIN for mark in item.iter_markers(name))]
         if mark.args or mark.kwargs
     ]
     return [f"{item.nodeid}: {text}" for text in found]

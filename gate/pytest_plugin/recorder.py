@@ -118,7 +118,7 @@ def _take(progress: _Progress, report: pytest.TestReport) -> None:
     facts = _facts(report)
     if facts:
         label = facts["label"]
-        progress.label = Label(label["category"], events.severity_of(label["severity"]), label["title"])
+        progress.label = Label(**{**label, "severity": events.severity_of(label["severity"])})
         progress.warnings = facts["notes"]["warnings"]
         progress.measurements = tuple(map(events.measurement, facts["notes"]["measurements"]))
     if not hasattr(report, "context"):  # a subtest's time is part of its parent's
@@ -169,6 +169,7 @@ def _case(case_id: str, progress: _Progress) -> Case:
         message="; ".join(filter(None, told or [*progress.messages, *progress.warnings])),
         details="\n".join(progress.details)[-_LONGEST_DETAILS:],
         measurements=progress.measurements,
+        corruption=progress.label.corruption,
     )
 
 

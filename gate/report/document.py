@@ -74,9 +74,12 @@ def _with_numbers(suites: Any) -> Any:
         return measurement
 
     def case(value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("measurements"), list):
-            return {**value, "measurements": [restored(item) for item in value["measurements"]]}
-        return value
+        if not isinstance(value, dict):
+            return value
+        # The runs of a case that ran more than once have figures, too.
+        kinds = {"measurements": restored, "attempts": case}
+        lists = {key: made for key, made in kinds.items() if isinstance(value.get(key), list)}
+        return {**value, **{key: [made(item) for item in value[key]] for key, made in lists.items()}}
 
     return [
         {**suite, "cases": [case(item) for item in suite["cases"]]}

@@ -17,10 +17,12 @@ DETAILS_SHOWN = 200
 DETAIL_LENGTH = 20_000
 
 NOT_RUN = "not run"
+FLAKY = "flaky"
 _ORDER = (
     CaseOutcome.FAILED,
     CaseOutcome.ERROR,
     NOT_RUN,
+    FLAKY,
     CaseOutcome.WARNING,
     CaseOutcome.SKIPPED,
     CaseOutcome.PASSED,
@@ -82,7 +84,7 @@ def rows(record: DecisionRecord) -> list[Row]:
     found: list[Row] = []
     for suite in record.suites:
         label = suite_label(suite)
-        found += [Row(case.id, str(case.outcome), label, case, "") for case in suite.cases]
+        found += [Row(case.id, FLAKY if case.flaky else str(case.outcome), label, case, "") for case in suite.cases]
         found += [Row(case_id, NOT_RUN, label, None, "") for case_id in suite.missing]
     severities = list(Severity)
     order = {str(name): place for place, name in enumerate(_ORDER)}
@@ -92,14 +94,15 @@ def rows(record: DecisionRecord) -> list[Row]:
 
 
 def _details(case: Case | None) -> str:
-    """What a failing case left behind; the middle of a very long one is left out."""
-    if case is None or case.details.strip() == case.message.strip():
+    """What a failing case left behind, a flaky one the first time; the middle of a very long one is left out."""
+    failed = case.attempts[0] if case and case.flaky else case
+    if failed is None or failed.details.strip() == failed.message.strip():
         return ""
-    if len(case.details) <= DETAIL_LENGTH:
-        return case.details
+    if len(failed.details) <= DETAIL_LENGTH:
+        return failed.details
     half = DETAIL_LENGTH // 2
-    left_out = len(case.details) - 2 * half
-    return f"{case.details[:half]}\n… {left_out:,} characters left out, see decision.json …\n{case.details[-half:]}"
+    left_out = len(failed.details) - 2 * half
+    return f"{failed.details[:half]}\n… {left_out:,} characters left out, see decision.json …\n{failed.details[-half:]}"
 
 
 def counts(found: Sequence[Row]) -> list[tuple[str, int]]:

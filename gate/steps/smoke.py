@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from gate import verdict
+from gate.confirm import Budget, Confirmation, short, suspect
+from gate.context import RESTORED
+from gate.errors import EngineError
 from gate.evidence import reason
-from gate.results import Decision, Severity, SuiteResult, Verdict
+from gate.results import Case, Decision, Severity, SuiteResult, Verdict
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
+from gate.store import FLAKY
+
+FLAKES_COUNTED_OVER = 20
+"""Deployments that a flake budget is for, the one that runs included."""
 
 
 class Smoke(Step):
@@ -28,12 +37,12 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     least = accepted.cases if accepted and only is None and phase == "candidate" else None
 
     def decide(so_far: SuiteResult) -> Verdict | None:
-        certain = verdict.decided(so_far, environment.all_rules)
-        if certain is not None:
+        found = verdict.decided(so_far, environment.all_rules)
+        if found is not None and not any(map(suspect, so_far.cases)):  # nothing is left that might not stand
             run.evidence.decided_at = run.evidence.decided_at or run.clock()
-        return certain
+        return found
 
-    result = run.suite(phase, decide, only)
+    result = run.suite(phase, decide, only, _confirmation(run, phase))
     judged = verdict.after(result, environment.all_rules, least=least)
     run.record_suite(phase, result, judged)
     if judged.decision is not Decision.GO:
@@ -45,3 +54,37 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
 
 
 _HELD = "inconclusive: not proven good, and nobody is asked to decide while nothing is watched, so it is undone"
+
+
+def _confirmation(run: Run, phase: str) -> Confirmation:
+    """How failures of a phase are confirmed. A budget is for releases that want to come in: the way back is not
+    measured by it."""
+    charged = run.action == "deploy" and phase != RESTORED
+    budget = _budget(run) if charged else None
+
+    def begins(cases: int) -> None:
+        run.view.progress(f"confirming {cases} failed case{'' if cases == 1 else 's'}")
+        _stop_spare(run, phase)
+
+    def forgiven(case: Case) -> None:
+        left = ""
+        if budget is not None:
+            run.journal.write(phase, FLAKY, {"case": case.id, "message": case.attempts[0].message})
+            left = f" ({len(budget.spent)} of {budget.limit} in the last {FLAKES_COUNTED_OVER} deployments)"
+        run.note(f"flaky: {case.title or case.id}: {case.confirmation}{left}")
+
+    return Confirmation(budget, begins=begins, forgiven=forgiven)
+
+
+def _budget(run: Run) -> Budget:
+    spent = [f"{short(flake.case)} in {flake.deployment}" for flake in run.store.flakes(FLAKES_COUNTED_OVER)]
+    return Budget(run.environment.smoke.flake_budget, spent)
+
+
+def _stop_spare(run: Run, phase: str) -> None:
+    """Ends the second instance that a case had started when its suite was stopped: the cases start one of their own."""
+    under_test = run.stable if phase == RESTORED else run.candidate
+    with suppress(EngineError):  # a case that needs one will tell
+        spare = run.engine.find(f"{under_test.id}x") if under_test else None
+        if spare is not None:
+            run.engine.stop(spare, grace=0)

@@ -33,6 +33,7 @@ def test_counter_checkout(till: Any) -> None:
     assert receipt["training"] is True, "a training sale is not marked on its receipt"
 
 
+@pytest.mark.corruption
 def test_order_is_sold_once(till: Any) -> None:
     """The same order again is not sold again, and another one under its id is refused"""
     order = till.order("butter", 3)
@@ -43,6 +44,7 @@ def test_order_is_sold_once(till: Any) -> None:
     till.sell({**order, "lines": [{"sku": "butter", "quantity": 4}]}, expect=409)
 
 
+@pytest.mark.corruption
 def test_sale_moves_its_stock(till: Any) -> None:
     """A sale takes its goods from the stock, and the ledger says so"""
     before = till.ledger("pasta")["stock"]

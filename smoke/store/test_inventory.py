@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical]
+pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical, pytest.mark.corruption]
 
 
 def test_delivery(till: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical]
+pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical, pytest.mark.corruption]
 
 # Numbers of the sandbox processor: it accepts the one and declines the other.
 GOOD_CARD = "4242424242424242"

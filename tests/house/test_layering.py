@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PURE = {
     "errors",
     "results",
+    "confirm",
     "limits",
     "rules",
     "config",

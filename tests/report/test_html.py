@@ -37,7 +37,7 @@ def test_every_reason_step_and_gap_is_told(build: Builder) -> None:
     expected += [step.detail for step in record.steps]
     expected += [step.undo.detail for step in record.steps if step.undo]
     expected += [gap.message for gap in record.readiness.gaps] if record.readiness else []
-    expected += [case.message for suite in record.suites for case in suite.cases]
+    expected += [text for suite in record.suites for case in suite.cases for text in (case.message, case.confirmation)]
     expected += list(record.notes)
     expected += [record.command, record.next_step, record.by.user, record.environment, f"exit code {record.exit_code}"]
     for sentence in expected:
@@ -65,7 +65,7 @@ def test_the_figures_are_on_the_page(build: Builder) -> None:
 @each_sample
 def test_page_and_record_count_the_same_cases(build: Builder) -> None:
     record, page = build(), page_of(build())
-    wanted = Counter(str(case.outcome) for suite in record.suites for case in suite.cases)
+    wanted = Counter("flaky" if case.flaky else str(case.outcome) for suite in record.suites for case in suite.cases)
     wanted[views.NOT_RUN] += sum(len(suite.missing) for suite in record.suites)
     assert Counter(row.attributes["data-outcome"] for row in page.rows()) == +wanted
     buttons = {b.attributes["data-outcome"]: b.text for b in page.all("button") if "data-outcome" in b.attributes}

@@ -13,7 +13,7 @@ from gate import events, junit
 from gate.events import Broken, Finished, Label, Planned, Started
 from gate.measurements import judged, nothing_measured, sentence
 from gate.redact import Redactor
-from gate.results import Case, CaseOutcome, Decision, Measurement, Severity
+from gate.results import Attempt, Case, CaseOutcome, Decision, Measurement, Severity
 from gate.rules import DEFAULTS
 from tests.unit.suites import made_case, made_suite
 
@@ -47,12 +47,16 @@ TEXT = st.text(max_size=20)
 FIGURES = st.builds(
     Measurement, TEXT, st.floats(allow_nan=False), TEXT, st.integers(0, 9), TEXT, st.sampled_from(Decision), TEXT
 )
+OUTCOMES = st.sampled_from(CaseOutcome)
+SEVERITIES = st.sampled_from(Severity)
+SEVERAL = st.lists(FIGURES, max_size=2).map(tuple)
+ATTEMPTS = st.builds(Attempt, OUTCOMES, st.floats(0, 9), TEXT, TEXT, SEVERAL)
 CASES = st.builds(
     Case,
-    *(TEXT, TEXT, st.sampled_from(Severity), st.sampled_from(CaseOutcome), st.floats(0, 9), TEXT, TEXT, TEXT),
-    st.lists(FIGURES, max_size=2).map(tuple),
+    *(TEXT, TEXT, SEVERITIES, OUTCOMES, st.floats(0, 9), TEXT, TEXT, TEXT, SEVERAL),
+    *(st.booleans(), st.booleans(), TEXT, st.lists(ATTEMPTS, max_size=2).map(tuple)),
 )
-LABELS = st.dictionaries(TEXT, st.builds(Label, TEXT, st.sampled_from(Severity), TEXT), max_size=2)
+LABELS = st.dictionaries(TEXT, st.builds(Label, TEXT, SEVERITIES, TEXT, st.booleans()), max_size=2)
 EVENTS = st.one_of(
     CASES,
     st.builds(Planned, st.lists(TEXT, max_size=3).map(tuple), LABELS),
