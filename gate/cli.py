@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import shlex
 import sys
 import traceback
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from gate.terminal import Terminal
 
 ACTIONS = {
-    "rollback": "make the release before serve again, proven first",
+    "rollback": "make the release before serve again, proven first; or undo what is held",
+    "keep": "go on with a deployment that is held",
     "recover": "finish what a run that died left behind",
     "status": "what runs, what serves, who holds the lock",
     "history": "all deployments; with a number, one whole",
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
+    "replay": "judge a past deployment again, by the rules of today or of a file",
     "releases": "versions that can be deployed",
     "up": "start the environment's own servers (database, cache, proxy)",
     "down": "stop the releases and the servers; data stays",
@@ -46,6 +49,7 @@ exit codes
   3    REFUSED          NO-GO; nothing was touched
   4    ROLLBACK_FAILED  a person is needed now
   5    LOCKED           another run holds the environment, or a dead one left it unfinished (recover)
+  6    HELD             inconclusive: a person decides, keep or rollback; nobody in time: rolled back
   130  INTERRUPTED      Ctrl-C or SIGTERM: undone first
 
 an environment is a file in environments/, such as environments/local.toml
@@ -150,6 +154,11 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
         top.add_argument("--yes", action="store_true", help="do not ask on a terminal")
     if action == "history":
         top.add_argument("deployment", nargs="?", type=int, help="number of a deployment")
+    if action == "replay":
+        top.add_argument("deployment", type=int, help="number of a deployment")
+        top.add_argument(
+            "--rules", metavar="FILE", type=Path, help="TOML file with [[rules]]; default: the environment"
+        )
     arguments = top.parse_args(words)
     arguments.action = action
     if action in ("deploy", "plan") and not arguments.version:
@@ -167,7 +176,7 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     if arguments.action in ("deploy", "plan", "status"):
         demand_files(environment)
     terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
-    if arguments.action in ("deploy", "plan", "rollback", "recover"):
+    if arguments.action in ("deploy", "plan", "rollback", "recover", "keep"):
         return _run(arguments, environment, terminal, door, command)
     from gate.inspection import Inspection
 
@@ -178,6 +187,7 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
         "up": inspection.up,
         "down": inspection.down,
         "history": lambda: inspection.history(arguments.deployment),
+        "replay": lambda: inspection.replay(arguments.deployment, arguments.rules),
     }
     document = documents[arguments.action]()
     if arguments.json:
@@ -189,9 +199,12 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
 
 def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:
     from gate.commands import Commands
+    from gate.holding import asker
     from gate.run import Options
 
-    commands = Commands(environment, terminal, door=door, command=command)
+    person = sys.stdin.isatty() and not arguments.json and not getattr(arguments, "yes", False)
+    ask = asker(environment, terminal.say, _typed) if person else None
+    commands = Commands(environment, terminal, door=door, command=command, ask=ask)
 
     def confirm(question: str) -> bool:
         if getattr(arguments, "yes", False) or not sys.stdin.isatty() or environment.stack is not None:
@@ -202,6 +215,8 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
 
     if arguments.action == "recover":
         answer = commands.recover()
+    elif arguments.action == "keep":
+        answer = commands.keep()
     elif arguments.action == "rollback":
         answer = commands.rollback(arguments.to, confirm=confirm)
     else:
@@ -214,6 +229,12 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     if arguments.json:
         _print(answer.document)
     return answer.outcome.exit_code
+
+
+def _typed() -> str | None:
+    """The line a person has typed by now."""
+    ready, _, _ = select.select([sys.stdin], [], [], 0)
+    return sys.stdin.readline() if ready else None
 
 
 def _fail(fault: GateError, as_json: bool, environment: str) -> int:

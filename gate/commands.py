@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gate import engines, lock, pipeline, recording
+from gate import engines, holding, lock, pipeline, recording
 from gate.config import Environment
 from gate.engines.base import Instance
 from gate.errors import Locked, OperationFailed, UsageError
 from gate.interrupt import Interrupts
 from gate.releases import Release, Source, faults, parse_version, read
 from gate.results import Outcome
-from gate.run import Options, Run
+from gate.run import Ask, Options, Run
 from gate.sampling import sampling
 from gate.steps.promote import prune
 from gate.store import Deployment, Store
@@ -35,11 +35,14 @@ class Answer:
 class Commands:
     """The commands on one environment."""
 
-    def __init__(self, environment: Environment, terminal: Terminal, *, door: str, command: str) -> None:
+    def __init__(
+        self, environment: Environment, terminal: Terminal, *, door: str, command: str, ask: Ask | None = None
+    ) -> None:
         self._environment = environment
         self._terminal = terminal
         self._door = door
         self._command = command
+        self._ask = ask
         self._state = environment.state_folder
 
     def deploy(self, version: str, options: Options, *, dry_run: bool, confirm: Callable[[str], bool]) -> Answer:
@@ -56,8 +59,11 @@ class Commands:
             return self._run(store, release, stable, "plan" if dry_run else "deploy", options)
 
     def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
-        """Makes an earlier release serve again."""
+        """Makes an earlier release serve again; a deployment that is held is undone."""
         with self._locked(f"rolling back to {version or 'the release before'}") as store:
+            held = holding.find(store)
+            if held is not None and version in (None, held.deployment.stable_version):
+                return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
             self._refuse_unfinished(store)
             stable = engines.create(self._environment).stable()
             if stable is None:
@@ -66,6 +72,30 @@ class Commands:
             if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
             return self._run(store, release, stable, "rollback", Options(allow_downgrade=True))
+
+    def keep(self) -> Answer:
+        """Goes on with the deployment that is held."""
+        with self._locked("keeping what was held") as store:
+            return self._decide(store, self._held(store), pipeline.keep)
+
+    def give_up(self, why: str) -> Answer:
+        """Undoes the deployment that is held."""
+        with self._locked("rolling back what was held") as store:
+            return self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why))
+
+    def _held(self, store: Store) -> holding.Hold:
+        held = holding.find(store)
+        if held is None:
+            raise UsageError("no deployment is held here", next_step=f"{self._door} {self._environment.name} status")
+        return held
+
+    def _decide(self, store: Store, held: holding.Hold, act: Callable[[Run], Outcome]) -> Answer:
+        run = self._recovering(store, held.deployment)
+        self._terminal.header(f"{self._environment.name}  {held.told(self._environment)}")
+        with run.interrupts.listening():
+            with sampling(run):
+                outcome = act(run)
+            return self._finish(run, outcome)
 
     def recover(self) -> Answer:
         """Finishes what a dead run left behind."""
@@ -84,6 +114,9 @@ class Commands:
                         "report": None,
                     },
                 )
+            held = holding.find(store)
+            if held is not None:
+                raise self._undecided(held)
             run = self._recovering(store, dead)
             self._terminal.header(f"{self._environment.name}  recovering deployment {dead.id}, {dead.version}")
             with run.interrupts.listening():
@@ -141,13 +174,14 @@ class Commands:
             reports=self._environment.root / "reports" / self._environment.name / str(deployment),
             options=options,
             command=self._command,
+            asking=self._ask,
         )
 
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
         reasons = [item.text for item in run.evidence.reasons]
         next_step = self._next(run, outcome)
         accepted = run.journal.facts("accept")  # what a recovered run had counted
-        counted = {name: getattr(run.evidence, name) or accepted.get(name, 0) for name in ("cases", "checks")}
+        counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
         shown: str | None = self._shown(run.reports / recording.REPORT)
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, **counted)
@@ -159,6 +193,8 @@ class Commands:
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
             self._terminal.note(f"the report could not be written: {type(fault).__name__}: {fault}")
             shown = None
+        if outcome is Outcome.HELD:
+            self._start_keeper(run)
         serving = _serving(run)
         document = {
             "outcome": str(outcome),
@@ -185,6 +221,13 @@ class Commands:
         self._conclude(run, outcome, serving, shown, next_step)
         return Answer(outcome, run.environment.redactor.tree(document))
 
+    def _start_keeper(self, run: Run) -> None:
+        """Somebody must watch it while nobody runs a command."""
+        try:
+            holding.start_keeper(self._environment, run.deployment)
+        except OperationFailed as fault:
+            run.note(f"nobody watches the held deployment, and nobody will roll it back by itself: {fault}")
+
     def _conclude(
         self, run: Run, outcome: Outcome, serving: Instance | None, report: str | None, next_step: str
     ) -> None:
@@ -195,6 +238,7 @@ class Commands:
             Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
             Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",
             Outcome.INTERRUPTED: f"INTERRUPTED  undone; {serves}.",
+            Outcome.HELD: f"HELD  neither proven good nor bad: a person decides; {serves}.",
             Outcome.ROLLBACK_FAILED: "ROLLBACK FAILED  a person is needed now; "
             + (f"traffic points at {serving.version}, not proven." if serving else "traffic points at nothing."),
         }[outcome]
@@ -224,6 +268,8 @@ class Commands:
             Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}{downgrade}",
             Outcome.ROLLED_BACK: f"{self._door} {name} history {run.deployment}",
             Outcome.ROLLBACK_FAILED: f"{self._door} {name} recover   tries the undo again once the cause is mended",
+            Outcome.HELD: f"{self._door} {name} keep   or   {self._door} {name} rollback   within "
+            f"{run.environment.traffic.hold_for:g} s; then it rolls back by itself",
             Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}{downgrade}",
         }.get(outcome, "")
 
@@ -255,12 +301,19 @@ class Commands:
         if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
             store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)
             return
+        held = holding.find(store)
+        if held is not None:
+            raise self._undecided(held)
         ended = "could not be undone" if dead.outcome else "died unfinished"
         begun = ", ".join(item.name for item in reversed(pipeline.unfinished_steps(store, dead.id)))
         raise Locked(
             f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
             next_step=f"{self._door} {self._environment.name} recover",
         )
+
+    def _undecided(self, held: holding.Hold) -> Locked:
+        door = f"{self._door} {self._environment.name}"
+        return Locked(held.told(self._environment), next_step=f"{door} keep   or   {door} rollback")
 
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[Store]:

@@ -15,7 +15,8 @@ CHECKS = "checks"
 CANDIDATE = "candidate"
 FRONT = "front"
 RESTORED = "restored"
-PHASES = (CHECKS, CANDIDATE, FRONT, RESTORED)
+SYNTHETIC = "synthetic"
+PHASES = (CHECKS, CANDIDATE, FRONT, RESTORED, SYNTHETIC)
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Context:
     """Which release is judged, where, and in which phase.
 
     ``checks``: before anything is touched; ``candidate``: the new instance, without traffic; ``front``: the same
-    behind the front door; ``restored``: the release that serves again after a rollback. ``known_digests`` is the
+    behind the front door; ``restored``: the release that serves again after a rollback; ``synthetic``: traffic of the
+    team's own for the candidate. ``known_digests`` is the
     digest each version had when it was first deployed here; ``only`` are the severities to run and ``cases`` the ids of
     the cases, empty for all.
     """

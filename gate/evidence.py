@@ -41,12 +41,13 @@ class SuiteRun:
 
 @dataclass(frozen=True)
 class Switch:
-    """Traffic pointed from one instance at another; ``milliseconds`` is how long the act took."""
+    """A share of the traffic pointed from one instance at another; ``milliseconds`` is how long the act took."""
 
     at: datetime
     origin: str | None
     target: str | None
     milliseconds: float
+    share: float = 1.0
 
 
 @dataclass
@@ -58,6 +59,9 @@ class Evidence:
     reasons: list[Reason] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     switches: list[Switch] = field(default_factory=list)
+    live: list[tuple[datetime, Verdict]] = field(default_factory=list)
+    """What the watch said at the end of each traffic step, and when."""
+    watch_began_at: datetime | None = None
     usage: list[tuple[datetime, Usage]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     decided_at: datetime | None = None

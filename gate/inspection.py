@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from gate import engines, lock
+from gate import engines, holding, lock
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, UsageError
@@ -36,6 +37,7 @@ class Inspection:
         store = self._store()
         deployments = store.deployments(1)
         unfinished = store.unfinished()
+        held = holding.find(store)
         holder = lock.holder(self._environment.state_folder / "lock")
         table = Table(box=None, pad_edge=False)
         for column in ("what", "state", "detail"):
@@ -58,7 +60,10 @@ class Inspection:
         next_step = f"python deploy_gate.py {self._environment.name} up" if ailing else ""
         if stable is None and all(part.alive for part in parts):
             next_step = f"python deploy_gate.py {self._environment.name} --version V   deploys the first release"
-        if unfinished is not None and not holder:
+        if held is not None:
+            self._terminal.say(f"held             {held.told(self._environment)}")
+            next_step = f"python deploy_gate.py {self._environment.name} keep   or   rollback"
+        elif unfinished is not None and not holder:
             next_step = f"python deploy_gate.py {self._environment.name} recover"
         if next_step:
             self._terminal.say(f"next             {next_step}")
@@ -69,6 +74,7 @@ class Inspection:
             "stable": {"version": stable.version, "digest": stable.digest, "instance": stable.id} if stable else None,
             "lock": holder,
             "unfinished": unfinished.id if unfinished and not holder else None,
+            "held": held.deployment.id if held else None,
             "last": _row(deployments[0]) if deployments else None,
             "next": next_step,
         }
@@ -106,6 +112,41 @@ class Inspection:
             self._terminal.say(f"  report  {found.report}")
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
         return {**_row(found), "journal": journal}
+
+    def replay(self, deployment: int, rules_file: Path | None) -> Document:
+        """Judges a past deployment again, by the environment's rules or those of a file."""
+        from gate import replay
+
+        rules = replay.rules_of(rules_file) if rules_file is not None else self._environment.all_rules
+        found = next((item for item in self._store().deployments() if item.id == deployment), None)
+        if found is None or found.report is None:
+            raise UsageError(
+                f"no deployment {deployment} with a report here",
+                next_step=f"python deploy_gate.py {self._environment.name} history",
+            )
+        record = replay.read((self._environment.root / found.report).with_name("decision.json"))
+        phases = replay.replay(record, rules)
+        say = self._terminal.say
+        say(f"deployment {found.id}  {found.version}  {found.outcome}, judged by {rules_file or 'the rules of today'}")
+        for phase in phases:
+            when = f" after {phase.at:.1f} s" if phase.at is not None else ""
+            say(f"  {phase.name:<14}was {phase.was or 'undecided'}, now {phase.now or 'undecided'}{when}")
+            for item in phase.reasons[:3]:
+                say(f"                {item.text}")
+        return {
+            "deployment": found.id,
+            "release": {"version": found.version, "digest": found.digest},
+            "phases": [
+                {
+                    "phase": phase.name,
+                    "was": str(phase.was) if phase.was else None,
+                    "now": str(phase.now) if phase.now else None,
+                    "at": phase.at,
+                    "reasons": [{"signal": one.signal, "value": one.value, "text": one.text} for one in phase.reasons],
+                }
+                for phase in phases
+            ],
+        }
 
     def releases(self) -> Document:
         """Releases that can be deployed, and which of them serves."""
@@ -149,8 +190,6 @@ class Inspection:
         return self.status()
 
     def _revive(self, engine: Engine, stable: Instance) -> None:
-        from pathlib import Path
-
         self._terminal.say(f"{stable.version} ({stable.id}) served last and has ended: starting it again")
         engine.start(read(Path(stable.folder)), stable.id)
         timeout = max(service.start_timeout for service in self._environment.services.values())

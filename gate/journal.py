@@ -46,9 +46,18 @@ class Journal:
         """Whether the result of a step was ever written."""
         return any(event.step == step and event.kind == "done" for event in self._events)
 
+    def held(self) -> Event | None:
+        """Where the run is held, waiting for a person; None when it is not."""
+        last = self._events[-1] if self._events else None
+        return last if last is not None and last.kind == "held" else None
+
     def facts(self, step: str) -> dict[str, Any]:
         """What the intent of a step says; empty where it never began."""
         return next((event.facts for event in reversed(self._events) if (event.step, event.kind) == (step, "do")), {})
+
+    def last(self, kind: str) -> dict[str, Any]:
+        """The facts of the newest line of a kind, of any step; empty without one."""
+        return next((event.facts for event in reversed(self._events) if event.kind == kind), {})
 
     def to_undo(self) -> list[Begun]:
         """Steps that began and were not undone, latest first."""

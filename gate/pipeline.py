@@ -17,12 +17,13 @@ from gate.journal import Begun, to_undo
 from gate.results import Decision, Outcome, Severity
 from gate.run import Run
 from gate.steps.backup import Backup
-from gate.steps.base import Step, StepFailed
+from gate.steps.base import Held, Step, StepFailed
 from gate.steps.check import check
 from gate.steps.migrate import Migrate
 from gate.steps.promote import Accept, Drain, Promote, demand_serving, retire
 from gate.steps.smoke import Smoke, judge
 from gate.steps.start import Health, Start
+from gate.steps.watch import Bake, Canary
 from gate.store import Store
 
 DEPLOY: tuple[Step, ...] = (
@@ -31,12 +32,14 @@ DEPLOY: tuple[Step, ...] = (
     Start(),
     Health(),
     Smoke("smoke", "candidate"),
+    Canary(),
     Promote(),
     Smoke("smoke at the front door", "front"),
     Drain(),
+    Bake(),
     Accept(),
 )
-"""What a deployment does after the checks said GO."""
+"""What a deployment does after the checks said GO; without ``[traffic] steps`` nothing is watched."""
 
 ROLL_BACK: tuple[Step, ...] = (
     Start(),
@@ -49,7 +52,16 @@ ROLL_BACK: tuple[Step, ...] = (
 )
 """What ``rollback`` does: the earlier release is proven before traffic reaches it; the schema stays."""
 
-_TOUCHING = {"migrate", "start", "promote"}
+_WATCHING = {"canary", "bake"}
+_TOUCHING = {"migrate", "start", "canary", "promote"}
+
+
+def steps_of(run: Run) -> tuple[Step, ...]:
+    """The steps of a run, in order."""
+    if run.action == "rollback":
+        return ROLL_BACK
+    watched = bool(run.environment.traffic.steps)
+    return tuple(step for step in DEPLOY if watched or step.name not in _WATCHING)
 
 
 def deploy(run: Run) -> Outcome:
@@ -59,7 +71,7 @@ def deploy(run: Run) -> Outcome:
         return refused
     if run.stable is not None:
         run.ask_invariants("before")
-    outcome = _forward(run, DEPLOY)
+    outcome = _forward(run, steps_of(run))
     run.ask_invariants("at the end")
     return outcome
 
@@ -68,7 +80,7 @@ def plan(run: Run) -> Outcome:
     """Runs the checks and says what a deployment would do; touches nothing."""
     outcome = _checked(run)
     if outcome is None:
-        run.view.note(f"would then: {', '.join(step.name for step in DEPLOY)}, retire")
+        run.view.note(f"would then: {', '.join(step.name for step in steps_of(run))}, retire")
     return outcome or Outcome.PLANNED
 
 
@@ -89,8 +101,34 @@ def recover(run: Run) -> Outcome:
         outcome = _accepted(run)
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
     run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
-    steps = ROLL_BACK if run.action == "rollback" else DEPLOY
-    return _undo_all(run, steps, Outcome.ROLLED_BACK, always_prove=True)
+    return _undo_all(run, _all_steps(run), Outcome.ROLLED_BACK, always_prove=True)
+
+
+def keep(run: Run) -> Outcome:
+    """Goes on where a deployment was held, because a person said so. Raises OperationFailed when it is not held."""
+    run.journal.resume()
+    held = run.journal.held()
+    if held is None:
+        raise OperationFailed(f"deployment {run.deployment} is not held")
+    names = [step.name for step in _all_steps(run)]
+    _say_kept(run, held.step, held.facts.get("reasons", []))
+    return _forward(run, [step for step in steps_of(run) if names.index(step.name) > names.index(held.step)])
+
+
+def give_up(run: Run, why: str) -> Outcome:
+    """Undoes a deployment that was held. Raises OperationFailed when it is not held."""
+    run.journal.resume()
+    held = run.journal.held()
+    if held is None:
+        raise OperationFailed(f"deployment {run.deployment} is not held")
+    texts = [f"not kept: {why}", *held.facts.get("reasons", [])]
+    run.evidence.fail([reason("held", text, Decision.HOLD) for text in texts], run.clock())
+    return _undo_all(run, _all_steps(run), Outcome.ROLLED_BACK)
+
+
+def _all_steps(run: Run) -> tuple[Step, ...]:
+    """Every step that a run of this kind may have begun, whatever the environment file says by now."""
+    return ROLL_BACK if run.action == "rollback" else DEPLOY
 
 
 def _still_proven(run: Run) -> bool:
@@ -129,7 +167,9 @@ def _told(fault: BaseException) -> str:
 def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
     try:
         for step in steps:
-            _perform(run, step)
+            answer = _attempt(run, step)
+            if answer is not None:
+                return answer
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted by a signal")], run.clock())
         return _undo_all(run, steps, Outcome.INTERRUPTED)
@@ -140,6 +180,33 @@ def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
         run.evidence.fail([reason("failure", _told(fault))], run.clock())
         return _undo_all(run, steps, Outcome.ROLLED_BACK)
     return _accepted(run)
+
+
+def _attempt(run: Run, step: Step) -> Outcome | None:
+    """Performs a step. Held, and nobody there to ask: HELD. None: go on."""
+    try:
+        _perform(run, step)
+    except Held as fault:
+        with run.interrupts.allowed():
+            answer = run.ask(fault.reasons)
+        texts = [item.text for item in fault.reasons]
+        if answer is Decision.ROLLBACK:
+            raise StepFailed(str(fault), (*fault.reasons, reason("held", f"{run.by} decided to roll back"))) from None
+        if answer is Decision.GO:
+            _say_kept(run, step.name, texts)
+            return None
+        run.evidence.fail(list(fault.reasons), run.clock())
+        share = run.watch.step.share if run.watch is not None and run.watch.step is not None else 0.0
+        run.journal.write(step.name, "held", {"reasons": texts, "share": share, **run.counted()})
+        run.stop_watching()
+        return Outcome.HELD
+    return None
+
+
+def _say_kept(run: Run, step: str, reasons: list[str]) -> None:
+    """Writes down that a person took the decision, and on what."""
+    run.journal.write(step, "kept", {"by": run.by})
+    run.evidence.reasons += [reason("kept", f"kept by {run.by} although {text}", Decision.GO) for text in reasons]
 
 
 def _perform(run: Run, step: Step) -> None:
@@ -153,6 +220,7 @@ def _perform(run: Run, step: Step) -> None:
 
 def _accepted(run: Run) -> Outcome:
     """The candidate is kept from here on; what fails now is told and changes nothing."""
+    run.stop_watching()
     try:
         with _step(run, "retire") as say:
             say(retire(run))
@@ -162,6 +230,7 @@ def _accepted(run: Run) -> Outcome:
 
 
 def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome, *, always_prove: bool = False) -> Outcome:
+    run.stop_watching()
     begun = run.journal.to_undo()
     known = {step.name: step for step in steps}
     failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]

@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import platform
 import shutil
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from gate import __version__
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
+from gate.errors import OperationFailed
 from gate.evidence import StepRecord as Step
+from gate.live import trace
+from gate.observations import Role, from_row
 from gate.releases import Release
 from gate.report import document, html
 from gate.report.record import (
     BackupRecord,
     CategoryScore,
     DecisionRecord,
+    EvidencePoint,
     FileRecord,
     Gap,
     InvariantRecord,
@@ -43,13 +50,18 @@ from gate.report.record import (
     SuiteRecord,
     Switch,
     TrafficRecord,
+    TrafficSample,
     Undo,
+    WatchRecord,
 )
 from gate.results import Outcome
-from gate.run import Run
+from gate.run import OBSERVATIONS, Run
+from gate.signals import switches
+from gate.traffic import Traffic
 
 DECISION = "decision.json"
 REPORT = "report.html"
+LIVE = "live traffic"
 
 
 def write(run: Run, outcome: Outcome, next_step: str) -> Path:
@@ -57,11 +69,55 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     run.reports.mkdir(parents=True, exist_ok=True)
     for file in sorted(run.folder.glob("*")):  # what the suites left
         shutil.copy2(file, run.reports / file.name)
-    record = document.to_json(of(run, outcome, next_step), run.environment.redactor)
+    made = of(run, outcome, next_step)
+    earlier = _before_it_was_held(run)
+    if earlier is not None:
+        made = _joined(earlier, made)
+    record = document.to_json(made, run.environment.redactor)
     document.write(record, run.reports / DECISION)
     report = run.reports / REPORT
     report.write_text(html.render(record), encoding="utf-8")
     return report
+
+
+def _before_it_was_held(run: Run) -> DecisionRecord | None:
+    """What an earlier process wrote about this deployment before a person decided; None when there was none."""
+    file = run.reports / DECISION
+    if not run.journal.last("held") or not file.is_file():
+        return None
+    try:
+        return document.from_json(document.read(file))
+    except OperationFailed as fault:
+        run.note(f"what was recorded before it was held is lost: {fault}")
+        return None
+
+
+def _joined(earlier: DecisionRecord, later: DecisionRecord) -> DecisionRecord:
+    """One record of a deployment that two processes worked on."""
+    traffic = later.traffic
+    if earlier.traffic is not None and later.traffic is not None:
+        traffic = TrafficRecord(
+            switches=earlier.traffic.switches + later.traffic.switches,
+            samples=earlier.traffic.samples + later.traffic.samples,
+            evidence=earlier.traffic.evidence + later.traffic.evidence,
+            watch=earlier.traffic.watch,  # what held it: a replay begins there
+        )
+    return replace(
+        later,
+        started_at=earlier.started_at,
+        steps=earlier.steps + later.steps,
+        suites=earlier.suites + later.suites,
+        verdicts=earlier.verdicts + later.verdicts,
+        notes=earlier.notes + later.notes,
+        readiness=later.readiness or earlier.readiness,
+        backup=later.backup or earlier.backup,
+        migrations=later.migrations or earlier.migrations,
+        invariants=earlier.invariants + later.invariants,
+        traffic=traffic,
+        response_times=earlier.response_times + later.response_times,
+        resources=earlier.resources + later.resources,
+        logs=later.logs or earlier.logs,
+    )
 
 
 def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
@@ -89,16 +145,14 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         decided_at=evidence.decided_at,
         next_step=next_step,
         notes=tuple(evidence.notes),
-        verdicts=tuple(
-            PhaseVerdict(item.phase, item.verdict.decision, item.verdict.reasons, item.at) for item in evidence.suites
-        ),
+        verdicts=_verdicts(run),
         rules=tuple(map(RuleRecord.of, run.environment.all_rules)),
         readiness=_readiness(run),
         suites=tuple(SuiteRecord.of(item.result, item.phase, _page(run, item.phase)) for item in evidence.suites),
         backup=_backup(run),
         migrations=_migrations(run),
         invariants=tuple(itertools.starmap(_invariants, evidence.invariants)),
-        traffic=TrafficRecord(switches=_switches(run)),
+        traffic=_traffic(run),
         response_times=_response_times(run),
         resources=_resources(run),
         logs=LogTail(run.candidate_id, tuple(evidence.logs)) if evidence.logs else None,
@@ -108,6 +162,14 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         files=tuple(_file(file) for file in sorted(run.folder.glob("*")) if file.is_file()),
         changelog=_changelog(run),
     )
+
+
+def _verdicts(run: Run) -> tuple[PhaseVerdict, ...]:
+    suites = [
+        PhaseVerdict(item.phase, item.verdict.decision, item.verdict.reasons, item.at) for item in run.evidence.suites
+    ]
+    live = [PhaseVerdict(LIVE, item.decision, item.reasons, at) for at, item in run.evidence.live]
+    return tuple(sorted((*suites, *live), key=lambda verdict: verdict.at))
 
 
 def _release(release: Release) -> ReleaseRecord:
@@ -173,13 +235,53 @@ def _invariants(moment: str, found: list[Invariant], error: str) -> InvariantRun
     return InvariantRun(moment, tuple(results))
 
 
-def _switches(run: Run) -> tuple[Switch, ...]:
+def _traffic(run: Run) -> TrafficRecord:
+    """Every switch with what it cost, and what the watch saw."""
     names = {run.candidate_id: run.release.version}
     if run.stable is not None:
         names[run.stable.id] = run.stable.version
-    return tuple(
-        Switch(item.at, names.get(item.target or "", "nothing"), names.get(item.origin or ""), item.milliseconds)
-        for item in run.evidence.switches
+    costs = switches.costs(Traffic(run.environment).access_log, [item.at for item in run.evidence.switches])
+    switched = tuple(
+        Switch(
+            at=item.at,
+            to_release=names.get(item.target or "", "nothing"),
+            from_release=names.get(item.origin or ""),
+            milliseconds=item.milliseconds,
+            attempted=cost.attempted if cost else None,
+            failed=cost.failed if cost else None,
+            longest_gap_ms=cost.longest_gap if cost else None,
+            share=item.share,
+        )
+        for item, cost in zip(run.evidence.switches, costs, strict=True)
+    )
+    file = run.folder / OBSERVATIONS
+    if not file.is_file() or run.evidence.watch_began_at is None:
+        return TrafficRecord(switches=switched)
+    return _watched(run, switched, file, run.evidence.watch_began_at)
+
+
+def _watched(run: Run, switched: tuple[Switch, ...], file: Path, began: datetime) -> TrafficRecord:
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    seen = list(map(from_row, rows))
+    versions = {
+        Role.CANDIDATE: run.release.version,
+        Role.STABLE: run.stable.version if run.stable is not None else "nothing",
+    }
+
+    def at(seconds: float) -> datetime:
+        return began + timedelta(seconds=seconds)
+
+    return TrafficRecord(
+        switches=switched,
+        samples=tuple(
+            TrafficSample(at(one.at), versions[one.role], one.requests, one.errors, one.p95)
+            for one in trace.seconds(seen)
+        ),
+        evidence=tuple(
+            EvidencePoint(at(point.at), point.bad, point.good)
+            for point in trace.replay(seen, run.environment.all_rules).points
+        ),
+        watch=WatchRecord(began, tuple(map(tuple, rows))),
     )
 
 

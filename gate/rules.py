@@ -13,24 +13,30 @@ SIGNALS: dict[str, Unit] = {
     "smoke_failures": Unit.COUNT,
     "checker_errors": Unit.COUNT,
     "error_rate": Unit.SHARE,
+    "gone_rate": Unit.SHARE,
     "response_time": Unit.SECONDS,
     "slower_than_stable": Unit.SHARE,
     "cpu": Unit.SHARE,
     "memory": Unit.SHARE,
     "disk": Unit.SHARE,
     "log_errors": Unit.COUNT,
+    "log_error_rate": Unit.SHARE,
     "services_lost": Unit.COUNT,
     "invariants_broken": Unit.COUNT,
     "wrong_identity": Unit.COUNT,
 }
 """Known signals and their units. ``response_time`` is a 95th percentile; cpu, memory and disk are shares of the limit
-or the capacity; ``slower_than_stable`` is the share of live requests slower than nearly all of stable's on that route.
+or the capacity. Of live traffic: ``gone_rate`` is the share of clients that left before the answer,
+``slower_than_stable`` the share of requests slower than nearly all of stable's on that route, ``log_error_rate`` error
+lines for each request; ``log_errors`` are error lines under smoke tests.
 """
 
 STATISTICS: dict[str, tuple[Statistic, ...]] = {
     "error_rate": (Statistic.SEQUENTIAL, Statistic.SHARE),
     "response_time": (Statistic.P95,),
+    "gone_rate": (Statistic.SEQUENTIAL,),
     "slower_than_stable": (Statistic.SEQUENTIAL,),
+    "log_error_rate": (Statistic.SEQUENTIAL,),
     "cpu": (Statistic.SUSTAINED,),
     "memory": (Statistic.SUSTAINED,),
     "disk": (Statistic.VALUE,),
@@ -53,12 +59,14 @@ DEFAULTS: tuple[Rule, ...] = (
     _rule("smoke_failures", "== 0", "> 2"),
     _rule("checker_errors", "== 0", "> 3"),
     _rule("error_rate", "<= 1%", "> 5%", min_n=100, severity=Severity.CRITICAL),
+    _rule("gone_rate", "<= 5%", "> 20%", min_n=20),
     _rule("response_time", "< 1s", "> 3s", min_n=20),
     _rule("slower_than_stable", "<= 10%", "> 50%", min_n=20),
     _rule("cpu", "< 70%", "> 90%", min_n=3),
     _rule("memory", "< 70%", "> 90%", min_n=3),
     _rule("disk", "< 70%", "> 90%"),
     _rule("log_errors", "== 0", "> 0", severity=Severity.CRITICAL),
+    _rule("log_error_rate", "<= 1%", "> 5%", severity=Severity.CRITICAL),
     _rule("services_lost", "== 0", "> 0", severity=Severity.CRITICAL),
     _rule("invariants_broken", "== 0", "> 0", severity=Severity.CRITICAL),
     _rule("wrong_identity", "== 0", "> 0", severity=Severity.CRITICAL),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gate.config import Environment
-from gate.context import Context
+from gate.context import SYNTHETIC, Context
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed
 from gate.events import Planned
@@ -18,15 +18,20 @@ from gate.evidence import Evidence, SuiteRun
 from gate.interrupt import Interrupts
 from gate.journal import Journal
 from gate.releases import Release, read
-from gate.results import Case, Severity, SuiteResult, Verdict
+from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
 from gate.store import Store
 from gate.view import View
 
 if TYPE_CHECKING:
     from gate.confirm import Confirmation
     from gate.database.migrations import Migrations
+    from gate.synthetic import Synthetic
+    from gate.watch import Watch
 
 Decide = Callable[[SuiteResult], Verdict | None]
+Ask = Callable[["Run", Sequence[Reason]], Decision | None]
+OBSERVATIONS = "live.jsonl"
+"""File of everything a watch saw, one row a line, beside the report."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +59,15 @@ class Run:
     reports: Path
     options: Options = Options()
     command: str = ""
+    asking: Ask | None = None
     evidence: Evidence = field(default_factory=Evidence)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
         self.journal = Journal(self.store, self.deployment)
+        self._watch: Watch | None = None
+        self._synthetic: Synthetic | None = None
 
     @property
     def candidate_id(self) -> str:
@@ -111,7 +119,14 @@ class Run:
             on_planned=self.view.planned,
             decide=decide,
             confirmation=confirmation,
+            stop=self._stop,
         )
+
+    def _stop(self) -> str:
+        """Why a suite need not go on: live traffic has decided."""
+        if self._watch is None or self._watch.standing.decision is not Decision.ROLLBACK:
+            return ""
+        return "live traffic has decided: " + "; ".join(item.text for item in self._watch.standing.reasons)
 
     def collect_smoke(self) -> Planned:
         """The smoke tests that the candidate would be put through. Raises SuiteError when they cannot be collected."""
@@ -152,6 +167,66 @@ class Run:
             self.evidence.invariants.append((moment, [], str(fault)))
         else:
             self.evidence.invariants.append((moment, found, ""))
+
+    def watched(self) -> Watch:
+        """The watch over the candidate under live traffic; begins with the first call. Raises OperationFailed."""
+        from gate.watch import Watch
+
+        if self._watch is None:
+            candidate = self.candidate
+            if candidate is None:
+                raise OperationFailed(f"{self.candidate_id} is not there any more")
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._watch = Watch(self.environment, candidate, self.stable, self.folder / OBSERVATIONS)
+            self._watch.start()
+            self.evidence.watch_began_at = datetime.fromtimestamp(self._watch.origin, UTC)
+        return self._watch
+
+    @property
+    def watch(self) -> Watch | None:
+        """The watch, if one goes on."""
+        return self._watch
+
+    def stop_watching(self) -> None:
+        """Ends the watch; nothing that it sees from here on would change anything."""
+        self.stop_synthetic()
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
+
+    def send_synthetic(self, watch: Watch) -> None:
+        """Sends requests of the team's own to the candidate from now on, whenever users send too few."""
+        file = self.environment.traffic.synthetic
+        if file is None or self._synthetic is not None or not watch.wants_traffic:
+            return
+        from gate import suite
+        from gate.synthetic import Synthetic
+
+        context = self._context(SYNTHETIC, [])
+
+        def batch(stop: Callable[[], str]) -> SuiteResult:
+            return suite.run(self.environment, context, [file], self.folder, stop=stop)
+
+        self._synthetic = Synthetic(batch, lambda: watch.wants_traffic)
+
+    def stop_synthetic(self) -> None:
+        """Ends what ``send_synthetic`` began, and says so if it could not send."""
+        synthetic, self._synthetic = self._synthetic, None
+        if synthetic is None:
+            return
+        synthetic.stop()
+        sent = f"{synthetic.batches} batches of synthetic traffic were sent, for users sent too little"
+        self.note(f"synthetic traffic: {synthetic.broken}" if synthetic.broken else sent)
+
+    def ask(self, reasons: Sequence[Reason]) -> Decision | None:
+        """What a person says about an inconclusive verdict: GO keeps, ROLLBACK does not; None: nobody is there."""
+        return self.asking(self, reasons) if self.asking is not None else None
+
+    def counted(self) -> dict[str, int]:
+        """Cases and checks that ran, in this process or before the run was held."""
+        held = self.journal.last("held")
+        found = {name: getattr(self.evidence, name) for name in ("cases", "checks")}
+        return {name: count or int(held.get(name, 0)) for name, count in found.items()}
 
     def elapsed(self) -> float:
         """Seconds since the run began."""

@@ -118,8 +118,9 @@ class Store:
     def end(
         self, deployment: int, outcome: Outcome, reasons: list[str], *, cases: int, checks: int, report: str | None
     ) -> None:
-        """Remembers how a deployment ended. One whose rollback failed stays open, for ``recover`` to try again."""
-        ended = None if outcome is Outcome.ROLLBACK_FAILED else self._now()
+        """Remembers how a deployment ended. It stays open when its rollback failed, for ``recover`` to try again, and
+        when it is held, for a person to decide."""
+        ended = None if outcome in (Outcome.ROLLBACK_FAILED, Outcome.HELD) else self._now()
         self._write(
             sa.update(_DEPLOYMENTS)
             .where(_DEPLOYMENTS.c.id == deployment)

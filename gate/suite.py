@@ -50,6 +50,14 @@ def _ignore(_: object) -> None:
     """Nobody watches, nobody decides."""
 
 
+Stop = Callable[[], str]
+
+
+def _never() -> str:
+    """Nothing but the suite itself ends it."""
+    return ""
+
+
 def run(
     environment: Environment,
     context: Context,
@@ -60,17 +68,19 @@ def run(
     on_planned: Callable[[int], None] = _ignore,
     decide: Decide = _ignore,
     confirmation: Confirmation | None = None,
+    stop: Stop = _never,
 ) -> SuiteResult:
     """Runs the cases in ``folders`` and returns their record; writes it as JUnit and pytest-html pages into ``out``.
 
     ``decide`` is asked after every case that did not simply pass; once it has a verdict the run is ended at once. A
     case is told to ``on_case`` when it ends, and again if its teardown made it worse. With a ``confirmation``, failed
     cases are run once more, and only what stands ends the run: ``decide`` is asked about that first, then about all.
+    ``stop`` is asked all the time; the reason it gives ends the run at once, and nothing is confirmed any more.
     Raises SuiteError when pytest cannot be started at all.
     """
     out.mkdir(parents=True, exist_ok=True)
     record = _Record(context.phase, on_case, on_planned, decide, confirmation)
-    children = _Children(environment, context, out)
+    children = _Children(environment, context, out, stop)
     children.run(record, "", folders, context)
     if confirmation is not None:
         _confirm(record, confirmation, children, folders)
@@ -81,7 +91,7 @@ def run(
 
 def _confirm(record: _Record, confirmation: Confirmation, children: _Children, folders: Sequence[str]) -> None:
     """Runs failed cases once more and, if the suite was stopped for failures that do not stand, the rest of it."""
-    while not record.certain():
+    while not (record.halted or record.certain()):
         suspects = record.suspects()
         if suspects:
             confirmation.begins(len(suspects))
@@ -89,8 +99,11 @@ def _confirm(record: _Record, confirmation: Confirmation, children: _Children, f
             ids = tuple(case.id for case in suspects)
             files = sorted({case_id.partition("::")[0] for case_id in ids})
             children.run(again, "again", files, replace(children.context, cases=ids))
+            if again.halted:
+                record.halt(again.stopped)
+                return
             record.settle(suspects, again.result())
-        if not record.stopped or record.certain():
+        if record.halted or not record.stopped or record.certain():
             return
         record.stopped = ""
         rest = record.result().missing
@@ -101,8 +114,9 @@ def _confirm(record: _Record, confirmation: Confirmation, children: _Children, f
 class _Children:
     """The processes of one suite. They share its time: the last one has what the others left of it."""
 
-    def __init__(self, environment: Environment, context: Context, out: Path) -> None:
+    def __init__(self, environment: Environment, context: Context, out: Path, stop: Stop) -> None:
         self.context = context
+        self._stop = stop
         self._environment = environment
         self._out = out
         self._timeout = (environment.checks if context.phase == CHECKS else environment.smoke).timeout
@@ -127,7 +141,7 @@ class _Children:
         record.begins()
         try:
             with shell.start(argv, cwd=self._environment.root, env=_variables(self._environment)) as child:
-                follow = _Follower(files.events, record)
+                follow = _Follower(files.events, record, self._stop)
                 left = max(0.0, self._deadline - time.monotonic())
                 over = shell.wait_until(lambda: follow(child.ended()), timeout=left, every=0.01)
                 code = child.kill() if over else child.interrupt(grace=5)
@@ -196,6 +210,7 @@ class _Record:
         self._cases: dict[str, Case] = {}
         self._started: dict[str, None] = {}
         self.finished = False
+        self.halted = False
         self.stopped = ""
         self.broken: list[str] = []
 
@@ -224,6 +239,10 @@ class _Record:
                 undecided = not self.stopped and ended.outcome not in _UNDECIDING and not self.certain()
                 if undecided and self.suspects():
                     self._stop(self._decide(self.result()))
+
+    def halt(self, reason: str) -> None:
+        """Somebody else has decided: nothing more is run."""
+        self.stopped, self.halted = reason, True
 
     def certain(self) -> bool:
         """Whether what stands already decides, whatever becomes of the failures that may not."""
@@ -267,7 +286,8 @@ class _Record:
 class _Follower:
     """Reads the events file as it grows."""
 
-    def __init__(self, file: Path, record: _Record) -> None:
+    def __init__(self, file: Path, record: _Record, stop: Stop) -> None:
+        self._stop = stop
         self._file = file
         self._record = record
         self._position = 0
@@ -281,6 +301,9 @@ class _Follower:
                 self._record.broke("its events file holds a line that is no event")
                 continue
             self._record.take(event)
+        reason = self._stop()
+        if reason:
+            self._record.halt(reason)
         return ended or bool(self._record.stopped)
 
     def _new_lines(self) -> list[str]:

@@ -5,7 +5,7 @@ The same observations in the same order give the same answer, live and in ``repl
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,14 +14,15 @@ from gate import rules as known_rules
 from gate.limits import Limit, Rule
 from gate.live.histogram import Histogram
 from gate.live.reasons import reason, unmeasured
-from gate.live.shares import Counts, Shares
+from gate.live.shares import WHOLE, Counts, Shares
 from gate.live.states import States
-from gate.observations import Observation, Requests, Role, TrafficStep, Wanted
+from gate.observations import ErrorLines, Observation, Requests, Role, TrafficStep, Wanted
 from gate.results import Decision, Reason
 
 _SLOW_P0 = 0.01  # tolerated share of requests beyond the limit on p95
 _SLOW_P1 = 0.05  # a 95th percentile beyond the limit is 5 % of the requests beyond it
 _SHIFT_FACTOR, _SHIFT_LEAST = 2.0, 100.0  # slower than stable: beyond twice its p95, and 100 ms more
+_EXAMPLE = 160  # characters of a log line that are told
 _LATELY = 20  # rows of which the slowest request is told
 _SHIFT_NEEDS = 50  # requests of stable on a route before it is a measure
 
@@ -39,33 +40,52 @@ class Judge:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = {rule.signal: rule for rule in (*known_rules.DEFAULTS, *rules)}
-        quarter = detection.ALPHA / 4
+        sixth = detection.ALPHA / 6
         self._errors = Shares(
             self._rules["error_rate"],
             "failed",
-            alpha=2 * quarter,
+            alpha=2 * sixth,
             floor=_value(self._rules["error_rate"].go, detection.FLOOR),
-            bad_share=_value(self._rules["error_rate"].rollback, 0.05),
+            bad_share=_value(self._rules["error_rate"].rollback, detection.BAD_SHARE),
         )
         slow = self._rules["response_time"]
         self._slow = Shares(
             slow,
             "took longer",
-            alpha=quarter,
+            alpha=sixth,
             floor=_SLOW_P0,
             bad_share=_SLOW_P1,
             least=slow.min_n,
             value=lambda: max(self._slowest, default=0.0) / 1000,
         )
+        gone = self._rules["gone_rate"]
+        self._gone = Shares(
+            gone,
+            "were given up by the client before the answer",
+            alpha=sixth,
+            floor=_value(gone.go, 0.05),
+            bad_share=_value(gone.rollback, 0.2),
+            least=gone.min_n,
+        )
+        lines = self._rules["log_error_rate"]
+        self._logged = Shares(
+            lines,
+            "wrote an error line",
+            alpha=sixth,
+            floor=_value(lines.go, detection.FLOOR),
+            bad_share=_value(lines.rollback, detection.BAD_SHARE),
+            example=lambda: f"; the first: {self._first_line[:_EXAMPLE]}" if self._first_line else "",
+        )
         shift = self._rules["slower_than_stable"]
         self._shift = Shares(
             shift,
             "were slower than nearly all of stable's",
-            alpha=quarter,
+            alpha=sixth,
             floor=_value(shift.go, 0.1),
             bad_share=_value(shift.rollback, 0.5),
             least=shift.min_n,
         )
+        self._families = (self._errors, self._gone, self._slow, self._shift, self._logged)
         self._states = States(self._rules.__getitem__)
         self._stable_times: dict[str, Histogram] = {}
         self._times = Histogram()
@@ -73,6 +93,8 @@ class Judge:
         self._step: TrafficStep | None = None
         self._wanted: tuple[str, ...] = ()
         self._tick: list[Requests] = []
+        self._lines: Counter[Role] = Counter()
+        self._first_line = ""
 
     def take(self, seen: Observation) -> None:
         """One observation; those of one tick before ``standing`` is asked."""
@@ -85,6 +107,8 @@ class Judge:
                 self._remember(seen)
             case Requests():
                 self._tick.append(seen)
+            case ErrorLines():
+                self._read(seen)
             case _:
                 self._states.take(seen)
 
@@ -126,20 +150,23 @@ class Judge:
 
     def _begin(self, step: TrafficStep) -> None:
         self._step = step
-        for family in (self._errors, self._slow, self._shift):
+        for family in self._families:
             family.begin(step.share, step.seconds)
 
     def _remember(self, seen: Requests) -> None:
         self._errors.remember(seen.route, (seen.errors, seen.count - seen.errors))
+        self._gone.remember(seen.route, (seen.gone, seen.count))
         slow = self._too_slow(seen)
         self._slow.remember(seen.route, (slow, seen.count - slow))
         self._time_stable(seen)
 
     def _close_tick(self) -> None:
         tick, self._tick = self._tick, []
+        self._close_logs(tick)
         if not tick:
             return
         self._errors.take(_sum((item, (item.errors, item.count - item.errors)) for item in tick))
+        self._gone.take(_sum((item, (item.gone, item.count)) for item in tick))
         slow = ((item, self._too_slow(item)) for item in tick)
         self._slow.take(_sum((item, (bad, item.count - bad)) for item, bad in slow))
         # Only beside stable: later a load of its own would look like the candidate's fault.
@@ -154,6 +181,24 @@ class Judge:
                 self._slowest.append(max((ms for ms, _ in item.milliseconds), default=0.0))
                 for milliseconds, many in item.milliseconds:
                     self._times.add(milliseconds, many)
+
+    def _read(self, seen: ErrorLines) -> None:
+        if seen.role is Role.CANDIDATE:
+            self._states.saw("log_error_rate", seen.at)
+            self._first_line = self._first_line or seen.first
+        self._lines[seen.role] += seen.count
+
+    def _close_logs(self, tick: Sequence[Requests]) -> None:
+        """Error lines against the requests of the same tick; without any, what is written at once counts as one."""
+        lines, self._lines = self._lines, Counter()
+        answered = Counter[Role]()
+        for item in tick:
+            answered[item.role] += item.count
+        counts = {}
+        for role in answered.keys() | lines.keys():
+            bad = min(lines[role], max(1, answered[role]))
+            counts[role, WHOLE] = (bad, max(0, answered[role] - bad))
+        self._logged.take(counts)
 
     def _time_stable(self, seen: Requests) -> None:
         times = self._stable_times.setdefault(seen.route, Histogram())
@@ -175,8 +220,7 @@ class Judge:
 
     def _against(self) -> list[Reason]:
         excused = self._states.stable_ails
-        families = (self._errors, self._slow, self._shift)
-        return [*(item for family in families for item in family.against(excused)), *self._states.against()]
+        return [*(item for family in self._families for item in family.against(excused)), *self._states.against()]
 
     def _proven_early(self, step: TrafficStep) -> bool:
         """Whether a step with a share of the traffic need not last its whole time."""
@@ -184,10 +228,13 @@ class Judge:
 
     def _measured(self, signal: str, step: TrafficStep) -> bool:
         # A log without error lines says so once, when it is opened.
-        return self._states.measured_since(signal, 0.0 if signal == "log_errors" else step.at)
+        return self._states.measured_since(signal, 0.0 if signal == "log_error_rate" else step.at)
 
     def _at_the_end(self, step: TrafficStep) -> list[Reason]:
-        found = [self._errors.at_the_end(last=step.share >= 1), self._latency(), *self._states.at_the_end()]
+        last = step.share >= 1
+        found = [self._errors.at_the_end(last=last), self._latency(), *self._states.at_the_end()]
+        if "log_error_rate" in self._wanted:
+            found.append(self._logged.at_the_end(last=last))
         told = {item.signal for item in found}
         for signal in self._wanted:
             if not self._measured(signal, step):

@@ -54,7 +54,7 @@ class Shares:
     """One signal. ``floor`` is the share that is always tolerated, ``bad_share`` the one that must be caught.
 
     Nothing is decided against the candidate from fewer than ``least`` requests: the first ones of a cold instance are
-    slow together. ``value`` is the figure that is told, where it is not the share itself.
+    slow together. ``value`` is the figure told where it is not the share itself; ``example`` ends the sentence.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class Shares:
         bad_share: float,
         least: int = 1,
         value: Callable[[], float] | None = None,
+        example: Callable[[], str] = str,
     ) -> None:
         self.rule = rule
         self._what = what
         self._least = least
         self._value = value
+        self._example = example
         self._alpha = alpha
         self._floor = floor
         self._bad_share = bad_share
@@ -95,7 +97,8 @@ class Shares:
         """One tick of traffic: ``(bad, good)`` by role and route."""
         whole: dict[Role, Counts] = {}
         for (role, name), counts in tick.items():
-            self._add(name, role, counts)
+            if name != WHOLE:
+                self._add(name, role, counts)
             bad, good = whole.get(role, (0, 0))
             whole[role] = (bad + counts[0], good + counts[1])
         for role, counts in whole.items():
@@ -224,6 +227,7 @@ class Shares:
             text += f"; stable {100 * stable.bad / stable.total:.2g} % of {stable.total}"
         if decision is Decision.HOLD and self._rejected(route):
             text += "; stable is bad at the same time, so the release is not to blame"
+        text += self._example()
         value = self._value() if self._value is not None else told.bad / max(1, told.total)
         return reason(self.rule, decision, value, told.total, text)
 

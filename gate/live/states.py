@@ -9,7 +9,6 @@ from gate.limits import Rule
 from gate.live.reasons import reason
 from gate.observations import (
     Blind,
-    ErrorLines,
     HostUsed,
     Identified,
     InvariantSeen,
@@ -42,8 +41,6 @@ class States:
         self._lost: dict[tuple[Role, str], str] = {}
         self._used: dict[tuple[Role, str, str], deque[float]] = {}
         self._disk: float | None = None
-        self._lines: dict[Role, int] = defaultdict(int)
-        self._first_line = ""
         self._broken: dict[str, int] = {}
         self._stranger: Identified | None = None
         self._blind: dict[str, list[Blind]] = defaultdict(list)
@@ -63,8 +60,6 @@ class States:
                 self._use(seen, "memory", seen.memory)
             case HostUsed():
                 self._disk = seen.disk
-            case ErrorLines():
-                self._lines_written(seen)
             case InvariantSeen():
                 if seen.rows:
                     self._broken[seen.name] = seen.rows
@@ -96,7 +91,6 @@ class States:
             *self._services(),
             *self._identity(),
             *self._data(),
-            *self._logs(),
             *(item for item in self._resources() if item.decision is Decision.ROLLBACK or self._excused(item)),
             *self._unseen(),
         ]
@@ -120,12 +114,6 @@ class States:
             self.saw(signal, seen.at)
         window = self._rule(signal).min_n
         self._used.setdefault((seen.role, seen.service, signal), deque(maxlen=window)).append(value)
-
-    def _lines_written(self, seen: ErrorLines) -> None:
-        if seen.role is Role.CANDIDATE:
-            self.saw("log_errors", seen.at)
-            self._first_line = self._first_line or seen.first
-        self._lines[seen.role] += seen.count
 
     def _services(self) -> list[Reason]:
         rule = self._rule("services_lost")
@@ -156,18 +144,6 @@ class States:
         text = ", ".join(f"{name} is broken by {rows} rows" for name, rows in self._broken.items())
         count = len(self._broken)
         return [reason(rule, rule.decide(count, max(count, rule.min_n)), count, count, text)]
-
-    def _logs(self) -> list[Reason]:
-        rule = self._rule("log_errors")
-        count = self._lines[Role.CANDIDATE]
-        decision = rule.decide(count, max(count, rule.min_n))
-        if not count or decision is Decision.GO:
-            return []
-        text = f"the first: {self._first_line[:160]}"
-        if self._lines[Role.STABLE] >= count and decision is Decision.ROLLBACK:
-            decision = Decision.HOLD
-            text += f"; stable wrote {self._lines[Role.STABLE]} at the same time, so the release is not to blame"
-        return [reason(rule, decision, count, count, text)]
 
     def _resources(self) -> list[Reason]:
         found = []

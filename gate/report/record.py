@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
@@ -272,9 +272,30 @@ class TrafficSample:
 
 
 @dataclass(frozen=True)
+class EvidencePoint:
+    """How far the evidence on errors was, as shares of what is needed: 1 decides that it is bad, or healthy."""
+
+    at: AwareDatetime
+    bad: float
+    good: float
+
+
+@dataclass(frozen=True)
+class WatchRecord:
+    """All that a watch saw: rows of ``gate.observations``, times in seconds since ``began_at``. ``replay`` reads it."""
+
+    began_at: AwareDatetime
+    observations: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
 class TrafficRecord:
+    """Every switch, and where live traffic was watched: its seconds, the evidence, and all that was seen."""
+
     switches: tuple[Switch, ...] = ()
     samples: tuple[TrafficSample, ...] = ()
+    evidence: tuple[EvidencePoint, ...] = ()
+    watch: WatchRecord | None = None
 
 
 @dataclass(frozen=True)

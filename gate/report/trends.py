@@ -88,7 +88,22 @@ def traffic(record: DecisionRecord) -> list[Chart]:
         _chart(record, "errors", series(errors), percent, moments=switches, soft=stable, least=0.05),
         _chart(record, "p95", series(lambda s: s.p95), wording.seconds, moments=switches, soft=stable),
     )
-    return [chart for chart in made if chart]
+    return [chart for chart in (*made, _evidence(record, switches)) if chart]
+
+
+def _evidence(record: DecisionRecord, switches: Sequence[charts.Mark]) -> Chart | None:
+    """How the log-likelihood ratios grew towards their bounds."""
+    points = record.traffic.evidence if record.traffic else ()
+    series: list[Series] = [
+        ("that it is healthy", [(point.at, max(0.0, point.good)) for point in points]),
+        ("that it fails", [(point.at, max(0.0, point.bad)) for point in points]),
+    ]
+
+    def share(value: float) -> str:
+        return f"{value:.0%}"
+
+    bound = [charts.Mark(1.0, "decides", "rollback")]
+    return _chart(record, "evidence on errors", series, share, limits=bound, moments=switches, least=1.0)
 
 
 def _chart(

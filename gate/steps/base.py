@@ -16,6 +16,10 @@ class StepFailed(OperationFailed):
         self.reasons = reasons or (reason("step", message),)
 
 
+class Held(StepFailed):
+    """A step could not tell: neither proven good nor proven bad. A person decides whether it is kept."""
+
+
 class Step:
     """One step of the pipeline. The journal holds ``intend()`` before ``do`` runs, so ``undo`` always has it."""
 

@@ -60,7 +60,7 @@ class Migrate(Step):
             return "nothing to undo"
         from gate.database import fingerprint
 
-        if run.journal.began("promote"):
+        if run.journal.began("canary") or run.journal.began("promote"):
             return f"schema kept at {tool.current(database.url)}: users may have written to it, and it is additive"
         if tool.current(database.url) != facts["from"]:
             tool.downgrade(database.url, facts["from"])

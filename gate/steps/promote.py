@@ -24,7 +24,11 @@ class Promote(Step):
         candidate = run.candidate
         if candidate is None:
             raise StepFailed(f"{run.candidate_id} is not there any more")
+        steps = run.environment.traffic.steps if run.action == "deploy" else []
+        watch = run.watched() if steps else None  # before the first request of a user
         spent = switch(run, run.candidate_id)
+        if watch is not None:
+            watch.begin(*steps[-1])
         if any(service.exclusive for service in run.environment.services.values()):
             wait_healthy(run, candidate)  # they start only now that the release before has let go of theirs
         return f"100 % of traffic on {candidate.version} after {spent * 1000:.1f} ms"
@@ -67,7 +71,7 @@ class Accept(Step):
     name = "accept"
 
     def intend(self, run: Run) -> Facts:
-        return {"cases": run.evidence.cases, "checks": run.evidence.checks}
+        return {**run.counted()}
 
     def do(self, run: Run, facts: Facts) -> str:
         demand_serving(run)
@@ -99,6 +103,18 @@ def switch(run: Run, target: str | None) -> float:
     spent = time.monotonic() - began
     run.evidence.switches.append(Switch(run.clock(), before.id if before else None, target, spent * 1000))
     return spent
+
+
+def share(run: Run, part: float) -> None:
+    """Gives the candidate a share of the traffic beside the release before; 0 takes it away. Raises OperationFailed."""
+    candidate = run.candidate
+    if candidate is None:
+        raise StepFailed(f"{run.candidate_id} is not there any more")
+    began = time.monotonic()
+    run.engine.promote(candidate, part)
+    spent = (time.monotonic() - began) * 1000
+    origin = run.stable.id if run.stable else None
+    run.evidence.switches.append(Switch(run.clock(), origin, candidate.id, spent, part))
 
 
 def revive(run: Run) -> None:

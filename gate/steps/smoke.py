@@ -8,10 +8,10 @@ from gate import verdict
 from gate.confirm import Budget, Confirmation, short, suspect
 from gate.context import RESTORED
 from gate.errors import EngineError
-from gate.evidence import reason
 from gate.results import Case, Decision, Severity, SuiteResult, Verdict
 from gate.run import Facts, Run
-from gate.steps.base import Step, StepFailed
+from gate.steps.base import Held, Step, StepFailed
+from gate.steps.watch import demand_go
 from gate.store import FLAKY
 
 FLAKES_COUNTED_OVER = 20
@@ -19,7 +19,7 @@ FLAKES_COUNTED_OVER = 20
 
 
 class Smoke(Step):
-    """Runs the smoke tests in one phase. Anything but GO fails the step: inconclusive is not proven."""
+    """Runs the smoke tests in one phase. ROLLBACK fails the step; HOLD holds a deployment for a person to decide."""
 
     def __init__(self, name: str, phase: str, only: list[Severity] | None = None) -> None:
         self.name = name
@@ -43,17 +43,19 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
         return found
 
     result = run.suite(phase, decide, only, _confirmation(run, phase))
+    if run.watch is not None and run.watch.standing.decision is Decision.ROLLBACK:
+        run.record_suite(phase, result, verdict.after(result, environment.all_rules, least=least))
+        demand_go(run, run.watch.standing)
     judged = verdict.after(result, environment.all_rules, least=least)
     run.record_suite(phase, result, judged)
     if judged.decision is not Decision.GO:
         deciding = tuple(item for item in judged.reasons if item.decision is judged.decision)
         more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""
-        held = () if judged.decision is Decision.ROLLBACK else (reason("held", _HELD, judged.decision),)
-        raise StepFailed(f"{judged.decision}: {deciding[0].text}{more}", deciding + held)
+        text = f"{judged.decision}: {deciding[0].text}{more}"
+        # Only a deployment can wait for a person: the way back has to be proven.
+        held = judged.decision is Decision.HOLD and run.action == "deploy" and phase != RESTORED
+        raise Held(text, deciding) if held else StepFailed(text, deciding)
     return verdict.counted(result)
-
-
-_HELD = "inconclusive: not proven good, and nobody is asked to decide while nothing is watched, so it is undone"
 
 
 def _confirmation(run: Run, phase: str) -> Confirmation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -120,8 +121,8 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_site(folder: Path) -> Site:
-    """The repository's files below ``folder``, its local environment on free ports."""
+def make_site(folder: Path, *, steps: str = "[]") -> Site:
+    """The repository's files below ``folder``, its local environment on free ports and with these traffic ``steps``."""
     for name in COPIED:
         if (REPOSITORY / name).is_dir():
             shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -133,5 +134,7 @@ def make_site(folder: Path) -> Site:
     for fixed, free in ports.items():
         assert fixed in text, f"environments/local.toml does not use port {fixed} any more"
         text = text.replace(fixed, str(free))
+    text, found = re.subn(r"(?m)^steps = .*$", f"steps = {steps}", text)
+    assert found == 1, "environments/local.toml has no [traffic] steps any more"
     file.write_text(text)
     return Site(folder, f"http://127.0.0.1:{ports['18080']}")

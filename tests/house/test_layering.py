@@ -114,7 +114,12 @@ def test_cases_import_pytest_and_the_standard_library_only(folder: str) -> None:
 
 
 def test_nothing_that_decides_knows_the_report() -> None:
-    tellers = {"recording.py", "commands.py"}
+    tellers = {
+        "recording.py",
+        "commands.py",
+        "replay.py",
+        "inspection.py",
+    }  # replay judges what was, and changes nothing
     for file in files_of("gate"):
         if file.name in tellers or within(
             f"gate.{file.relative_to(ROOT / 'gate').parts[0]}", {"gate.report", "gate.schemas"}

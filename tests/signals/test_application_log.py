@@ -58,7 +58,7 @@ def test_a_log_that_cannot_be_read_is_told_and_nothing_of_the_others_is_lost(tmp
     web.write("ERROR two\n")
     (blind,) = watch.read(0.1)
     assert isinstance(blind, Blind)
-    assert blind.what == "log_errors"
+    assert blind.what == "log_error_rate"
     place.rmdir()
     place.write_text("ERROR three\n")
     assert watch.read(0.2) == [

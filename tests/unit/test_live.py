@@ -98,7 +98,7 @@ def test_enough_good_requests_end_a_canary_step_early() -> None:
 
 
 def test_the_bake_lasts_its_whole_time() -> None:
-    seen = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 5000)]
+    seen: list[Observation] = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 5000)]
     assert judged(seen, 29.9).decision is None
     assert judged(seen, 30.0).decision is GO
 
@@ -117,7 +117,7 @@ def test_too_little_traffic_says_how_much_is_needed() -> None:
 
 
 def test_a_canary_that_looks_good_goes_on_without_the_whole_proof() -> None:
-    seen = [WANTED, usual(), healthy(0.1), requests(0.1, 148, 2)]
+    seen: list[Observation] = [WANTED, usual(), healthy(0.1), requests(0.1, 148, 2)]
     assert judged([CANARY, *seen], 30.0).decision is GO
     assert judged([BAKE, *seen], 30.0).decision is HOLD
 
@@ -129,7 +129,7 @@ def test_between_the_limits_at_the_end_is_a_hold() -> None:
 
 
 def test_twice_stables_own_rate_is_healthy() -> None:
-    seen = [WANTED, healthy(0.1), requests(0.1, 9800, 200)]
+    seen: list[Observation] = [WANTED, healthy(0.1), requests(0.1, 9800, 200)]
     assert judged([BAKE, usual(10_000, 100), *seen], 30.0).decision is GO
 
 
@@ -146,7 +146,7 @@ def test_a_stable_that_ails_without_traffic_excuses_the_candidate_too() -> None:
 
 
 def test_a_route_that_fails_alone_is_found_in_the_crowd() -> None:
-    crowd = [requests(0.1, 2000, route="GET /"), requests(0.1, 10, 8, route="POST /api/refunds")]
+    crowd: list[Observation] = [requests(0.1, 2000, route="GET /"), requests(0.1, 10, 8, route="POST /api/refunds")]
     standing = judged([CANARY, usual(), *crowd], 0.1)
     assert standing.decision is ROLLBACK
     assert "8 of 18 requests failed on POST /api/refunds" in standing.reasons[0].text
@@ -161,7 +161,7 @@ def test_requests_beyond_the_limit_are_a_rollback_from_twenty_on() -> None:
 
 
 def test_a_percentile_between_the_limits_is_a_hold_at_the_end() -> None:
-    seen = [BAKE, WANTED, usual(ms=1100.0), healthy(0.1)]
+    seen: list[Observation] = [BAKE, WANTED, usual(ms=1100.0), healthy(0.1)]
     standing = judged([*seen, requests(0.1, 5000, ms=1100.0)], 30.0)
     assert standing.decision is HOLD
     assert "response_time 1.10 s, wanted < 1 s" in standing.reasons[0].text
@@ -177,30 +177,38 @@ def test_much_slower_than_stable_at_the_same_time_is_a_rollback() -> None:
     assert judged([BAKE, usual(ms=10.0), slow], 0.1).decision is None, "alone it may be the load"
 
 
+def test_clients_that_give_up_waiting_are_a_rollback() -> None:
+    """A route that hangs answers nobody: all the proxy ever notes is that the client left."""
+    left = Requests(0.1, CANDIDATE, ROUTE, 12, 0, gone=12, milliseconds=((10.0, 12),))
+    standing = judged([CANARY, usual(), left], 0.1)
+    assert standing.decision is ROLLBACK
+    assert standing.reasons[0].signal == "gone_rate"
+    assert judged([CANARY, usual(), replace(left, gone=1)], 0.1).decision is None
+
+
 @pytest.mark.parametrize(("cpu", "decision"), [(0.91, ROLLBACK), (0.9, None), (0.69, None)])
 def test_cpu_is_the_lowest_of_three_samples_in_a_row(cpu: float, decision: Decision | None) -> None:
-    samples = [Used(at, CANDIDATE, "web", cpu=cpu, memory=0.1) for at in (1.0, 2.0, 3.0)]
+    samples: list[Observation] = [Used(at, CANDIDATE, "web", cpu=cpu, memory=0.1) for at in (1.0, 2.0, 3.0)]
     assert judged([BAKE, *samples], 3.0).decision is decision
     assert judged([BAKE, *samples[:2]], 3.0).decision is None
     assert judged([BAKE, *samples[:2], Used(3.0, CANDIDATE, "web", 0.2, 0.1)], 3.0).decision is None
 
 
 def test_resources_between_the_limits_are_a_hold_at_the_end() -> None:
-    samples = [Used(at, CANDIDATE, "web", cpu=0.1, memory=0.7) for at in (1.0, 2.0, 3.0)]
+    samples: list[Observation] = [Used(at, CANDIDATE, "web", cpu=0.1, memory=0.7) for at in (1.0, 2.0, 3.0)]
     standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 200), *samples], 30.0)
     assert standing.decision is HOLD
     assert [item.signal for item in standing.reasons] == ["memory"]
 
 
 def test_resources_that_stable_uses_as_well_are_not_the_candidates_fault() -> None:
-    both = [Used(at, role, "web", cpu=0.1, memory=0.95) for at in (1.0, 2.0, 3.0) for role in Role]
+    both: list[Observation] = [Used(at, role, "web", cpu=0.1, memory=0.95) for at in (1.0, 2.0, 3.0) for role in Role]
     assert judged([BAKE, *both], 3.0).decision is HOLD
 
 
 @pytest.mark.parametrize(
     ("seen", "decision", "text"),
     [
-        (ErrorLines(0.1, CANDIDATE, "web", 1, "boom"), ROLLBACK, "log_errors 1 > 0: the first: boom"),
         (InvariantSeen(0.1, "stock", 2), ROLLBACK, "stock is broken by 2 rows"),
         (Identified(0.1, "1.1.0", "1.0.0"), ROLLBACK, "1.0.0 answered, expected 1.1.0"),
         (ServiceSeen(0.1, CANDIDATE, "web", alive=False, healthy=False), ROLLBACK, "web is not healthy"),
@@ -217,7 +225,7 @@ def test_one_look_that_decides(seen: Observation, decision: Decision, text: str)
 @pytest.mark.parametrize(
     "seen",
     [
-        ErrorLines(0.1, CANDIDATE, "web", 0),
+        ErrorLines(0.1, CANDIDATE, "web", 1, "boom"),
         ErrorLines(0.1, STABLE, "web", 5, "boom"),
         InvariantSeen(0.1, "stock", 0),
         Identified(0.1, "1.1.0", "1.1.0"),
@@ -230,19 +238,35 @@ def test_one_look_that_decides_nothing(seen: Observation) -> None:
 
 
 def test_a_service_that_stays_unhealthy_is_lost_at_the_third_look() -> None:
-    looks = [ServiceSeen(at, CANDIDATE, "web", alive=True, healthy=False, detail="no answer") for at in (1.0, 2.0, 3.0)]
+    looks: list[Observation] = [
+        ServiceSeen(at, CANDIDATE, "web", alive=True, healthy=False, detail="no answer") for at in (1.0, 2.0, 3.0)
+    ]
     assert judged([BAKE, *looks[:2]], 2.0).decision is None
     assert judged([BAKE, looks[0], healthy(2.0), looks[2]], 3.0).decision is None
     assert judged([BAKE, *looks], 3.0).decision is ROLLBACK
 
 
+def test_error_lines_are_held_against_the_requests_they_come_with() -> None:
+    seen: list[Observation] = [CANARY, usual(), requests(0.1, 20), ErrorLines(0.1, CANDIDATE, "web", 6, "boom")]
+    standing = judged(seen, 0.1)
+    assert standing.decision is ROLLBACK
+    text = "log_error_rate 30 % > 5%: 6 of 20 requests wrote an error line; stable 0 % of 0; the first: boom"
+    assert standing.reasons[0].text == text.replace("; stable 0 % of 0", "")
+    assert judged([*seen[:-1], ErrorLines(0.1, CANDIDATE, "web", 1, "boom")], 0.1).decision is None
+
+
+def test_what_is_written_at_once_without_a_request_counts_as_one() -> None:
+    assert judged([CANARY, usual(), ErrorLines(0.1, CANDIDATE, "worker", 50, "boom")], 0.1).decision is None
+
+
 def test_errors_in_both_logs_are_a_hold() -> None:
-    lines = [ErrorLines(0.1, role, "web", 2, "database is gone") for role in Role]
-    assert judged([BAKE, *lines], 0.1).decision is HOLD
+    lines: list[Observation] = [ErrorLines(0.1, role, "web", 20, "database is gone") for role in Role]
+    both: list[Observation] = [requests(0.1, 20), requests(0.1, 20, role=STABLE)]
+    assert judged([CANARY, *both, *lines], 0.1).decision is HOLD
 
 
 def test_a_signal_nobody_can_read_four_times_in_a_row_is_a_hold() -> None:
-    blind = [Blind(float(at), "cpu", "no such process") for at in (1, 2, 3, 4)]
+    blind: list[Observation] = [Blind(float(at), "cpu", "no such process") for at in (1, 2, 3, 4)]
     assert judged([BAKE, *blind[:3]], 3.0).decision is None
     assert judged([BAKE, *blind[:3], Used(3.5, CANDIDATE, "web", 0.1, 0.1), blind[3]], 4.0).decision is None
     assert judged([BAKE, *blind], 4.0).decision is HOLD
@@ -252,7 +276,7 @@ def test_a_signal_nobody_can_read_four_times_in_a_row_is_a_hold() -> None:
     "signal", ["error_rate", "cpu", "services_lost", "invariants_broken", "wrong_identity", "disk"]
 )
 def test_a_wanted_signal_that_was_never_measured_is_a_hold(signal: str) -> None:
-    seen = [BAKE, Wanted(0.0, (signal,)), usual()]
+    seen: list[Observation] = [BAKE, Wanted(0.0, (signal,)), usual()]
     if signal != "error_rate":
         seen.append(requests(0.1, 500))
     standing = judged(seen, 30.0)
@@ -261,8 +285,8 @@ def test_a_wanted_signal_that_was_never_measured_is_a_hold(signal: str) -> None:
 
 
 def test_a_dry_run_rule_only_tells() -> None:
-    dry = [rule("log_errors", dry_run=True)]
-    seen = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 500), ErrorLines(0.1, CANDIDATE, "web", 3, "boom")]
+    dry = [rule("invariants_broken", dry_run=True)]
+    seen: list[Observation] = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 500), InvariantSeen(0.1, "stock", 3)]
     assert judged(seen, 30.0).decision is ROLLBACK
     assert judged(seen, 30.0, dry).decision is GO
 
@@ -329,7 +353,7 @@ def test_the_worst_wins_and_nothing_measured_is_never_go(kinds: list[str]) -> No
     made: dict[str, Observation] = {
         "healthy": healthy(0.1),
         "dead": ServiceSeen(0.1, CANDIDATE, "worker", alive=False, healthy=False),
-        "lines": ErrorLines(0.1, CANDIDATE, "web", 1, "boom"),
+        "lines": InvariantSeen(0.1, "stock", 1),
         "blind": Blind(0.1, "cpu", "unreadable"),
         "disk": HostUsed(0.1, 0.5),
     }

@@ -1,0 +1,28 @@
+"""What each switch cost users, read from the proxy's log once a run is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from gate.signals.access_log import AccessLog
+from gate.signals.switching import Switching
+
+WINDOW = 1.0
+"""Seconds before and after a switch that count as its own."""
+
+
+def costs(log: Path, switches: Sequence[datetime]) -> list[Switching | None]:
+    """The cost of each switch, in order; None where the log does not reach back to it. Does not raise."""
+    moments = [at.timestamp() for at in switches]
+    if not moments:
+        return []
+    origin = max(moments)
+    history = AccessLog(log, {}, origin)
+    try:
+        history.recall(origin - min(moments) + 2 * WINDOW)
+    finally:
+        history.close()
+    found = [history.around(at - origin, WINDOW, WINDOW) for at in moments]
+    return [cost if cost.complete else None for cost in found]

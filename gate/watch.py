@@ -1,0 +1,200 @@
+"""Watches a candidate under live traffic: reads the signals, judges them, and writes every observation down.
+
+Two threads of its own: one reads logs and judges, ten times a second; the other asks what may answer slowly (health,
+identity, resources, the data). A release that hangs never delays the judgement of the requests it fails.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gate import engines
+from gate.config import Environment
+from gate.engines.base import Instance
+from gate.live.judge import Judge, Standing
+from gate.looks import Looks, asked_by_the_gate
+from gate.observations import Blind, Observation, Requests, Role, TrafficStep, Wanted, to_row
+from gate.results import Decision, Reason
+from gate.signals.access_log import AccessLog
+from gate.signals.application_log import ErrorWatch
+from gate.traffic import Traffic
+
+TICK = 0.1
+"""Seconds between two judgements."""
+LOOK = 1.0
+"""Seconds between two looks at health, identity and resources."""
+BEFORE = 600.0
+"""Seconds of stable's traffic before the watch that its usual error rate and latency are read from."""
+_FIRST_LOOK = 1.0  # seconds of a step before its traffic is called little
+_RATE_OVER = 5.0  # seconds that the rate of users' requests is measured over
+LOG_LAG = 3.0
+"""Seconds after which a request of our own must stand in the proxy's log, or the log is dead."""
+
+
+class Watch:
+    """One watch over one candidate. ``stable`` None: a first deployment, nothing to compare with."""
+
+    def __init__(self, environment: Environment, candidate: Instance, stable: Instance | None, file: Path) -> None:
+        engine = engines.create(environment)  # of its own: it remembers what a process used when it was last asked
+        self._candidate = candidate
+        self._stable = stable
+        self._rows = file.open("a", encoding="utf-8")
+        self.origin = time.time()
+        """When it began, in seconds since the epoch: where observations count their time from."""
+        self._zero = time.monotonic()
+        self._judge = Judge(environment.all_rules)
+        self._incoming: queue.SimpleQueue[Observation] = queue.SimpleQueue()
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._standing = Standing(None)
+        self._step: TrafficStep | None = None
+        self._users: deque[tuple[float, int]] = deque()
+        self.lasted = 0.0
+        roles = {candidate.id: Role.CANDIDATE} | ({stable.id: Role.STABLE} if stable else {})
+        self._requests = AccessLog(Traffic(environment).access_log, roles, self.origin, asked_by_the_gate(environment))
+        self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
+        self._threads = [
+            threading.Thread(target=self._guarded, args=(act,), name=name, daemon=True)
+            for name, act in (("watching", self._judging), ("looking", self._looking))
+        ]
+        self._looks = Looks(environment, engine, candidate, stable, self._now)
+
+    def begin(self, share: float, seconds: float) -> None:
+        """The candidate has ``share`` of the traffic from now on, to be watched for at most ``seconds``."""
+        with self._lock:
+            self._step = TrafficStep(self._now(), share, seconds)
+            self._standing = Standing(None)
+            self._take([self._step])
+
+    @property
+    def standing(self) -> Standing:
+        """How the candidate stands on the present step; a ROLLBACK or HOLD stays."""
+        return self._standing
+
+    @property
+    def wants_traffic(self) -> bool:
+        """Whether users send too little to call the candidate healthy before the present step ends."""
+        with self._lock:
+            step, now = self._step, self._now()
+            if step is None or self._standing.decision is not None or not self._judge.undecided:
+                return False
+            if now - step.at < _FIRST_LOOK:
+                return False
+            since = max(step.at, now - _RATE_OVER)
+            rate = sum(count for at, count in self._users if at >= since) / (now - since)
+            return rate * max(0.0, step.at + step.seconds - now) < self._judge.needed
+
+    @property
+    def step(self) -> TrafficStep | None:
+        """The present step; None before the first."""
+        return self._step
+
+    @property
+    def progress(self) -> str:
+        """One line on how far the present step is."""
+        step = self._step
+        if step is None:
+            return ""
+        left = max(0.0, step.at + step.seconds - self._now())
+        bad, good = self._judge.evidence
+        return f"{step.share:.0%} of traffic, {left:.0f} s left, healthy {_percent(good)}, bad {_percent(bad)} proven"
+
+    def start(self) -> None:
+        """Begins to watch in the background."""
+        self._take([Wanted(0.0, self._looks.wanted), *self._requests.before(BEFORE)])
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Ends the watch; what was seen stays in the file."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(timeout=15)
+        with self._lock:
+            self._rows.close()
+
+    def _judging(self) -> None:
+        while not self._ended.wait(TICK):
+            with self._lock:
+                self._tick()
+
+    def _tick(self) -> None:
+        requests = self._requests.read()
+        self._count(requests)
+        seen: list[Observation] = [*requests]
+        while not self._incoming.empty():
+            seen.append(self._incoming.get())
+        at = self._now()
+        seen += [lines for watch in self._lines for lines in watch.read(at)]
+        silent = self._requests_unheard(at)
+        self._take([*seen, *silent])
+        if self._standing.decision is Decision.ROLLBACK:
+            return
+        standing = self._judge.standing(at)
+        if standing.decision is Decision.ROLLBACK and self._stable is not None:
+            # Before anybody is blamed: stable may be in the same trouble, and without traffic only asking tells.
+            self._take(self._looks.stable_now(within=1.0))
+            standing = self._judge.standing(at)
+        if self._standing.decision is Decision.HOLD and standing.decision is not Decision.ROLLBACK:
+            return  # a person decides, unless it gets worse
+        self._standing = standing
+        if standing.decision is None:
+            self.lasted = at - self._step.at if self._step else 0.0
+
+    def _count(self, seen: Iterable[Requests | Blind]) -> None:
+        """Keeps how many users' requests reached the candidate lately."""
+        self._users += [
+            (item.at, item.count)
+            for item in seen
+            if isinstance(item, Requests) and item.role is Role.CANDIDATE and not item.synthetic
+        ]
+        while self._users and self._users[0][0] < self._now() - 2 * _RATE_OVER:
+            self._users.popleft()
+
+    def _requests_unheard(self, at: float) -> list[Blind]:
+        asked = self._looks.probed_at
+        heard = self._requests.last_line_at
+        if asked is None or at - asked < LOG_LAG or (heard is not None and heard >= asked - LOG_LAG):
+            return []
+        self._looks.probed_at = None  # told once for each request that went unheard
+        return [Blind(at, "error_rate", "the proxy's access log does not show a request that was just made")]
+
+    def _looking(self) -> None:
+        while not self._ended.wait(LOOK):
+            for seen in self._looks.all():
+                self._incoming.put(seen)
+
+    def _take(self, seen: Iterable[Observation]) -> None:
+        for item in seen:
+            self._judge.take(item)
+            self._rows.write(json.dumps(to_row(item), separators=(",", ":")) + "\n")
+        self._rows.flush()
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """A watch that broke sees nothing more, and what sees nothing is never a GO."""
+        try:
+            act()
+        except Exception as fault:  # noqa: BLE001 - it is told, and holds the deployment
+            text = f"the watch itself broke: {type(fault).__name__}: {fault}"
+            self._standing = Standing(Decision.HOLD, (Reason("watch", Decision.HOLD, text),))
+            self._ended.set()
+
+    def _both(self) -> list[Instance]:
+        return [self._candidate, *([self._stable] if self._stable else [])]
+
+    def _now(self) -> float:
+        return time.monotonic() - self._zero
+
+
+def _patterns(environment: Environment) -> dict[str, str]:
+    return {name: service.log_errors for name, service in environment.services.items()}
+
+
+def _percent(share: float) -> str:
+    return f"{min(max(share, 0.0), 1.0):.0%}"
