@@ -2,8 +2,8 @@
 
 This gate's test beside the rules of other tools and a window, over the same traffic of 100 requests a second: faults
 that are there from the beginning at three shares of the traffic, a fault that starts 30 s into the bake, a 5 % fault
-and no fault over the whole default watch (10% 30s, 50% 30s, 100% 2m). --traces names files of recorded traffic, rows of
-gate.observations, as benchmarks.traces makes them: each rule says when it would have rolled that release back.
+and no fault over the whole default watch (10% 30s, 50% 30s, 100% 2m). Then the traffic of real releases, as recorded
+by benchmarks.traces or by --traces FILE: when each rule would have rolled that release back.
 
 Prints tables on standard error and one JSON document on standard output; exit code 1 when a target is missed.
 """
@@ -216,12 +216,21 @@ def check(deployments: int = 25) -> None:
 
 
 def of_records(files: Sequence[Path]) -> Result:
-    """When each rule would have rolled a recorded deployment back: seconds since its watch began, or None."""
-    said = {}
+    """When each rule would have rolled a recorded release back: seconds since its watch began and failed requests."""
+    said: Result = {}
     for file in files:
         trace = recorded(from_row(row) for row in json.loads(file.read_text(encoding="utf-8")))
         ended = {name: int(rule(trace)[0]) for name, rule in RULES.items()}
-        said[file.name] = {name: (tick + 1) / SECOND if tick < trace.ticks else None for name, tick in ended.items()}
+        said[file.stem] = {
+            "requests": int((trace.bad + trace.good).sum()),
+            "bad": int(trace.bad.sum()),
+            "rules": {
+                name: {"seconds": (tick + 1) / SECOND, "failed": int(trace.bad[: tick + 1].sum())}
+                if tick < trace.ticks
+                else None
+                for name, tick in ended.items()
+            },
+        }
     return said
 
 
@@ -262,11 +271,12 @@ def _shown(result: Result) -> Iterator[Table]:
         held = f"{each['held'] / each['of']:.2%}" if "held" in each else ""
         table.add_row(name, f"{each['missed'] / each['of']:.2%}", held)
     yield table
-    for file, rules in result["recorded"].items():
-        table = Table(f"rolled back in {file} after", box=None)
-        for name, seconds in rules.items():
-            table.add_row(f"{name}: {'never' if seconds is None else f'{seconds} s'}")
-        yield table
+    recorded = result["recorded"]
+    table = Table("seconds, failed requests", *recorded, box=None, title="recorded releases, rolled back after")
+    for name in RULES:
+        ends = [each["rules"][name] for each in recorded.values()]
+        table.add_row(name, *(f"{end['seconds']} · {end['failed']}" if end else "never" for end in ends))
+    yield table
 
 
 def _cell(each: Result) -> str:
@@ -281,7 +291,8 @@ def main() -> int:
     parser.add_argument("--deploys", type=int, default=10_000, help="healthy deployments of each kind")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--traces", type=Path, nargs="*", default=[], metavar="FILE")
+    recorded = sorted((Path(__file__).parent / "traces").glob("*.json"))
+    parser.add_argument("--traces", type=Path, nargs="*", default=recorded, metavar="FILE")
     arguments = parser.parse_args()
     console = Console(stderr=True, width=None if sys.stderr.isatty() else 110)
     check()

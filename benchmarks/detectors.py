@@ -31,8 +31,8 @@ BEFORE = 60 * SECOND
 REQUESTS = 100
 """A second, of both releases together, where traffic is made up."""
 LIMIT = 0.05
-ALPHA = detection.ALPHA / 4
-"""What the judge gives to the error rate over all requests; the rest is for the routes and for latency."""
+ALPHA = detection.ALPHA / 6
+"""What the judge gives to the error rate over all requests; the rest is for the routes and the other signals."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ import statistics
 import sys
 from collections.abc import Iterator
 
+from benchmarks.detectors import ALPHA
 from gate import detection
 
-ALPHA = detection.ALPHA / 4
-"""What the judge gives to the error rate over all requests."""
 TOLERATED = (0.01, 0.02, 0.05)
 FAULTS = (0.05, 0.1, 0.2, 0.5)
 RUNS = 150

@@ -9,8 +9,10 @@ import pytest
 
 from benchmarks import detection, requests_needed
 from benchmarks.detectors import (
+    ALPHA,
     BEFORE,
     DEFAULT,
+    OURS,
     RULES,
     SECOND,
     Step,
@@ -21,6 +23,8 @@ from benchmarks.detectors import (
     recorded,
     simulate,
 )
+from gate.detection import FLOOR, Stream
+from gate.live.judge import Judge
 from gate.observations import Observation, Requests, Role, TrafficStep
 
 
@@ -36,6 +40,17 @@ def trace(failing: set[int], seconds: int = 120) -> Trace:
 
 def test_the_benchmark_measures_the_gate_itself() -> None:
     detection.check(deployments=3)
+
+
+def test_the_benchmark_gives_the_error_rate_what_the_judge_gives_it() -> None:
+    judge = Judge(())
+    judge.take(TrafficStep(0.0, 1.0, 120.0))
+    judge.take(Requests(0.0, Role.CANDIDATE, "GET /", count=1, errors=1))
+    judge.standing(0.1)
+    stream = Stream(alpha=ALPHA)
+    stream.begin_bake(1200)
+    stream.add(1, 0, FLOOR)
+    assert judge.evidence[0] == pytest.approx(stream.evidence_bad / stream.bound_bad)
 
 
 def test_argo_rolls_back_at_the_fourth_failed_measurement() -> None:
@@ -84,3 +99,13 @@ def test_what_was_recorded_is_what_was_seen() -> None:
 def test_the_page_on_detection_says_what_is_needed() -> None:
     page = (Path(__file__).parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
     assert "\n".join(requests_needed.table()) in page, "run: python -m benchmarks.requests_needed"
+
+
+def test_the_gate_finds_the_recorded_faults_and_leaves_the_good_release_alone() -> None:
+    said = detection.of_records(sorted((Path(detection.__file__).parent / "traces").glob("*.json")))
+    ends = {name: each["rules"][OURS] for name, each in said.items()}
+    assert ends.pop("1.1.0") is None
+    assert set(ends) == {"1.1.0+fails-real-sales", "1.1.0+late-500s"}
+    for name, end in ends.items():
+        assert end is not None, name
+        assert end["failed"] <= 10, name
