@@ -59,6 +59,8 @@ def test_defect_is_stopped(site: Site, defect: str) -> None:
     assert before["serving"] == "1.1.0"
 
     ran = site.deploy(f"1.1.0+{defect}")
+    if ran.code == 6:  # held is not what is expected, and must not stand in the way of the other defects
+        site.gate("rollback")
 
     expected = DEFECTS[defect]
     assert (ran.code, ran.document["outcome"]) == (expected.code, expected.outcome), f"{ran.reasons}\n{ran.told}"
