@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gate import engines, holding, lock, pipeline, recording
+from gate import engines, holding, lock, pipeline, recording, served
 from gate.config import Environment
 from gate.engines.base import Instance
 from gate.errors import Locked, OperationFailed, UsageError
@@ -274,14 +274,10 @@ class Commands:
         }.get(outcome, "")
 
     def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
-        """The release to go back to: the accepted one before the one that serves, or the one asked for."""
+        """The release to go back to: the one that served before the one that serves, or the one asked for."""
         wanted = str(parse_version(version)) if version else None
-        accepted = store.accepted()
-        if wanted is None:
-            # What was accepted after the one that serves was rolled back from: it is no way back.
-            serves = next((place for place, item in enumerate(accepted) if item.digest == stable.digest), -1)
-            accepted = accepted[serves + 1 :]
-        for item in accepted:
+        possible = store.accepted() if wanted else served.before(store, stable.digest)
+        for item in possible:
             if item.digest == stable.digest or (wanted and item.version != wanted):
                 continue
             found = faults(Path(item.folder))

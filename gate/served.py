@@ -1,0 +1,49 @@
+"""What served here, in its order, without what was rolled back from: the ways back."""
+
+from __future__ import annotations
+
+from gate.journal import to_undo
+from gate.results import Outcome
+from gate.store import Deployment, Store
+
+
+def way_back(store: Store) -> list[Deployment]:
+    """One deployment for each stay of a release that was not rolled back from, newest first; the newest one serves.
+
+    A rollback takes away everything above the release it went to: nothing leads forward to that by itself any more.
+    Raises OperationFailed.
+    """
+    stays: list[Deployment] = []
+    for item in reversed(store.deployments()):
+        if not _took_over(store, item):
+            continue
+        if item.action == "rollback":
+            place = _place(stays, item.digest)
+            if place is not None:
+                del stays[place + 1 :]
+                continue
+        if not stays or stays[-1].digest != item.digest:
+            stays.append(item)
+    return stays[::-1]
+
+
+def before(store: Store, digest: str) -> list[Deployment]:
+    """What ``rollback`` may go back to from the release with this digest, best first; empty without any.
+
+    Raises OperationFailed.
+    """
+    stays = way_back(store)
+    place = next((number for number, item in enumerate(stays) if item.digest == digest), -1)
+    return [item for item in stays[place + 1 :] if item.digest != digest]
+
+
+def _place(stays: list[Deployment], digest: str) -> int | None:
+    return next((number for number in reversed(range(len(stays))) if stays[number].digest == digest), None)
+
+
+def _took_over(store: Store, item: Deployment) -> bool:
+    """Whether the release of a run served when it had ended."""
+    if item.action == "rollback" and item.outcome is Outcome.ROLLED_BACK:
+        # One that died and was undone by ``recover`` ended so too.
+        return any(step.name == "accept" and step.done for step in to_undo(store.events(item.id)))
+    return item.outcome is Outcome.RELEASED

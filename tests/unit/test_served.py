@@ -1,0 +1,52 @@
+"""Which release a rollback goes back to, whatever was deployed and rolled back before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gate import served
+from gate.results import Outcome
+from gate.store import Store
+
+DONE = {"deploy": Outcome.RELEASED, "rollback": Outcome.ROLLED_BACK}
+
+
+def run(store: Store, told: str) -> None:
+    """A run as ``+A`` (deployed), ``-A`` (rolled back to), ``!A`` (deployed, rolled back), ``?A`` (such a rollback that
+    died and was undone)."""
+    kind, version = told
+    action = "rollback" if kind in "-?" else "deploy"
+    outcome = Outcome.ROLLED_BACK if kind == "!" else DONE[action]
+    facts = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
+    number = store.begin(action=action, version=version, stable_version=None, stable_instance=None, **facts)
+    store.write(number, "accept", "do", {})
+    store.write(number, "accept", "undone" if kind in "!?" else "done", {})
+    store.end(number, outcome, [], cases=1, checks=1, report=None)
+
+
+@pytest.mark.parametrize(
+    ("runs", "serves", "ways"),
+    [
+        ("+A", "A", ""),
+        ("+A +B", "B", "A"),
+        ("+A +B +C", "C", "BA"),
+        ("+A +B -A", "A", ""),
+        ("+A +B -A +A", "A", ""),  # deployed once more: the one that was rolled back from stays away
+        ("+A +B -A +C", "C", "A"),
+        ("+A +B +C -B +B", "B", "A"),
+        ("+A +B +C -A", "A", ""),
+        ("+A +B -A -B", "B", "A"),  # forward on purpose, with --to
+        ("+A +B +A", "A", "B"),  # a downgrade is no rollback: what served before is the way back
+        ("+A +B +B", "B", "A"),
+        ("+A +B !C", "B", "A"),
+        ("+A +B ?A", "B", "A"),
+        ("+A +B", "X", "BA"),  # what serves is not in the records
+    ],
+)
+def test_the_way_back_never_leads_forward(tmp_path: Path, runs: str, serves: str, ways: str) -> None:
+    store = Store(tmp_path / "gate.db")
+    for told in runs.split():
+        run(store, told)
+    assert "".join(item.version for item in served.before(store, f"sha256:{serves}")) == ways
