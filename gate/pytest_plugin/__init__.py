@@ -21,6 +21,9 @@ from gate.pytest_plugin.reporting import Reporting
 from gate.pytest_plugin.running import Running
 from gate.pytest_plugin.session import SESSION, Session, told
 
+_NOTHING_PROVEN = (pytest.PytestReturnNotNoneWarning, pytest.PytestCollectionWarning)
+"""What pytest only warns of: a case that returns its finding cannot fail, a class it cannot make is never run."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("deploy gate")
@@ -42,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
         environment = environments.load(name, config.rootpath)
     except GateError as fault:
         raise pytest.UsageError(told(fault)) from None
+    for warning in _NOTHING_PROVEN:  # a project's own lines come before these, so they cannot silence them
+        config.addinivalue_line("filterwarnings", f"error::pytest.{warning.__name__}")
     session = config.stash[SESSION] = Session(config, environment, given)
     worker = hasattr(config, "workerinput")
     events = None if worker else config.getoption("--gate-events")

@@ -52,14 +52,14 @@ def _checker_broke(call: pytest.CallInfo[None]) -> bool:
     """Whether an exception is the checker's own fault rather than a fault it saw.
 
     An assertion is what a case saw, wherever it stands. In the case itself every other exception counts as seen, too:
-    a broken application breaks its callers in every way. Fixtures that fail, and wrong use of ours, do not.
+    a broken application breaks its callers in every way. Fixtures that fail, and a case that pytest warns of, do not.
     """
     if call.excinfo is None:
         return False
     fault = call.excinfo.value
     if isinstance(fault, AssertionError | pytest.fail.Exception):
         return False
-    return call.when != "call" or isinstance(fault, UsageError)
+    return call.when != "call" or isinstance(fault, UsageError | pytest.PytestWarning)
 
 
 def scrub(report: Report, config: pytest.Config, redact: Redactor) -> None:

@@ -136,6 +136,33 @@ def test_markers_that_mean_nothing(project: Project, processes: str) -> None:
     assert not result.cases
 
 
+RETURNED = """
+@pytest.mark.critical
+def test_a(): return 1 > 2
+"""
+NEVER_MADE = """
+@pytest.mark.critical
+class TestGroup:
+    def __init__(self): self.wanted = 1
+    def test_a(self): assert self.wanted == 2
+"""
+
+
+@pytest.mark.parametrize(("processes", "silenced"), [("", ""), (" -n 1", "filterwarnings =\n    ignore\n")])
+class TestWhatPytestOnlyWarnsOf:
+    def test_finding_is_returned(self, project: Project, processes: str, silenced: str) -> None:
+        """A case that returns its finding, where it should assert it, passes whatever it finds."""
+        workers(project, processes, silenced)
+        result = project.cases(GOOD + RETURNED).run()
+        refused(result, "a: PytestReturnNotNoneWarning")
+        assert case(result, "test_a").outcome is CaseOutcome.ERROR
+
+    def test_class_is_never_made(self, project: Project, processes: str, silenced: str) -> None:
+        """pytest leaves a class with a constructor out, and with it every case in it."""
+        workers(project, processes, silenced)
+        refused(project.cases(GOOD + NEVER_MADE).run(), "cannot collect test class 'TestGroup'")
+
+
 def test_process_ends_itself(project: Project) -> None:
     result = project.cases(GOOD + "def test_a():\n    import os\n    os._exit(0)\ndef test_b(): pass\n").run()
     refused(result, "pytest ended with exit code 0 while running checks/test_made_up.py::test_a")
@@ -202,7 +229,7 @@ def test_file_that_cannot_be_imported_by_a_worker(project: Project) -> None:
     refused(project.cases(GOOD + "import no_such_module\n").run(), "no_such_module")
 
 
-def workers(project: Project, options: str) -> None:
-    """Makes the project's runs use xdist."""
+def workers(project: Project, options: str, settings: str = "") -> None:
+    """Makes the project's runs use xdist, and other settings of pytest beside the gate's."""
     ini = project.root / "pytest.ini"
-    ini.write_text(ini.read_text().replace("--tb=native", f"--tb=native{options}"))
+    ini.write_text(ini.read_text().replace("--tb=native", f"--tb=native{options}") + settings)

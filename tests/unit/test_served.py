@@ -16,7 +16,7 @@ DONE = {"deploy": Outcome.RELEASED, "rollback": Outcome.ROLLED_BACK}
 def run(store: Store, told: str) -> None:
     """A run as ``+A`` (deployed), ``-A`` (rolled back to), ``!A`` (deployed, rolled back), ``?A`` (such a rollback that
     died and was undone)."""
-    kind, version = told
+    kind, version = told[0], told[1:]
     action = "rollback" if kind in "-?" else "deploy"
     outcome = Outcome.ROLLED_BACK if kind == "!" else DONE[action]
     facts = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
