@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 # What it shows does not change with traffic, so it is asked once.
-pytestmark = [pytest.mark.category("Deployment Scripts"), pytest.mark.requires("candidate")]
+pytestmark = [
+    pytest.mark.category("Deployment Scripts"),
+    pytest.mark.requires("candidate"),
+    pytest.mark.critical,  # every later deployment would lose requests with it
+]
 
 # 143 and -15 are how a process ends that leaves the ending to SIGTERM itself.
 CLEAN = (0, 143, -15)

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.category("Environment Validation"), pytest.mark.requires("cache")]
+pytestmark = [
+    pytest.mark.category("Environment Validation"),
+    pytest.mark.requires("cache"),
+    pytest.mark.critical,  # without it the database carries what it was not made for
+]
 
 SKU = "tea-black"
 
