@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.category("Resource Limits")
+pytestmark = [pytest.mark.category("Resource Limits"), pytest.mark.critical]  # it ends with no server
 
 TIMES = 24
 CLIENTS = 12
