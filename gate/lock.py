@@ -8,7 +8,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,8 +44,9 @@ def held(file: Path, purpose: str) -> Iterator[None]:
                 next_step="wait for it to end; the lock is free the moment its holder is gone",
             ) from None
         holder = {"by": whoami(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, json.dumps({**holder, "purpose": purpose}).encode(), 0)
+        with suppress(OSError):  # a full disk: the lock is held all the same
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, json.dumps({**holder, "purpose": purpose}).encode(), 0)
         yield
         os.ftruncate(handle, 0)
     finally:

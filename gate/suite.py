@@ -9,10 +9,12 @@ once more in a fresh one, and what had not reported yet runs on in a third if th
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,17 +78,29 @@ def run(
     case is told to ``on_case`` when it ends, and again if its teardown made it worse. With a ``confirmation``, failed
     cases are run once more, and only what stands ends the run: ``decide`` is asked about that first, then about all.
     ``stop`` is asked all the time; the reason it gives ends the run at once, and nothing is confirmed any more.
-    Raises SuiteError when pytest cannot be started at all.
+    Raises SuiteError when pytest cannot be started at all, or when what it tells cannot be kept.
     """
-    out.mkdir(parents=True, exist_ok=True)
     record = _Record(context.phase, on_case, on_planned, decide, confirmation)
-    children = _Children(environment, context, out, stop)
-    children.run(record, "", folders, context)
-    if confirmation is not None:
-        _confirm(record, confirmation, children, folders)
-    result = record.result()
-    (out / f"{context.phase}.junit.xml").write_text(junit.of(result), encoding="utf-8")
+    with _kept_in(out):
+        children = _Children(environment, context, out, stop)
+        children.run(record, "", folders, context)
+        if confirmation is not None:
+            _confirm(record, confirmation, children, folders)
+        result = record.result()
+        (out / f"{context.phase}.junit.xml").write_text(junit.of(result), encoding="utf-8")
     return result
+
+
+@contextmanager
+def _kept_in(out: Path) -> Iterator[None]:
+    """Makes the folder for what a suite leaves. Raises SuiteError for whatever the system refuses about it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as fault:
+        step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
+        text = f"{fault.filename or out}: {fault.strerror}"
+        raise SuiteError(f"the suite's files cannot be written: {text}", next_step=step) from None
 
 
 def _confirm(record: _Record, confirmation: Confirmation, children: _Children, folders: Sequence[str]) -> None:
@@ -160,10 +174,10 @@ class _Children:
 
 def collect(environment: Environment, context: Context, folders: Sequence[str], out: Path) -> Planned:
     """The cases in ``folders`` that would run. Raises SuiteError when they cannot be collected."""
-    out.mkdir(parents=True, exist_ok=True)
     files = _Files(out, f"{context.phase}-collected")
-    files.context.write_text(context.to_json(), encoding="utf-8")
-    files.events.unlink(missing_ok=True)
+    with _kept_in(out):
+        files.context.write_text(context.to_json(), encoding="utf-8")
+        files.events.unlink(missing_ok=True)
     argv = [
         *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "--color=no", "--collect-only"),
         *("--gate-context", str(files.context), "--gate-events", str(files.events), *folders),

@@ -15,11 +15,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gate import shell, verdict
+from gate import shell, suite, verdict
 from gate.context import Context
+from gate.errors import SuiteError
 from gate.interrupt import Interrupted
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Decision, Severity, SuiteResult, Verdict
+from tests.engine import disk
 from tests.suite.project import Project, outcomes
 
 SLOW = """
@@ -284,3 +286,18 @@ def test_an_earlier_run_leaves_nothing_behind(project: Project) -> None:
     result = project.cases("import no_such_module\n").run()
     assert not result.cases
     assert result.broken
+
+
+def test_no_room_for_what_it_tells(project: Project) -> None:
+    """A disk that is full or read-only is said for what it is, and is no defect of the gate."""
+    with disk.tiny(project.out) as place:
+        disk.fill(place)
+        with pytest.raises(SuiteError, match=r"the suite's files cannot be written: .*No space left") as caught:
+            project.cases("def test_a(): pass").run()
+        assert caught.value.next_step == "free some disk space"
+    project.out.rmdir()
+    project.write("out", "a file where the folder belongs")
+    with pytest.raises(SuiteError, match="the suite's files cannot be written"):
+        project.run()
+    with pytest.raises(SuiteError, match="the suite's files cannot be written"):
+        suite.collect(project.environment, Context("here", "candidate"), ["smoke"], project.out)
