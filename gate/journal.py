@@ -28,10 +28,12 @@ class Journal:
         self._store = store
         self._events: list[Event] = []
         self.deployment = deployment
+        self.resumed = False
 
     def resume(self) -> None:
         """Takes up what another process wrote. Raises OperationFailed."""
         self._events = self._store.events(self.deployment)
+        self.resumed = True
 
     def write(self, step: str, kind: str, facts: dict[str, Any] | None = None) -> None:
         """Raises OperationFailed when it is not on disk."""

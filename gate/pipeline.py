@@ -24,7 +24,7 @@ from gate.steps.promote import Accept, Drain, Promote, demand_serving, retire
 from gate.steps.smoke import Smoke, judge
 from gate.steps.start import Health, Start
 from gate.steps.watch import Bake, Canary
-from gate.store import Store
+from gate.store import Deployment, Store
 
 DEPLOY: tuple[Step, ...] = (
     Backup(),
@@ -94,13 +94,19 @@ def rollback(run: Run) -> Outcome:
 _ROLLED_BACK_TO = {Outcome.RELEASED: Outcome.ROLLED_BACK, Outcome.ROLLED_BACK: Outcome.ROLLBACK_FAILED}
 
 
-def recover(run: Run) -> Outcome:
-    """Finishes what a dead run left: its undo, or, if it had been accepted, its end."""
+def recover(run: Run, before: Deployment) -> Outcome:
+    """Finishes what a run left, ``before`` as it is remembered: its undo, or, if it had been accepted, its end.
+
+    Why the run was undone in the first place stays known.
+    """
     run.journal.resume()
     if run.journal.finished("accept") and _still_proven(run):
         outcome = _accepted(run)
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
-    run.evidence.fail([reason("recover", "the run that did this died before it ended")], run.clock())
+    why = [reason("before", text) for text in before.reasons]
+    if before.outcome is not Outcome.ROLLBACK_FAILED:
+        why.append(reason("recover", "the run that did this died before it ended"))
+    run.evidence.fail(why, run.clock())
     return _undo_all(run, _all_steps(run), Outcome.ROLLED_BACK, always_prove=True)
 
 

@@ -70,7 +70,7 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     for file in sorted(run.folder.glob("*")):  # what the suites left
         shutil.copy2(file, run.reports / file.name)
     made = of(run, outcome, next_step)
-    earlier = _before_it_was_held(run)
+    earlier = _before_it_was_resumed(run)
     if earlier is not None:
         made = _joined(earlier, made)
     record = document.to_json(made, run.environment.redactor)
@@ -80,15 +80,15 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     return report
 
 
-def _before_it_was_held(run: Run) -> DecisionRecord | None:
-    """What an earlier process wrote about this deployment before a person decided; None when there was none."""
+def _before_it_was_resumed(run: Run) -> DecisionRecord | None:
+    """What an earlier process wrote about this deployment, held or not undone; None when there is none."""
     file = run.reports / DECISION
-    if not run.journal.last("held") or not file.is_file():
+    if not run.journal.resumed or not file.is_file():
         return None
     try:
         return document.from_json(document.read(file))
     except OperationFailed as fault:
-        run.note(f"what was recorded before it was held is lost: {fault}")
+        run.note(f"what was recorded of it before is lost: {fault}")
         return None
 
 
@@ -102,9 +102,13 @@ def _joined(earlier: DecisionRecord, later: DecisionRecord) -> DecisionRecord:
             evidence=earlier.traffic.evidence + later.traffic.evidence,
             watch=earlier.traffic.watch,  # what held it: a replay begins there
         )
+    told = {item.text: item for item in earlier.reasons}  # as the first process knew them, with their figures
+    undone_before = earlier.outcome is Outcome.ROLLBACK_FAILED
     return replace(
         later,
         started_at=earlier.started_at,
+        decided_at=(earlier.decided_at if undone_before else None) or later.decided_at,
+        reasons=tuple({item.text: told.get(item.text, item) for item in later.reasons}.values()),
         steps=earlier.steps + later.steps,
         suites=earlier.suites + later.suites,
         verdicts=earlier.verdicts + later.verdicts,
