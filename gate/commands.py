@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gate import engines, holding, lock, pipeline, recording, served
+from gate import engines, holding, lock, mending, pipeline, recording, served, serving
 from gate.config import Environment
-from gate.engines.base import Instance
+from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
 from gate.interrupt import Interrupts
 from gate.releases import Release, Source, faults, parse_version, read
 from gate.results import Outcome
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
+from gate.serving import Serving
 from gate.steps.promote import prune
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
@@ -53,6 +54,8 @@ class Commands:
             release = Source(self._environment).get(wanted)
             engine = engines.create(self._environment)
             stable = engine.stable()
+            if stable is None:
+                self._refuse_lost(engine, store)
             origin = stable.version if stable else "nothing (first deployment)"
             if not dry_run and not confirm(f"{self._environment.name}: {origin} → {release.version}. Deploy?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
@@ -65,8 +68,10 @@ class Commands:
             if held is not None and version in (None, held.deployment.stable_version):
                 return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
             self._refuse_unfinished(store)
-            stable = engines.create(self._environment).stable()
+            engine = engines.create(self._environment)
+            stable = engine.stable()
             if stable is None:
+                self._refuse_lost(engine, store)
                 raise UsageError("nothing serves here, so there is nothing to roll back from")
             release = self._target(store, stable, version)
             if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
@@ -98,29 +103,43 @@ class Commands:
             return self._finish(run, outcome)
 
     def recover(self) -> Answer:
-        """Finishes what a dead run left behind."""
+        """Finishes what a dead run left behind, and leads traffic back where it was lost."""
         with self._locked("recovering") as store:
+            mending.rebuild(self._environment, store, self._terminal.note)
             dead = store.unfinished()
             if dead is None:
-                self._terminal.say("Nothing to recover: every deployment has ended.", "green")
-                return Answer(
-                    Outcome.PLANNED,
-                    {
-                        "outcome": "DONE",
-                        "exit_code": 0,
-                        "environment": self._environment.name,
-                        "deployment": None,
-                        "reasons": [],
-                        "report": None,
-                    },
-                )
+                mending.lead_back(self._environment, store, self._terminal.note)
+                return self._nothing_to_recover()
             held = holding.find(store)
             if held is not None:
                 raise self._undecided(held)
+            self._lead_back_for_undo(store)
             run = self._recovering(store, dead)
             self._terminal.header(f"{self._environment.name}  recovering deployment {dead.id}, {dead.version}")
             with run.interrupts.listening():
-                return self._finish(run, pipeline.recover(run))
+                return self._finish(run, pipeline.recover(run, dead))
+
+    def _lead_back_for_undo(self, store: Store) -> None:
+        """Traffic that reaches nothing gets back first; where that fails the undo tells what is true."""
+        try:
+            mending.lead_back(self._environment, store, self._terminal.note)
+        except OperationFailed as fault:
+            self._terminal.note(str(fault))
+
+    def _nothing_to_recover(self) -> Answer:
+        self._terminal.say("Nothing to recover: every deployment has ended.", "green")
+        document = {
+            "outcome": "DONE",
+            "exit_code": 0,
+            "environment": self._environment.name,
+            "deployment": None,
+            "release": None,
+            "stable": serving.look(engines.create(self._environment)).document(),
+            "reasons": [],
+            "report": None,
+            "next": "",
+        }
+        return Answer(Outcome.PLANNED, self._environment.redactor.tree(document))
 
     def _recovering(self, store: Store, dead: Deployment) -> Run:
         stable = engines.create(self._environment).find(dead.stable_instance) if dead.stable_instance else None
@@ -129,6 +148,7 @@ class Commands:
 
     def _run(self, store: Store, release: Release, stable: Instance | None, action: str, options: Options) -> Answer:
         deployment = store.begin(
+            above=self._highest_left(),
             action=action,
             version=release.version,
             digest=release.digest,
@@ -148,6 +168,13 @@ class Commands:
             with sampling(run):
                 outcome = act(run)
             return self._finish(run, outcome)
+
+    def _highest_left(self) -> int:
+        """The highest number of a deployment that left anything: its records may be lost, its instance may serve."""
+        reports = self._environment.root / "reports" / self._environment.name
+        places = (self._state / "rel", self._state / "runs", reports)
+        names = (entry.name.strip("rx") for place in places if place.is_dir() for entry in place.iterdir())
+        return max((int(name) for name in names if name.isdecimal()), default=0)
 
     def _new_run(
         self,
@@ -178,7 +205,7 @@ class Commands:
         )
 
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
-        reasons = [item.text for item in run.evidence.reasons]
+        reasons = list(dict.fromkeys(item.text for item in run.evidence.reasons))
         next_step = self._next(run, outcome)
         accepted = run.journal.facts("accept")  # what a recovered run had counted
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
@@ -195,14 +222,16 @@ class Commands:
             shown = None
         if outcome is Outcome.HELD:
             self._start_keeper(run)
-        serving = _serving(run)
+        serves = serving.look(run.engine)
+        if serves.unknown:
+            run.note(f"what serves cannot be told: {serves.fault}")
         document = {
             "outcome": str(outcome),
             "exit_code": outcome.exit_code,
             "environment": run.environment.name,
             "deployment": run.deployment,
             "release": {"version": run.release.version, "digest": run.release.digest},
-            "stable": {"version": serving.version, "digest": serving.digest} if serving else None,
+            "stable": serves.document(),
             "reasons": [
                 {
                     "signal": item.signal,
@@ -218,7 +247,7 @@ class Commands:
             "report": shown,
             "next": next_step,
         }
-        self._conclude(run, outcome, serving, shown, next_step)
+        self._conclude(run, outcome, serves, shown, next_step)
         return Answer(outcome, run.environment.redactor.tree(document))
 
     def _start_keeper(self, run: Run) -> None:
@@ -228,19 +257,17 @@ class Commands:
         except OperationFailed as fault:
             run.note(f"nobody watches the held deployment, and nobody will roll it back by itself: {fault}")
 
-    def _conclude(
-        self, run: Run, outcome: Outcome, serving: Instance | None, report: str | None, next_step: str
-    ) -> None:
-        serves = f"{serving.version} serves" if serving else "nothing serves"
+    def _conclude(self, run: Run, outcome: Outcome, serves: Serving, report: str | None, next_step: str) -> None:
+        nobody = serves.instance is None
+        traffic = f"traffic points at {serves.instance.version}" if serves.instance else "traffic points at nothing"
         headline = {
             Outcome.RELEASED: f"RELEASED  {serves}.",
-            Outcome.ROLLED_BACK: f"ROLLED BACK  {serves}, proven." if serving else f"ROLLED BACK  {serves}, as before.",
+            Outcome.ROLLED_BACK: f"ROLLED BACK  {serves}, {'as before' if nobody else 'proven'}.",
             Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
             Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",
             Outcome.INTERRUPTED: f"INTERRUPTED  undone; {serves}.",
             Outcome.HELD: f"HELD  neither proven good nor bad: a person decides; {serves}.",
-            Outcome.ROLLBACK_FAILED: "ROLLBACK FAILED  a person is needed now; "
-            + (f"traffic points at {serving.version}, not proven." if serving else "traffic points at nothing."),
+            Outcome.ROLLBACK_FAILED: f"ROLLBACK FAILED  a person is needed now; {traffic}, not proven.",
         }[outcome]
         good = outcome in (Outcome.RELEASED, Outcome.PLANNED)
         say = self._terminal.say
@@ -307,6 +334,15 @@ class Commands:
             next_step=f"{self._door} {self._environment.name} recover",
         )
 
+    def _refuse_lost(self, engine: Engine, store: Store) -> None:
+        """No first deployment where another one was kept: its undo would leave nothing that serves."""
+        lost = mending.lost(engine, store)
+        if lost is not None:
+            raise OperationFailed(
+                f"traffic reaches nothing, though {lost.version} (deployment {lost.id}) was kept last",
+                next_step=f"{self._door} {self._environment.name} up   gives it the traffic again",
+            )
+
     def _undecided(self, held: holding.Hold) -> Locked:
         door = f"{self._door} {self._environment.name}"
         return Locked(held.told(self._environment), next_step=f"{door} keep   or   {door} rollback")
@@ -322,12 +358,3 @@ class Commands:
     def _shown(self, path: Path) -> str:
         root = self._environment.root
         return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _serving(run: Run) -> Instance | None:
-    """What traffic points at, as far as the engine can tell."""
-    try:
-        return run.engine.stable()
-    except OperationFailed as fault:
-        run.note(f"what serves cannot be told: {fault}")
-        return None

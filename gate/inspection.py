@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from gate import engines, holding, lock
+from gate import engines, holding, lock, mending, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import EngineError, UsageError
-from gate.releases import Source, faults, read
-from gate.shell import wait_until
+from gate.errors import OperationFailed, UsageError
+from gate.releases import Source, read
+from gate.releases import faults as faults_of
+from gate.serving import Serving
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Remembered:
+    """What the records say; ``lost``: whose traffic was lost; ``mend``: what to do where they cannot be used."""
+
+    last: Deployment | None = None
+    unfinished: Deployment | None = None
+    held: holding.Hold | None = None
+    lost: Deployment | None = None
+    mend: str = ""
 
 
 class Inspection:
@@ -27,17 +40,20 @@ class Inspection:
         self._terminal = terminal
 
     def status(self) -> Document:
-        """What runs here, what serves, who holds the lock, how the last deployment ended."""
+        """What runs here, what serves, who holds the lock, how the last deployment ended.
+
+        Told as far as it is known: neither damaged records nor damaged facts of an instance hide the rest.
+        """
         from gate.stack import Stack
 
         engine = engines.create(self._environment)
-        stable = engine.stable()
+        faults: list[str] = []
+        serves = serving.look(engine)
+        if serves.unknown:
+            faults.append(f"what serves cannot be told: {serves.fault}")
         parts = Stack(self._environment).status()
-        instances = [self._instance(engine, item, stable) for item in engine.instances()]
-        store = self._store()
-        deployments = store.deployments(1)
-        unfinished = store.unfinished()
-        held = holding.find(store)
+        instances = self._instances(engine, serves.instance, faults)
+        told = self._remembered(engine, serves, faults)
         holder = lock.holder(self._environment.state_folder / "lock")
         table = Table(box=None, pad_edge=False)
         for column in ("what", "state", "detail"):
@@ -50,34 +66,70 @@ class Inspection:
         if not instances:
             table.add_row("release", "none runs", "")
         self._terminal.table(table)
-        if deployments:
-            last = deployments[0]
-            told = f"{last.outcome}" if last.outcome else ("running" if holder else "died unfinished: recover")
-            self._terminal.say(f"last deployment  {last.id}  {last.version}  {told}  {last.started_at}  by {last.by}")
+        if serves.instance is not None and not serves.runs:
+            self._terminal.say(f"traffic          {serves}")
+        if told.last is not None:
+            last = told.last
+            ended = f"{last.outcome}" if last.outcome else ("running" if holder else "died unfinished: recover")
+            self._terminal.say(f"last deployment  {last.id}  {last.version}  {ended}  {last.started_at}  by {last.by}")
         self._terminal.say(f"lock             {holder or 'free'}")
-        serving = next((item for item in instances if item["stable"]), None)
-        ailing = serving is None or not serving["healthy"] or not all(part.alive for part in parts)
-        next_step = f"python deploy_gate.py {self._environment.name} up" if ailing else ""
-        if stable is None and all(part.alive for part in parts):
-            next_step = f"python deploy_gate.py {self._environment.name} --version V   deploys the first release"
-        if held is not None:
-            self._terminal.say(f"held             {held.told(self._environment)}")
-            next_step = f"python deploy_gate.py {self._environment.name} keep   or   rollback"
-        elif unfinished is not None and not holder:
-            next_step = f"python deploy_gate.py {self._environment.name} recover"
+        for fault in faults:
+            self._terminal.say(f"fault            {fault}")
+        healthy = serves.runs and any(item["stable"] and item["healthy"] for item in instances)
+        up = all(part.alive for part in parts)
+        if told.held is not None:
+            self._terminal.say(f"held             {told.held.told(self._environment)}")
+        next_step = self._next(
+            told, up=up, healthy=healthy, empty=serves.instance is None and not faults, held_by=holder
+        )
         if next_step:
             self._terminal.say(f"next             {next_step}")
+        stable = serves.document()
         return {
             "environment": self._environment.name,
             "stack": [{"name": p.name, "alive": p.alive, "version": p.version, "detail": p.detail} for p in parts],
             "instances": instances,
-            "stable": {"version": stable.version, "digest": stable.digest, "instance": stable.id} if stable else None,
+            "stable": {**stable, "instance": serves.instance.id} if stable and serves.instance else None,
             "lock": holder,
-            "unfinished": unfinished.id if unfinished and not holder else None,
-            "held": held.deployment.id if held else None,
-            "last": _row(deployments[0]) if deployments else None,
+            "unfinished": told.unfinished.id if told.unfinished and not holder else None,
+            "held": told.held.deployment.id if told.held else None,
+            "last": _row(told.last) if told.last else None,
+            "faults": faults,
             "next": next_step,
         }
+
+    def _next(self, told: _Remembered, *, up: bool, healthy: bool, empty: bool, held_by: str | None) -> str:
+        """The command to type next; empty when all is well."""
+        door = f"python deploy_gate.py {self._environment.name}"
+        if told.mend:
+            return told.mend
+        if told.held is not None:
+            return f"{door} keep   or   rollback"
+        if told.unfinished is not None and not held_by:
+            return f"{door} recover"
+        if told.lost is not None:
+            return f"{door} up   gives {told.lost.version} the traffic again: it was kept last"
+        if up and empty:
+            return f"{door} --version V   deploys the first release"
+        return "" if up and healthy else f"{door} up"
+
+    def _instances(self, engine: Engine, stable: Instance | None, faults: list[str]) -> list[Document]:
+        try:
+            return [self._instance(engine, item, stable) for item in engine.instances()]
+        except OperationFailed as fault:
+            if not any(str(fault) in known for known in faults):
+                faults.append(str(fault))
+            return []
+
+    def _remembered(self, engine: Engine, serves: Serving, faults: list[str]) -> _Remembered:
+        try:
+            store = self._store()
+            lost = mending.lost(engine, store) if serves.instance is None and not serves.unknown else None
+            last = next(iter(store.deployments(1)), None)
+            return _Remembered(last, store.unfinished(), holding.find(store), lost)
+        except OperationFailed as fault:
+            faults.append(str(fault))
+            return _Remembered(mend=fault.next_step or "")
 
     def history(self, deployment: int | None) -> Document:
         """All deployments, newest first; or one whole, with its reasons and its journal."""
@@ -155,7 +207,7 @@ class Inspection:
         rows: list[dict[str, Any]] = []
         for version in source.versions():
             release = read(source.folder / version)
-            found = faults(release.folder)
+            found = faults_of(release.folder)
             rows.append(
                 {
                     "version": version,
@@ -177,25 +229,35 @@ class Inspection:
         return {"environment": self._environment.name, "releases": rows}
 
     def up(self) -> Document:
-        """Starts the environment's own servers, and the release that served last if it does not run any more."""
+        """Starts the environment's own servers, and the release that served last if it does not run any more.
+
+        What an instance is, and that it has the traffic, is put right from the records where it was lost.
+        """
         from gate.stack import Stack
 
         state = self._environment.state_folder
         with lock.held(state / "lock", "starting the servers"):
+            store = self._usable_store()
+            if store is not None:
+                mending.rebuild(self._environment, store, self._terminal.say)
             Stack(self._environment).up(self._terminal.say)
             engine = engines.create(self._environment)
             stable = engine.stable()
             if stable is not None and any(not item.alive for item in engine.health(stable)):
-                self._revive(engine, stable)
+                self._terminal.say(f"{stable.version} ({stable.id}) served last and has ended: starting it again")
+                mending.start(self._environment, engine, stable)
+            elif store is not None:
+                mending.lead_back(self._environment, store, self._terminal.say)
         return self.status()
 
-    def _revive(self, engine: Engine, stable: Instance) -> None:
-        self._terminal.say(f"{stable.version} ({stable.id}) served last and has ended: starting it again")
-        engine.start(read(Path(stable.folder)), stable.id)
-        timeout = max(service.start_timeout for service in self._environment.services.values())
-        if not wait_until(lambda: all(item.healthy for item in engine.health(stable)), timeout=timeout):
-            detail = "; ".join(f"{item.service} {item.detail}" for item in engine.health(stable) if not item.healthy)
-            raise EngineError(f"{stable.version} does not get healthy: {detail}")
+    def _usable_store(self) -> Store | None:
+        """None where the records cannot be used: ``status`` says so, and the servers start without them."""
+        try:
+            store = self._store()
+            store.deployments(1)
+        except OperationFailed:
+            return None
+        return store
 
     def down(self) -> Document:
         """Stops the releases and the environment's own servers; data stays."""

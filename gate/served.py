@@ -37,6 +37,11 @@ def before(store: Store, digest: str) -> list[Deployment]:
     return [item for item in stays[place + 1 :] if item.digest != digest]
 
 
+def last(store: Store) -> Deployment | None:
+    """The run whose release serves since, None without any. Raises OperationFailed."""
+    return next((item for item in store.deployments() if _took_over(store, item)), None)
+
+
 def _place(stays: list[Deployment], digest: str) -> int | None:
     return next((number for number in reversed(range(len(stays))) if stays[number].digest == digest), None)
 

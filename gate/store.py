@@ -7,6 +7,7 @@ written ahead of what it announces.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -110,9 +111,12 @@ class Store:
         except (OSError, sa.exc.SQLAlchemyError) as fault:
             raise self._unusable(fault) from None
 
-    def begin(self, **facts: Any) -> int:
-        """Remembers a deployment that starts now; returns its number."""
+    def begin(self, *, above: int = 0, **facts: Any) -> int:
+        """Remembers a deployment that starts now; returns its number, which is higher than ``above`` and all before."""
         facts |= {"started_at": self._now(), "reasons": [], "cases": 0, "checks": 0}
+        newest = next(iter(self.deployments(1)), None)
+        if above > (newest.id if newest is not None else 0):
+            facts["id"] = above + 1
         return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
     def end(
@@ -196,9 +200,17 @@ class Store:
 
     def _unusable(self, fault: Exception) -> OperationFailed:
         cause = getattr(fault, "orig", None) or fault
+        step = f"check the disk and the permissions of {self._file.parent}"
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells more than is needed here
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            step = (
+                f"move it away: mv {self._file} {self._file}.damaged; what serves goes on, lost are the history, "
+                "where rollback leads to, and how to undo a deployment that has not ended"
+            )
+        elif code == sqlite3.SQLITE_FULL:
+            step = "free some disk space"
         return OperationFailed(
-            f"{self._file}: the gate's own records cannot be used: {type(cause).__name__}: {cause}",
-            next_step=f"check the disk and the permissions of {self._file.parent}",
+            f"{self._file}: the gate's own records cannot be used: {type(cause).__name__}: {cause}", next_step=step
         )
 
 

@@ -149,5 +149,9 @@ class Engine(Protocol):
         next. The function raises EngineError while a log that exists cannot be read.
         """
 
+    def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
+        """Writes down again, from what is ``known`` by id, instances whose own facts are damaged, or gone though
+        traffic is pointed at them; returns them. Raises EngineError."""
+
     def prune(self, keep: set[str]) -> list[str]:
         """Removes what is left of instances that neither run nor are in ``keep``; returns their ids."""

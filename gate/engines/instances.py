@@ -21,6 +21,7 @@ from gate.supervise import Process
 from gate.traffic import INSTANCE
 
 FACTS = "instance.json"
+_NEEDED = ("version", "digest", "commit", "folder", "services")
 _NO_COMMAND = ["-"]  # of a service that neither its instance nor the environment file knows how to start
 
 
@@ -48,6 +49,18 @@ class Instances:
             folder=facts["folder"],
             started_at=datetime.fromisoformat(facts["started_at"]),
         )
+
+    def sound(self, instance_id: str) -> bool:
+        """Whether what an instance is can be read."""
+        try:
+            return self._facts(instance_id) is not None
+        except EngineError:
+            return False
+
+    def damaged(self) -> list[str]:
+        """Names of instances that were started and cannot be read any more."""
+        names = sorted(entry.parent.name for entry in self.folder.glob(f"*/{FACTS}"))
+        return [name for name in names if not self.sound(name)]
 
     def services(self, instance_id: str, today: Mapping[str, Service]) -> dict[str, Service]:
         """The services an instance was started with, each as it was written down then.
@@ -94,12 +107,16 @@ class Instances:
         file = self.place(instance_id) / FACTS
         try:
             facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            for name in _NEEDED:
+                facts[name]
+            datetime.fromisoformat(facts["started_at"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as fault:
+        except (OSError, ValueError, LookupError, TypeError) as fault:
             raise EngineError(
                 f"{file}: cannot be read ({type(fault).__name__})",
-                next_step=f"remove {file.parent} once nothing runs in it",
+                next_step="the command up writes it down again from the records of deployments; "
+                f"without those, remove {file.parent} once nothing runs in it",
             ) from None
         return facts
 

@@ -67,7 +67,10 @@ class ProcessEngine:
             return None
         instance = self.find(name)
         if instance is None:
-            raise EngineError(f"traffic goes to {name}, but {self._instances.place(name)} is gone")
+            raise EngineError(
+                f"traffic goes to {name}, but {self._instances.place(name)} is gone",
+                next_step=f"python deploy_gate.py {self._environment.name} up   writes it down again",
+            )
         return instance
 
     def start(self, release: Release, instance_id: str) -> Instance:
@@ -208,6 +211,15 @@ class ProcessEngine:
     def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
         logs = {name: self._instances.process(instance.id, name).log for name in self._services(instance.id)}
         return LogFiles(logs, self._environment.redactor)
+
+    def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
+        named = self._traffic.stable()
+        names = {*self._instances.damaged(), *([named] if named is not None else [])}
+        found = [known[name] for name in sorted(names) if name in known and not self._instances.sound(name)]
+        for instance in found:
+            # Its services are taken from today's file: how they were started is lost.
+            self._instances.remember(instance, self._environment.services, self._environment.redactor)
+        return found
 
     def prune(self, keep: set[str]) -> list[str]:
         canary = self._traffic.canary()
