@@ -15,9 +15,24 @@ DRIVER = Path(__file__).with_name("interrupting.py")
 STEPS = ["checks", *(step.name for step in DEPLOY)]
 
 
-@pytest.mark.parametrize("step", STEPS)
+WATCHED = ("canary", "bake")
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step not in WATCHED])
 def test_ctrl_c_as_a_step_begins(site: Site, step: str) -> None:
     interrupted(site, step, 0.0, "SIGINT")
+
+
+@pytest.mark.parametrize("step", WATCHED)
+def test_ctrl_c_under_live_traffic(site: Site, step: str) -> None:
+    file = site.root / "environments" / "local.toml"
+    kept = file.read_text()
+    assert "steps = []" in kept
+    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 5s"]'))
+    try:
+        interrupted(site, step, 0.0, "SIGINT")
+    finally:
+        file.write_text(kept)
 
 
 @pytest.mark.parametrize(("step", "delay"), [("checks", 1.0), ("backup", 0.3), ("smoke", 1.0), ("health", 0.2)])
