@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from gate.errors import GateError, Locked, Refused, UsageError
 from gate.results import Outcome
 
 if TYPE_CHECKING:
+    from gate.commands import Answer
     from gate.config import Environment
     from gate.terminal import Terminal
 
@@ -67,9 +69,19 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code and never raises for what a user can cause."""
     try:
+        _hear()
         return _main(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before there was anything to do, or once all had been said
+        return Outcome.INTERRUPTED.exit_code
     finally:
         _settle()
+
+
+def _hear() -> None:
+    """Makes SIGTERM and SIGHUP what Ctrl-C is, from the first moment on; what is ignored (nohup) stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _settle() -> None:
@@ -104,7 +116,10 @@ def _main(words: list[str]) -> int:
         door_status = f"{door} {arguments.environment} status"
         return _end(Outcome.ROLLBACK_FAILED, text, door_status, as_json, arguments.environment)
     except KeyboardInterrupt:
-        return _end(Outcome.INTERRUPTED, "interrupted; nothing was touched", None, as_json, arguments.environment)
+        text, step = "interrupted; nothing was touched", None
+        if arguments.action in ("up", "down", "recover"):
+            text, step = "interrupted half-way; what was done stays", f"{door} {shlex.join(words)}   does the rest"
+        return _end(Outcome.INTERRUPTED, text, step, as_json, arguments.environment)
 
 
 def _door() -> str:
@@ -213,19 +228,26 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
-    if arguments.action == "recover":
-        answer = commands.recover()
-    elif arguments.action == "keep":
-        answer = commands.keep()
-    elif arguments.action == "rollback":
-        answer = commands.rollback(arguments.to, confirm=confirm)
-    else:
-        answer = commands.deploy(
+    acts: dict[str, Callable[[], Answer]] = {
+        "recover": commands.recover,
+        "keep": commands.keep,
+        "rollback": lambda: commands.rollback(arguments.to, confirm=confirm),
+    }
+
+    def deploy() -> Answer:
+        return commands.deploy(
             arguments.version,
             Options(allow_downgrade=arguments.allow_downgrade),
             dry_run=arguments.action == "plan" or arguments.dry_run,
             confirm=confirm,
         )
+
+    try:
+        answer = acts.get(arguments.action, deploy)()
+    except KeyboardInterrupt:
+        if commands.answer is None:
+            raise
+        answer = commands.answer  # the signal came when all was decided and done
     if arguments.json:
         _print(answer.document)
     return answer.outcome.exit_code

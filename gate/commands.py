@@ -45,6 +45,8 @@ class Commands:
         self._command = command
         self._ask = ask
         self._state = environment.state_folder
+        self.answer: Answer | None = None
+        """How the run has ended, once it has."""
 
     def deploy(self, version: str, options: Options, *, dry_run: bool, confirm: Callable[[str], bool]) -> Answer:
         """Deploys a version; with ``dry_run`` only checks it."""
@@ -248,7 +250,8 @@ class Commands:
             "next": next_step,
         }
         self._conclude(run, outcome, serves, shown, next_step)
-        return Answer(outcome, run.environment.redactor.tree(document))
+        self.answer = Answer(outcome, run.environment.redactor.tree(document))
+        return self.answer
 
     def _start_keeper(self, run: Run) -> None:
         """Somebody must watch it while nobody runs a command."""
