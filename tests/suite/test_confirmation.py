@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -124,7 +125,7 @@ class Deployment:
 def deployment(project: Project, action: str = "deploy") -> Deployment:
     environment = project.environment
     store = Store(project.root / "gate.db")
-    facts = {"version": "1.0.0", "digest": "sha256:1", "folder": str(project.root), "by": "me@here"}
+    facts: dict[str, Any] = {"version": "1.0.0", "digest": "sha256:1", "folder": str(project.root), "by": "me@here"}
     number = store.begin(action=action, commit=None, stable_version=None, stable_instance=None, **facts)
     view = Watching()
     folder = project.root / "out" / str(number)

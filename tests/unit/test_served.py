@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def run(store: Store, told: str) -> None:
     kind, version = told[0], told[1:]
     action = "rollback" if kind in "-?" else "deploy"
     outcome = Outcome.ROLLED_BACK if kind == "!" else DONE[action]
-    facts = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
+    facts: dict[str, Any] = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
     number = store.begin(action=action, version=version, stable_version=None, stable_instance=None, **facts)
     store.write(number, "accept", "do", {})
     store.write(number, "accept", "undone" if kind in "!?" else "done", {})

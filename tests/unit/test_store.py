@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,7 +12,7 @@ from gate.store import FLAKY, Flake, Store
 
 
 def deployed(store: Store, outcome: Outcome | None, *flaky: str, action: str = "deploy") -> int:
-    named = dict.fromkeys(("version", "digest", "folder", "by"), "x")
+    named: dict[str, Any] = dict.fromkeys(("version", "digest", "folder", "by"), "x")
     number = store.begin(action=action, commit=None, stable_version=None, stable_instance=None, **named)
     store.write(number, "smoke", "do", {})
     for case in flaky:
