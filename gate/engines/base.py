@@ -46,9 +46,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Host:
-    """The machine that runs the releases: shares 0 to 1 of cpu, memory and disk in use, and free disk in bytes."""
+    """The machine that runs the releases: shares 0 to 1 of cpu, memory and disk in use, and free disk in bytes.
+
+    ``cpu`` is since the call before, without what the gate's own processes used; their part of all is ``own``.
+    """
 
     cpu: float
+    own: float
     memory: float
     disk: float
     disk_free: int

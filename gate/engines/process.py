@@ -36,6 +36,7 @@ class ProcessEngine:
         self._traffic = Traffic(environment)
         self._instances = Instances(environment.state_folder / "rel")
         self._meter = usage.Meter()
+        self._machine = usage.Machine()
 
     def facts(self) -> Facts:
         """Versions of Python and Caddy, and whether the proxy answers."""
@@ -53,7 +54,7 @@ class ProcessEngine:
         return Facts("process", engine_version, "caddy", version, supported=True)
 
     def host(self) -> Host:
-        return usage.host(self._environment.state_folder)
+        return self._machine.read(self._environment.state_folder)
 
     def instances(self) -> list[Instance]:
         return [instance for instance in self._instances.all() if self._lives(instance.id)]
