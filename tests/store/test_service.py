@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from gate.database.cluster import Cluster
 from tests.store.running import (
     TRAINING_CODE,
     Instance,
@@ -181,6 +183,26 @@ def test_lost_connections_cost_no_sale(start: Start) -> None:
         assert shop.sell(clerk, order()).status_code == 201
         wait_until(lambda: connections().isdisjoint(before), "new connections")
         assert [shop.sell(clerk, order()).status_code for _ in range(12)] == [201] * 12
+
+
+def test_a_database_that_is_back_sells_at_once(release: Callable[[str], Path], cache_url: str, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="store-pg-", dir="/tmp") as folder:
+        server = Cluster(Path(folder) / "server", durable=False)
+        server.init()
+        server.start()
+        try:
+            database = server.url().reveal()
+            assert alembic(release("1.1.0"), database, "upgrade", "head").returncode == 0
+            with serving(release("1.1.0"), settings_for(database, cache_url, tmp_path)) as shop:
+                clerk = shop.cashier()
+                server.stop(grace=5)
+                assert shop.sell(clerk, order()).status_code == 503  # after as long as a customer waits
+                server.start()
+                answer = shop.sell(clerk, order())
+                assert answer.status_code == 201
+                assert answer.elapsed.total_seconds() < 1
+        finally:
+            server.stop()
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def make_pool(url: str) -> Pool:
         min_size=2,
         max_size=10,
         timeout=5,
+        # Otherwise the pauses between attempts double while the database is away, and go on when it is back.
+        reconnect_timeout=1,
         open=False,
     )
     return pool
