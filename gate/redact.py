@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -108,6 +108,6 @@ def _forms(value: str) -> set[str]:
             password = urlsplit(value).password
         except ValueError:  # not a URL after all
             password = None
-        if password:
-            forms |= _forms(password)
+        if password:  # as it stands there, and as whoever connects with it knows it
+            forms |= _forms(password) | _forms(unquote(password))
     return forms
