@@ -15,6 +15,7 @@ from gate.redact import Redactor
 from gate.results import Case, CaseOutcome
 
 NAME_WIDTH = 24
+_UNLIMITED = 10_000
 HEARTBEAT = 10.0
 """Seconds between progress lines where there is no terminal to redraw."""
 
@@ -96,9 +97,9 @@ class Terminal:
         self._line(text, style)
 
     def table(self, table: Table) -> None:
-        """A table; its cells are the gate's own facts."""
+        """A table; its cells are the gate's own facts. Whole where no terminal's width limits it."""
         with suppress(OSError, ValueError):
-            self._console.print(table, soft_wrap=False)
+            self._console.print(table, soft_wrap=False, width=None if self._console.is_terminal else _UNLIMITED)
 
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)
