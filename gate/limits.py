@@ -96,7 +96,7 @@ class Limit:
         op, number, suffix = match.groups()
         suffixes = _SUFFIXES[unit]
         if suffix not in suffixes:
-            raise ValueError(f"{text!r}: the signal is measured in {unit}; write {_example(unit)!r}")
+            raise ValueError(f"{text!r}: the signal is measured in {unit}; write {_example(unit, op, number)!r}")
         value = _scaled(number, suffixes[suffix])
         if unit is Unit.SHARE and value > 1:
             raise ValueError(
@@ -105,8 +105,15 @@ class Limit:
         return Limit(op, value, f"{op} {number}{suffix and ('%' if suffix == '%' else ' ' + suffix)}")
 
 
-def _example(unit: Unit) -> str:
-    return {Unit.COUNT: "> 2", Unit.SECONDS: "> 3s", Unit.SHARE: "> 5%", Unit.BYTES: "> 512M"}[unit]
+def _example(unit: Unit, op: str = ">", number: str = "") -> str:
+    """A limit of the right form, with as much of the team's own as could be read."""
+    usual, suffix = {
+        Unit.COUNT: ("2", ""),
+        Unit.SECONDS: ("3", "s"),
+        Unit.SHARE: ("5", "%"),
+        Unit.BYTES: ("512", "M"),
+    }[unit]
+    return f"{op} {number or usual}{suffix}"
 
 
 @dataclass(frozen=True)
