@@ -35,6 +35,8 @@ class Terminal:
 
     def __init__(self, stream: IO[str], redactor: Redactor) -> None:
         self._console = _Stream(file=stream, highlight=False, soft_wrap=True)
+        if not self._console.is_terminal:
+            self._console.width = _UNLIMITED
         self._redact = redactor
         self._status: Status | None = None
         self._step = ""
@@ -99,7 +101,7 @@ class Terminal:
     def table(self, table: Table) -> None:
         """A table; its cells are the gate's own facts. Whole where no terminal's width limits it."""
         with suppress(OSError, ValueError):
-            self._console.print(table, soft_wrap=False, width=None if self._console.is_terminal else _UNLIMITED)
+            self._console.print(table, soft_wrap=False)
 
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)
