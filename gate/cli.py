@@ -63,7 +63,7 @@ class _Parser(argparse.ArgumentParser):
     """Reports wrong arguments as an error of the contract instead of leaving the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, next_step=f"{self.prog.split(' ENV')[0]} --help")
+        raise UsageError(message, next_step=f"{self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -147,7 +147,7 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
     action = words[1] if len(words) > 1 and not words[1].startswith("-") else "deploy"
     if action in ACTIONS:
         top = _Parser(
-            prog=f"{door} ENV {action}",
+            prog=f"{door} {words[0]} {action}",
             usage=None,
             description=ACTIONS[action],
             allow_abbrev=False,

@@ -50,7 +50,7 @@ class Commands:
 
     def deploy(self, version: str, options: Options, *, dry_run: bool, confirm: Callable[[str], bool]) -> Answer:
         """Deploys a version; with ``dry_run`` only checks it."""
-        wanted = str(parse_version(version))
+        wanted = str(parse_version(version, self._environment.name))
         with self._locked(f"{'dry run of' if dry_run else 'deploying'} {wanted}") as store:
             self._refuse_unfinished(store)
             release = Source(self._environment).get(wanted)
@@ -65,6 +65,7 @@ class Commands:
 
     def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes an earlier release serve again; a deployment that is held is undone."""
+        version = str(parse_version(version, self._environment.name)) if version else None
         with self._locked(f"rolling back to {version or 'the release before'}") as store:
             held = holding.find(store)
             if held is not None and version in (None, held.deployment.stable_version):
@@ -305,16 +306,15 @@ class Commands:
 
     def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
         """The release to go back to: the one that served before the one that serves, or the one asked for."""
-        wanted = str(parse_version(version)) if version else None
-        possible = store.accepted() if wanted else served.before(store, stable.digest)
+        possible = store.accepted() if version else served.before(store, stable.digest)
         for item in possible:
-            if item.digest == stable.digest or (wanted and item.version != wanted):
+            if item.digest == stable.digest or (version and item.version != version):
                 continue
             found = faults(Path(item.folder))
             if found:
                 raise OperationFailed(f"{item.version} cannot be deployed any more: {'; '.join(found[:3])}")
             return read(Path(item.folder))
-        target = wanted or f"before {stable.version}"
+        target = version or f"before {stable.version}"
         raise UsageError(
             f"no accepted release {target} to roll back to",
             next_step=f"{self._door} {self._environment.name} history",

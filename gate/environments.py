@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import secrets
@@ -32,9 +33,10 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     names = available(root)
     if name not in names:
         known = ", ".join(names) if names else f"none: {root / FOLDER} holds no .toml file"
+        meant = difflib.get_close_matches(name, names, n=1) or (names if len(names) == 1 else [])
         raise UsageError(
             f"no environment {name!r}; there are: {known}",
-            next_step=f"python deploy_gate.py {names[0]} status" if names else None,
+            next_step=f"python deploy_gate.py {meant[0]} status" if meant else None,
         )
     file = root / FOLDER / f"{name}.toml"
     table = _read(file, root, ())

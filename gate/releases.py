@@ -23,14 +23,16 @@ from gate.errors import OperationFailed, ShellError, UsageError
 MANIFEST = "release.json"
 
 
-def parse_version(text: str) -> semver.Version:
-    """A SemVer version; ``v1.1.0`` and ``1.1.0`` are the same. Raises UsageError for anything else."""
+def parse_version(text: str, environment: str | None = None) -> semver.Version:
+    """A SemVer version; ``v1.1.0`` and ``1.1.0`` are the same. Raises UsageError for anything else.
+
+    ``environment`` is the one whose releases the error should tell how to list.
+    """
     try:
         return semver.Version.parse(text.removeprefix("v"))
     except ValueError:
-        raise UsageError(
-            f"{text!r} is not a version; write one such as v1.1.0", next_step="python deploy_gate.py ENV releases"
-        ) from None
+        step = f"python deploy_gate.py {environment} releases   lists them" if environment else None
+        raise UsageError(f"{text!r} is not a version; write one such as v1.1.0", next_step=step) from None
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Source:
 
         Raises UsageError for a version that does not exist, OperationFailed for one that is malformed.
         """
-        version = str(parse_version(text))
+        version = str(parse_version(text, self._environment.name))
         folder = self.folder / version
         if not (folder / MANIFEST).is_file():
             self._build(version, folder)

@@ -109,3 +109,16 @@ def test_variable_names(tmp_path: Path) -> None:
     write(tmp_path, "base.toml", GENERATED)
     write(tmp_path, "here.toml", 'extends = "base.toml"\n[contacts]\nprimary = "${WHO}"\n')
     assert environments.variable_names("here", tmp_path) == {"WHO"}
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [("prodcution", "production"), ("loca", "local"), ("nowhere-near", None)],
+)
+def test_the_environment_that_was_meant_is_proposed_and_no_other(tmp_path: Path, name: str, step: str | None) -> None:
+    (tmp_path / "environments").mkdir()
+    for known in ("local", "production", "staging"):
+        (tmp_path / "environments" / f"{known}.toml").touch()
+    with pytest.raises(UsageError) as fault:
+        environments.load(name, tmp_path)
+    assert fault.value.next_step == (f"python deploy_gate.py {step} status" if step else None)
