@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gate import shell
+
 # /proc/net/unix, column St: SS_CONNECTING (not accepted yet) and SS_CONNECTED.
 _CONNECTED = {"02", "03"}
 _LISTENS = 0x10000  # column Flags, __SO_ACCEPTCON: the listening socket itself
+
+_LINGERS = 0.5  # seconds at most that an ended connection is seen
 
 NO_ANSWER = 0
 
@@ -38,11 +42,24 @@ def field(socket: Path, reference: str) -> Any:
     return value if status == 200 else None
 
 
-def connections(socket: Path) -> int | None:
+def connections(socket: Path, at_most: int | None = None) -> int | None:
     """How many connections a unix socket has; None where the system does not tell.
 
     The proxy keeps none open between requests, so this is the number of requests in flight, whatever the service says.
+    A connection of ours that has just ended stays until a busy service has noticed: with more than ``at_most`` they
+    are counted again for a moment.
     """
+    counted: list[int | None] = []
+
+    def settled() -> bool:
+        counted.append(_connections(socket))
+        return at_most is None or counted[-1] is None or counted[-1] <= at_most
+
+    shell.wait_until(settled, timeout=_LINGERS, every=0.01)
+    return counted[-1]
+
+
+def _connections(socket: Path) -> int | None:
     try:
         lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     except OSError:

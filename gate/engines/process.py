@@ -303,10 +303,11 @@ class ProcessEngine:
             if not process.alive():
                 continue
             socket = self._traffic.socket(instance.id, name)
-            seen = [probing.connections(socket)]
+            seen = []
             if service.in_flight is not None:
                 said = probing.field(socket, service.in_flight)
                 seen.append(said if isinstance(said, int) else None)
+            seen.append(probing.connections(socket, at_most=seen[0] if seen else None))
             known = [number for number in seen if number is not None]
             if len(known) < len(seen):
                 if not process.alive():
