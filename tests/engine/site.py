@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from gate.releases import Release
 from gate.shell import wait_until
 from gate.stack import Stack
 from gate.stack.proxy import Proxy
+from gate.supervise import Process
 from gate.traffic import Traffic
 
 APP = Path(__file__).with_name("app.py")
@@ -149,3 +152,32 @@ def sticky_site() -> AbstractContextManager[Site]:
     """An environment where a browser stays with the release it was given."""
     address = f"127.0.0.1:{free_port()}"
     return site(app={"name": "tiny", "url": f"http://{address}"}, traffic={"listen": address, "sticky": "cookie"})
+
+
+WORKER = {
+    "command": ["{python}", "-c", "import time; print('works', flush=True); time.sleep(600)"],
+    "exclusive": True,
+}
+
+
+def kill(here: Site, instance: str, service: str = "web") -> None:
+    """kill -9, and wait until it is seen."""
+    process = Process(here.environment.state_folder / "rel" / instance, service)
+    pid = process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not process.alive(), timeout=5)
+
+
+def kill_proxy(here: Site) -> None:
+    pid = here.proxy.process.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert wait_until(lambda: not here.proxy.process.held(), timeout=5)
+
+
+def changed(here: Site, services: dict[str, Any]) -> Site:
+    """The same place after its environment file got other services."""
+    content = table(services=services, traffic={"listen": here.environment.traffic.listen})
+    content["app"]["url"] = here.environment.app.url
+    return Site(read(content, here.environment.root))

@@ -1,44 +1,18 @@
-"""The process engine with real processes and a real proxy."""
+"""The process engine with real processes: start, health, stop, and everything that dies between."""
 
 from __future__ import annotations
 
-import json
-import os
 import signal
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from gate.engines.process import ProcessEngine
-from gate.errors import EngineError, StackError
+from gate.errors import EngineError
 from gate.releases import faults
 from gate.shell import wait_until
-from gate.stack import Stack
 from gate.supervise import Process
-from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER
-from tests.engine import disk
-from tests.engine.site import Site, folder, read, site, table, web
-
-
-@pytest.fixture
-def here() -> Iterator[Site]:
-    with site() as made:
-        yield made
-
-
-def kill(here: Site, instance: str, service: str = "web") -> None:
-    """kill -9, and wait until it is seen."""
-    process = Process(here.environment.state_folder / "rel" / instance, service)
-    pid = process.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not process.alive(), timeout=5)
+from tests.engine.site import Site, folder, kill, read, site, table, web
 
 
 def test_a_release_starts_gets_healthy_takes_traffic_and_stops(here: Site) -> None:
@@ -118,85 +92,6 @@ def test_a_command_that_does_not_exist_names_file_and_key() -> None:
         assert here.engine.instances() == []
 
 
-def test_a_probe_reaches_the_candidate_and_no_other(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    candidate = here.start(here.release("1.1.0"), "r2")
-    answer = here.probe(candidate).json()
-    assert answer["version"] == "1.1.0"
-    assert not [name for name in answer["headers"] if name.startswith("x-gate")]
-    assert here.get().json()["version"] == "1.0.0"
-    assert [line.get("probe") for line in here.log()] == ["yes", None]
-    kill(here, "r2")
-    assert here.probe(candidate).status_code == 502
-
-
-@pytest.mark.parametrize("name", ["../r1", "r1/../r1", "r", "R1", "r1y", "r2, r1"])
-def test_a_probe_can_name_nothing_but_an_instance(here: Site, name: str) -> None:
-    here.serve("1.0.0", "r1")
-    token = here.traffic.token().reveal()
-    answer = here.get(headers={TOKEN_HEADER: token, INSTANCE_HEADER: name}).json()
-    assert answer["version"] == "1.0.0"
-    assert not [header for header in answer["headers"] if header.startswith("x-gate")]
-
-
-def test_without_the_token_nobody_chooses_an_instance_and_the_token_is_in_no_log(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    here.start(here.release("1.1.0"), "r2")
-    for token in ("", "guess", here.traffic.token().reveal()[:-1]):
-        assert here.get(headers={TOKEN_HEADER: token, INSTANCE_HEADER: "r2"}).json()["version"] == "1.0.0"
-    secret = here.traffic.token().reveal()
-    here.get(
-        "/version?password=hunter2",
-        headers={TOKEN_HEADER: secret, INSTANCE_HEADER: "r9", "Authorization": "Basic hunter3"},
-    )
-    for log in (here.traffic.access_log, here.proxy.process.log):
-        text = log.read_text()
-        assert secret not in text
-        assert "hunter" not in text
-
-
-def test_the_access_log_names_the_instance_that_answered(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    here.get("/some/path")
-    [line] = here.log()
-    assert line["upstream"].endswith("/rel/r1/web.sock")
-    assert (line["service"], line["status"], line["request"]["uri"]) == ("web", 200, "/some/path")
-
-
-def test_a_drain_waits_for_a_slow_request_and_the_request_is_answered(here: Site) -> None:
-    old = here.serve("1.0.0", "r1")
-    new = here.start(here.release("1.1.0"), "r2")
-    answers: list[httpx.Response] = []
-    slow = threading.Thread(target=lambda: answers.append(here.get("/slow/1.5")))
-    slow.start()
-    assert wait_until(lambda: here.engine._in_flight(old) == 1, timeout=5)
-    here.engine.promote(new)
-    assert here.get().json()["version"] == "1.1.0"
-    hurried = here.engine.drain(old, timeout=0.2)
-    assert (hurried.complete, hurried.left) == (False, 1)
-    drained = here.engine.drain(old, timeout=10)
-    assert drained.complete
-    assert drained.left == 0
-    here.engine.stop(old)
-    slow.join()
-    assert [answer.json()["version"] for answer in answers] == ["1.0.0"]
-
-
-def test_a_drain_without_a_counter_goes_by_the_connections() -> None:
-    service = web()
-    del service["in_flight"]
-    with site(services={"web": service}) as here:
-        old = here.serve("1.0.0", "r1")
-        new = here.start(here.release("1.1.0"), "r2")
-        slow = threading.Thread(target=lambda: here.get("/slow/1"))
-        slow.start()
-        assert wait_until(lambda: here.engine._in_flight(old) == 1, timeout=5)
-        here.engine.promote(new)
-        assert here.engine.drain(old, timeout=0.2).left == 1
-        assert here.engine.drain(old, timeout=10).complete
-        slow.join()
-
-
 def test_who_ignores_sigterm_is_killed(here: Site) -> None:
     instance = here.start(here.release("1.0.0", "ignores-sigterm"), "r1")
     [stopped] = here.engine.stop(instance, grace=0.5)
@@ -204,46 +99,6 @@ def test_who_ignores_sigterm_is_killed(here: Site) -> None:
     assert 0.5 <= stopped.seconds < 5
     assert stopped.exit_code == -signal.SIGKILL
     assert not here.engine.instances()
-
-
-def test_requests_are_held_while_nobody_serves(here: Site) -> None:
-    instance = here.serve("1.0.0", "r1")
-    here.engine.withdraw()
-    assert here.engine.stable() is None
-    answers: list[httpx.Response] = []
-    body, url = b"x" * 5_000_000, f"{here.environment.app.url}/upload"
-    waiting = threading.Thread(target=lambda: answers.append(httpx.post(url, content=body, timeout=20)))
-    waiting.start()
-    waiting.join(0.5)
-    assert waiting.is_alive()
-    here.engine.promote(instance)
-    waiting.join(5)
-    assert [(answer.status_code, answer.json()["bytes"]) for answer in answers] == [(200, len(body))]
-
-
-def test_a_canary_takes_its_share_and_a_dead_one_costs_nothing(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    candidate = here.start(here.release("1.1.0"), "r2")
-    here.engine.promote(candidate, 0.5)
-    with httpx.Client(base_url=here.environment.app.url, timeout=20) as client:
-        versions = [client.get("/version").json()["version"] for _ in range(200)]
-        assert 60 < versions.count("1.1.0") < 140  # 6 sigma
-        kill(here, "r2")
-        assert {client.get("/version").status_code for _ in range(50)} == {200}
-    here.engine.stop(candidate)
-    assert here.traffic.canary() is None
-
-
-def test_a_post_that_reached_a_release_is_never_sent_to_another(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    candidate = here.start(here.release("1.1.0", "dies-after-writing"), "r2")
-    here.engine.promote(candidate, 0.999999)
-    assert httpx.post(f"{here.environment.app.url}/orders", content=b"once", timeout=20).status_code == 502
-    assert (here.environment.state_folder / "orders").read_text().split() == ["once"]
-    again = httpx.post(
-        f"{here.environment.app.url}/orders", content=b"twice", timeout=20
-    )  # nobody to send it to but r1
-    assert again.json()["version"] == "1.0.0"
 
 
 def test_what_a_service_prints_leaves_the_engine_without_secrets() -> None:
@@ -255,21 +110,6 @@ def test_what_a_service_prints_leaves_the_engine_without_secrets() -> None:
         assert wait_until(lambda: engine.logs(instance) != [], timeout=10)
         assert engine.logs(instance) == ["web: [redacted]"]
         engine.stop(instance)
-
-
-def test_everything_killed_at_once_serves_again(here: Site) -> None:
-    release = here.release("1.0.0")
-    instance = here.start(release, "r1")
-    here.engine.promote(instance)
-    proxy = here.proxy.process.pid()
-    assert proxy is not None
-    kill(here, "r1")
-    os.kill(proxy, signal.SIGKILL)
-    assert wait_until(lambda: not here.proxy.answers(), timeout=5)
-    Stack(here.environment).up()
-    here.engine.start(release, "r1")
-    assert wait_until(lambda: here.healthy(instance), timeout=20)
-    assert here.get().json()["version"] == "1.0.0"
 
 
 def test_a_service_gets_its_own_environment_and_not_the_gates(here: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,183 +157,9 @@ def test_resources_logs_and_prune(here: Site) -> None:
     assert all(line.startswith("web: ") for line in here.engine.logs(first))
 
 
-def test_facts_say_versions_and_whether_the_proxy_answers(here: Site) -> None:
-    assert here.engine.facts().supported
-    assert here.engine.facts().proxy_version.startswith("2.")
-    here.proxy.down()
-    silent = here.engine.facts()
-    assert not silent.supported
-    assert "deploy_gate.py test up" in silent.detail
-
-
-def test_a_stable_instance_whose_folder_is_gone_is_an_error_not_nothing(here: Site) -> None:
-    here.traffic.set_stable("r9")
-    with pytest.raises(EngineError, match="r9"):
-        here.engine.stable()
-
-
-def test_damaged_facts_are_an_error_that_names_the_file(here: Site) -> None:
-    instance = here.start(here.release("1.0.0"), "r1")
-    file: Path = here.environment.state_folder / "rel" / "r1" / "instance.json"
-    kept = file.read_text()
-    file.write_text("{")
-    with pytest.raises(EngineError, match=r"instance\.json"):
-        here.engine.find("r1")
-    file.write_text(kept)
-    assert here.engine.find("r1") == instance
-
-
-WORKER = {
-    "command": ["{python}", "-c", "import time; print('works', flush=True); time.sleep(600)"],
-    "exclusive": True,
-}
-
-
-def changed(here: Site, services: dict[str, Any]) -> Site:
-    """The same place after its environment file got other services."""
-    content = table(services=services, traffic={"listen": here.environment.traffic.listen})
-    content["app"]["url"] = here.environment.app.url
-    return Site(read(content, here.environment.root))
-
-
-def test_an_instance_takes_traffic_back_when_the_file_has_other_services_since() -> None:
-    with site(services={"web": web(), "worker": WORKER}) as here:
-        old = here.serve("1.0.0", "r1")
-        later = changed(here, {"web": web(), "jobs": WORKER, "mailer": {"command": WORKER["command"]}})
-        later.serve("1.1.0", "r2")
-        place = here.environment.state_folder / "rel"
-        assert not Process(place / "r1", "worker").held()
-        later.engine.promote(old)
-        assert here.get().json()["version"] == "1.0.0"
-        assert [(state.service, state.healthy) for state in later.engine.health(old)] == [
-            ("web", True),
-            ("worker", True),
-        ]
-        assert not Process(place / "r2", "jobs").held()
-        assert Process(place / "r2", "mailer").alive()
-        assert later.engine.drain(old, 5).complete
-        assert [stopped.service for stopped in later.engine.stop(old)] == ["web", "worker"]
-
-
-def test_an_instance_is_revived_and_judged_as_it_was_first_described() -> None:
-    limits = {"cpu": 0.5, "memory": "64M"}
-    with site(services={"web": web(limits=limits), "worker": WORKER}) as here:
-        release = here.release("1.0.0")
-        old = here.start(release, "r1")
-        here.engine.promote(old)
-        described = here.engine._services("r1")
-        kill(here, "r1")
-        kill(here, "r1", "worker")
-        later = changed(here, {"web": web(command=["false"], ready="/not-there", env={"VERSION": "today's"})})
-        later.engine.start(release, "r1")
-        assert wait_until(lambda: later.healthy(old), timeout=20)
-        assert [state.service for state in later.engine.health(old)] == ["web", "worker"]
-        assert here.get().json()["version"] == "today's"  # values are today's, they may be secrets
-        assert [(used.cpu_limit, used.memory_limit) for used in later.engine.resources(old)] == [
-            (0.5, 64 * 2**20),
-            (None, None),
-        ]
-        for name, service in later.engine._services("r1").items():
-            assert service.model_copy(update={"env": described[name].env}) == described[name]
-
-
-def test_no_secret_is_written_down_with_an_instance() -> None:
-    says = web(command=["echo", "hunter2-hunter2"], env={"PASSWORD": "${PASSWORD}"})
-    with folder() as root:
-        engine = ProcessEngine(read(table(services={"web": says}), root, PASSWORD="hunter2-hunter2"))
-        engine.start(Site(engine._environment).release("1.0.0"), "r1")
-        place = engine._environment.state_folder / "rel" / "r1"
-        assert "hunter2" not in (place / "instance.json").read_text()
-        assert engine._services("r1") == engine._environment.services  # what is left out comes from today's file
-        assert Process(place, "web").wait(10)
-
-
-def test_an_instance_that_wrote_down_names_alone_is_judged_by_todays_file(here: Site) -> None:
-    instance = here.start(here.release("1.0.0"), "r1")
-    file = here.environment.state_folder / "rel" / "r1" / "instance.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "services": ["web", "gone"]}))
-    assert here.engine._services("r1")["web"] == here.environment.services["web"]
-    assert [(state.service, state.healthy) for state in here.engine.health(instance)] == [
-        ("web", True),
-        ("gone", False),
-    ]
-
-
 def test_a_stopped_instance_leaves_no_socket(here: Site) -> None:
     instance = here.start(here.release("1.0.0"), "r1")
     listens = here.traffic.socket("r1", "web")
     assert listens.exists()
     here.engine.stop(instance)
     assert not listens.exists()
-
-
-def kill_proxy(here: Site) -> None:
-    pid = here.proxy.process.pid()
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not here.proxy.process.held(), timeout=5)
-
-
-def test_a_proxy_that_died_is_started_again_with_the_routes_it_had(here: Site) -> None:
-    old = here.serve("1.0.0", "r1")
-    new = here.serve("1.1.0", "r2")
-    later = changed(here, {"web": web(), "api": web(route="/version")})  # nobody has it
-    kill_proxy(here)
-    later.engine.promote(old)
-    assert here.get().json()["version"] == "1.0.0"
-    kill_proxy(here)
-    here.engine.promote(new, 0.999999)
-    assert here.get().json()["version"] == "1.1.0"
-    kill_proxy(here)
-    here.engine.withdraw()
-    assert here.proxy.answers()
-
-
-def test_a_proxy_that_cannot_be_started_is_said_and_traffic_points_where_it_should(here: Site) -> None:
-    old = here.serve("1.0.0", "r1")
-    here.serve("1.1.0", "r2")
-    kill_proxy(here)
-    host, _, port = here.environment.traffic.listen.rpartition(":")
-    with socket.create_server((host, int(port))), pytest.raises(EngineError, match="front door does not") as caught:
-        here.engine.promote(old)
-    assert caught.value.next_step == "python deploy_gate.py test up"
-    assert here.engine.stable() == old
-    here.engine.promote(old)
-    assert here.get().json()["version"] == "1.0.0"
-
-
-def test_routes_the_serving_release_has_no_service_for_are_refused(here: Site) -> None:
-    here.serve("1.0.0", "r1")
-    for services in ({"front": web()}, {"web": web(), "api": web(route="/api")}):
-        later = changed(here, services)
-        name = next(name for name in services if name != "web")
-        with pytest.raises(StackError, match=rf"test\.toml: \[services\.{name}\] route: r1 serves") as caught:
-            Stack(later.environment).up()
-        assert f"[services.{name}] without a route" in str(caught.value.next_step)
-        assert here.get().json()["version"] == "1.0.0"
-    both = changed(here, {"web": web(), "front": web(route=None)})  # as the next step says
-    both.serve("1.1.0", "r2")
-    after = changed(here, {"front": web()})
-    Stack(after.environment).up()
-    assert here.get().json()["version"] == "1.1.0"
-    assert here.log()[-1]["service"] == "front"
-
-
-def test_on_a_full_disk_traffic_goes_back_with_everything_that_belongs_to_it() -> None:
-    with (
-        folder() as root,
-        disk.tiny(root / "disk", "1m") as place,
-        site(place, services={"web": web(), "worker": WORKER}) as here,
-    ):
-        old = here.serve("1.0.0", "r1")
-        new = here.serve("1.1.0", "r2")
-        disk.fill(place)
-        kill_proxy(here)
-        here.engine.promote(old)
-        assert here.get().json()["version"] == "1.0.0"
-        assert [(state.service, state.healthy) for state in here.engine.health(old)] == [
-            ("web", True),
-            ("worker", True),
-        ]
-        assert [stopped.killed for stopped in here.engine.stop(new)] == [False]
-        assert here.engine.drain(old, 5).complete
