@@ -7,6 +7,7 @@ written ahead of what it announces.
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,8 @@ _EVENTS = sa.Table(
 )
 
 _UNTOUCHED = [str(outcome) for outcome in (Outcome.REFUSED, Outcome.PLANNED, Outcome.USAGE, Outcome.LOCKED)]
+_ROOM = 1 << 20
+"""Bytes of free disk below which a write that fails has failed for want of space."""
 FLAKY = "flaky"
 """Kind of the journal's line about a failure that was forgiven; its facts name the ``case``."""
 
@@ -207,11 +210,17 @@ class Store:
                 f"move it away: mv {self._file} {self._file}.damaged; what serves goes on, lost are the history, "
                 "where rollback leads to, and how to undo a deployment that has not ended"
             )
-        elif code == sqlite3.SQLITE_FULL:
+        elif code == sqlite3.SQLITE_FULL or self._no_room():  # of its helper files it tells only that they failed
             step = "free some disk space"
         return OperationFailed(
             f"{self._file}: the gate's own records cannot be used: {type(cause).__name__}: {cause}", next_step=step
         )
+
+    def _no_room(self) -> bool:
+        try:
+            return shutil.disk_usage(self._file.parent).free < _ROOM
+        except OSError:
+            return False
 
 
 def _durable(connection: Any, _record: Any) -> None:
