@@ -123,7 +123,7 @@ def recorded(seen: Iterable[Observation]) -> Trace:
         failed, fine = (stable_bad, stable_good) if stable else (bad, good)
         if 0 <= row < len(failed):
             failed[row] += each.errors
-            fine[row] += each.count - each.errors - each.gone
+            fine[row] += each.count - each.errors
     made = [Step(ticks, step.share) for ticks, step in zip(lengths, steps, strict=True)]
     return Trace(made, bad, good, stable_bad, stable_good)
 

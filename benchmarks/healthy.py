@@ -69,7 +69,7 @@ class Deploys:
     def deploy(self, stable: Instance) -> Instance:
         candidate = self.start()
         file = self._environment.state_folder / f"live-{self._number}.jsonl"
-        watch = Watch(self._environment, candidate, stable, file)
+        watch = Watch(self._environment, ProcessEngine(self._environment), candidate, stable, file)
         watch.start()
         began, cpu = time.monotonic(), time.process_time()
         decision = None

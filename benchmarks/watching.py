@@ -28,8 +28,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from gate.observations import Requests, Role
-from gate.signals.access_log import TICK, AccessLog
+from gate.observations import TICK, Requests, Role
+from gate.signals.access_log import AccessLog
 
 QUIET = 100
 BUSY = 5_000
@@ -181,7 +181,7 @@ def _loaded(lines: list[str]) -> Counter[int]:
 
 
 def _tailed(file: Path, lines: int) -> None:
-    tail = subprocess.Popen(["tail", "-n", "+1", "-F", str(file)], stdout=subprocess.PIPE, text=True)  # noqa: S607
+    tail = subprocess.Popen(["tail", "-n", "+1", "-F", str(file)], stdout=subprocess.PIPE, text=True)  # noqa: S607 - the tail of whoever runs this
     assert tail.stdout is not None
     statuses: Counter[int] = Counter()
     for line in tail.stdout:

@@ -330,7 +330,7 @@ class Commands:
         held = holding.find(store)
         if held is not None:
             raise self._undecided(held)
-        ended = "could not be undone" if dead.outcome else "died unfinished"
+        ended = "could not be undone" if dead.outcome is Outcome.ROLLBACK_FAILED else "died unfinished"
         begun = ", ".join(item.name for item in reversed(pipeline.unfinished_steps(store, dead.id)))
         raise Locked(
             f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",

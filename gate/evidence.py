@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from gate.database.invariants import Invariant
 
 
+LIVE = "live traffic"
+"""The phase of a verdict that a watch gave."""
+
+
 @dataclass
 class StepRecord:
     """One step: when it began, how long it took in seconds, how it ended and whether it was undone."""

@@ -13,7 +13,7 @@ from gate import shell
 from gate.config import Environment
 from gate.limits import Unit, show
 from gate.results import Decision, Outcome, Reason
-from gate.run import Run
+from gate.run import Answered, Ask, Run
 from gate.store import Deployment, Store
 from gate.supervise import Process
 
@@ -65,34 +65,35 @@ def start_keeper(environment: Environment, deployment: int) -> None:
     keeper(environment).start(argv, env={**os.environ, "PYTHONPATH": package}, cwd=environment.root)
 
 
-def asker(
-    environment: Environment, say: Callable[[str], None], read: Read
-) -> Callable[[Run, Sequence[Reason]], Decision]:
+def asker(environment: Environment, say: Callable[[str], None], read: Read) -> Ask:
     """Asks whoever sits at the terminal. No answer within ``hold_for``, or evidence that it is bad, is ROLLBACK."""
 
-    def ask(run: Run, reasons: Sequence[Reason]) -> Decision:
+    def ask(run: Run, reasons: Sequence[Reason]) -> Answered:
         seconds = environment.traffic.hold_for
         say("")
         say("HELD  neither proven good nor proven bad:")
         for item in reasons:
             say(f"  why     {item.text}")
         say(f"  keep or rollback?  (rolls back by itself in {show(seconds, Unit.SECONDS)})")
-        answers: list[Decision] = []
+        answers: list[Answered] = []
 
         def answered() -> bool:
-            if run.watch is not None and run.watch.standing.decision is Decision.ROLLBACK:
-                answers.append(Decision.ROLLBACK)
-                run.evidence.fail(list(run.watch.standing.reasons), run.clock())
+            standing = run.watch.standing if run.watch is not None else None
+            if standing is not None and standing.decision is Decision.ROLLBACK:
+                told = "; ".join(item.text for item in standing.reasons)
+                answers.append(Answered(Decision.ROLLBACK, f"live traffic decided while it was held: {told}"))
                 return True
             line = (read() or "").strip().lower()
             if line in ("keep", "rollback"):
-                answers.append(Decision.GO if line == "keep" else Decision.ROLLBACK)
+                kept = line == "keep"
+                why = f"{run.by} decided to {'keep it' if kept else 'roll back'}"
+                answers.append(Answered(Decision.GO if kept else Decision.ROLLBACK, why))
             elif line:
                 say("  type keep or rollback")
             return bool(answers)
 
         shell.wait_until(answered, timeout=seconds, every=0.2)
-        return answers[0] if answers else Decision.ROLLBACK
+        return answers[0] if answers else Answered(Decision.ROLLBACK, f"nobody decided within {seconds:g} s")
 
     return ask
 

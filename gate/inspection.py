@@ -11,7 +11,7 @@ from rich.table import Table
 from gate import engines, holding, lock, mending, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import OperationFailed, UsageError
+from gate.errors import Locked, OperationFailed, UsageError
 from gate.releases import Source, read
 from gate.releases import faults as faults_of
 from gate.serving import Serving
@@ -265,12 +265,21 @@ class Inspection:
 
         state = self._environment.state_folder
         with lock.held(state / "lock", "stopping the servers"):
+            self._refuse_held()
             engine = engines.create(self._environment)
             for instance in engine.instances():
                 self._terminal.say(f"stopping {instance.version} ({instance.id})")
                 engine.stop(instance)
             Stack(self._environment).down(self._terminal.say)
         return {"environment": self._environment.name, "down": True}
+
+    def _refuse_held(self) -> None:
+        """Somebody watches what is held, and would roll it back on servers that are gone."""
+        store = self._usable_store()
+        held = holding.find(store) if store is not None else None
+        if held is not None:
+            door = f"python deploy_gate.py {self._environment.name}"
+            raise Locked(held.told(self._environment), next_step=f"{door} keep   or   {door} rollback")
 
     def _instance(self, engine: Engine, instance: Instance, stable: Instance | None) -> Document:
         states = engine.health(instance)

@@ -6,19 +6,23 @@ Started by the gate, never by hand: ``python -m gate.keeper ENVIRONMENT ROOT DEP
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from gate import engines, holding, shell
 from gate.commands import Commands
+from gate.config import Environment
 from gate.environments import load
-from gate.errors import GateError
-from gate.results import Decision
+from gate.errors import GateError, Locked
+from gate.results import Decision, Outcome
 from gate.store import Store
 from gate.terminal import Terminal
 from gate.watch import Watch
 
 EVERY = 1.0
 """Seconds between two looks."""
+LOCKED_FOR = 3600.0
+"""Seconds that another command may hold the lock without deciding."""
 
 
 def main(arguments: list[str]) -> int:
@@ -38,7 +42,7 @@ def main(arguments: list[str]) -> int:
     watch = None
     if hold.share and candidate is not None:
         file = environment.state_folder / "runs" / number / "held.jsonl"
-        watch = Watch(environment, candidate, stable, file)
+        watch = Watch(environment, engine, candidate, stable, file)
         watch.start()
         watch.begin(hold.share, left)
 
@@ -53,16 +57,30 @@ def main(arguments: list[str]) -> int:
     finally:
         if watch is not None:
             watch.stop()
-    if holding.find(store) != hold:
-        return 0
+    return give_up(environment, terminal, lambda: holding.find(store) == hold, why)
+
+
+def give_up(environment: Environment, terminal: Terminal, still_held: Callable[[], bool], why: str) -> int:
+    """Rolls back what is still held. A command that only looks in for a moment holds the lock: it is waited for."""
     door = "python deploy_gate.py"
-    try:
-        return (
-            Commands(environment, terminal, door=door, command=f"{door} {name} rollback").give_up(why).outcome.exit_code
-        )
-    except GateError as fault:
-        terminal.say(f"error: {fault}")
-        return 4
+    commands = Commands(environment, terminal, door=door, command=f"{door} {environment.name} rollback")
+    codes: list[int] = []
+
+    def done() -> bool:
+        if not still_held():
+            codes.append(0)
+            return True
+        try:
+            codes.append(commands.give_up(why).outcome.exit_code)
+        except Locked:
+            return False
+        except GateError as fault:
+            terminal.say(f"error: {fault}")
+            codes.append(Outcome.ROLLBACK_FAILED.exit_code)
+        return True
+
+    shell.wait_until(done, timeout=LOCKED_FOR, every=EVERY)
+    return codes[0] if codes else Outcome.LOCKED.exit_code
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
+TICK = 0.1
+"""Seconds of traffic that are counted, and judged, together."""
+
 
 class Role(StrEnum):
     """Whose it is: the release that wants to serve, or the one that has served so far."""
@@ -122,8 +125,25 @@ class Blind:
     text: str
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Everything up to here was seen, and the candidate was judged."""
+
+    at: float
+
+
 Observation = (
-    TrafficStep | Wanted | Requests | ServiceSeen | Used | HostUsed | ErrorLines | InvariantSeen | Identified | Blind
+    TrafficStep
+    | Wanted
+    | Requests
+    | ServiceSeen
+    | Used
+    | HostUsed
+    | ErrorLines
+    | InvariantSeen
+    | Identified
+    | Blind
+    | Moment
 )
 _KINDS: dict[str, type] = {
     "step": TrafficStep,
@@ -136,6 +156,7 @@ _KINDS: dict[str, type] = {
     "invariant": InvariantSeen,
     "identity": Identified,
     "blind": Blind,
+    "moment": Moment,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 

@@ -107,7 +107,7 @@ def recover(run: Run, before: Deployment) -> Outcome:
     if before.outcome is not Outcome.ROLLBACK_FAILED:
         why.append(reason("recover", "the run that did this died before it ended"))
     run.evidence.fail(why, run.clock())
-    return _undo_all(run, _all_steps(run), Outcome.ROLLED_BACK, always_prove=True)
+    return _undo_all(run, Outcome.ROLLED_BACK, always_prove=True)
 
 
 def keep(run: Run) -> Outcome:
@@ -129,7 +129,7 @@ def give_up(run: Run, why: str) -> Outcome:
         raise OperationFailed(f"deployment {run.deployment} is not held")
     texts = [f"not kept: {why}", *held.facts.get("reasons", [])]
     run.evidence.fail([reason("held", text, Decision.HOLD) for text in texts], run.clock())
-    return _undo_all(run, _all_steps(run), Outcome.ROLLED_BACK)
+    return _undo_all(run, Outcome.ROLLED_BACK)
 
 
 def _all_steps(run: Run) -> tuple[Step, ...]:
@@ -178,13 +178,13 @@ def _forward(run: Run, steps: Sequence[Step]) -> Outcome:
                 return answer
     except Interrupted:
         run.evidence.fail([reason("interrupted", "interrupted by a signal")], run.clock())
-        return _undo_all(run, steps, Outcome.INTERRUPTED)
+        return _undo_all(run, Outcome.INTERRUPTED)
     except StepFailed as fault:
         run.evidence.fail(list(fault.reasons), run.clock())
-        return _undo_all(run, steps, Outcome.ROLLED_BACK)
+        return _undo_all(run, Outcome.ROLLED_BACK)
     except BaseException as fault:  # noqa: BLE001 - whatever it is, what was begun must be undone; it is told
         run.evidence.fail([reason("failure", _told(fault))], run.clock())
-        return _undo_all(run, steps, Outcome.ROLLED_BACK)
+        return _undo_all(run, Outcome.ROLLED_BACK)
     return _accepted(run)
 
 
@@ -196,11 +196,11 @@ def _attempt(run: Run, step: Step) -> Outcome | None:
         with run.interrupts.allowed():
             answer = run.ask(fault.reasons)
         texts = [item.text for item in fault.reasons]
-        if answer is Decision.ROLLBACK:
-            raise StepFailed(str(fault), (*fault.reasons, reason("held", f"{run.by} decided to roll back"))) from None
-        if answer is Decision.GO:
+        if answer is not None and answer.decision is Decision.GO:
             _say_kept(run, step.name, texts)
             return None
+        if answer is not None:
+            raise StepFailed(str(fault), (*fault.reasons, reason("held", answer.why))) from None
         run.evidence.fail(list(fault.reasons), run.clock())
         share = run.watch.step.share if run.watch is not None and run.watch.step is not None else 0.0
         run.journal.write(step.name, "held", {"reasons": texts, "share": share, **run.counted()})
@@ -235,10 +235,11 @@ def _accepted(run: Run) -> Outcome:
     return Outcome.RELEASED
 
 
-def _undo_all(run: Run, steps: Sequence[Step], outcome: Outcome, *, always_prove: bool = False) -> Outcome:
+def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outcome:
+    """Undoes everything the journal says was begun, by this process or by an earlier one."""
     run.stop_watching()
     begun = run.journal.to_undo()
-    known = {step.name: step for step in steps}
+    known = {step.name: step for step in _all_steps(run)}
     failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
     if not always_prove and not any(item.name in _TOUCHING for item in begun):
         return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back

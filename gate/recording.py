@@ -18,6 +18,7 @@ from gate import __version__
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.errors import OperationFailed
+from gate.evidence import LIVE
 from gate.evidence import StepRecord as Step
 from gate.live import trace
 from gate.observations import Role, from_row
@@ -61,7 +62,6 @@ from gate.traffic import Traffic
 
 DECISION = "decision.json"
 REPORT = "report.html"
-LIVE = "live traffic"
 
 
 def write(run: Run, outcome: Outcome, next_step: str) -> Path:

@@ -13,6 +13,7 @@ from gate import rules as known_rules
 from gate import verdict
 from gate.config import RuleRow
 from gate.errors import ConfigError, OperationFailed, UsageError
+from gate.evidence import LIVE
 from gate.limits import Rule
 from gate.live import trace
 from gate.measurements import judged
@@ -22,7 +23,6 @@ from gate.report.record import DecisionRecord, SuiteRecord
 from gate.results import Case, Decision, Reason, SuiteResult, Verdict
 
 _ROWS: TypeAdapter[list[RuleRow]] = TypeAdapter(list[RuleRow])
-LIVE = "live traffic"
 
 
 @dataclass(frozen=True)

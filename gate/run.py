@@ -29,9 +29,17 @@ if TYPE_CHECKING:
     from gate.watch import Watch
 
 Decide = Callable[[SuiteResult], Verdict | None]
-Ask = Callable[["Run", Sequence[Reason]], Decision | None]
+Ask = Callable[["Run", Sequence[Reason]], "Answered"]
 OBSERVATIONS = "live.jsonl"
 """File of everything a watch saw, one row a line, beside the report."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of the question whether to keep what is held: GO or ROLLBACK, and who or what decided."""
+
+    decision: Decision
+    why: str
 
 
 @dataclass(frozen=True)
@@ -170,15 +178,21 @@ class Run:
 
     def watched(self) -> Watch:
         """The watch over the candidate under live traffic; begins with the first call. Raises OperationFailed."""
+        from gate import engines
         from gate.watch import Watch
 
         if self._watch is None:
             candidate = self.candidate
             if candidate is None:
                 raise OperationFailed(f"{self.candidate_id} is not there any more")
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._watch = Watch(self.environment, candidate, self.stable, self.folder / OBSERVATIONS)
-            self._watch.start()
+            # An engine of its own: it remembers what a process used when it was last asked.
+            engine = engines.create(self.environment)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._watch = Watch(self.environment, engine, candidate, self.stable, self.folder / OBSERVATIONS)
+                self._watch.start()
+            except OSError as fault:
+                raise OperationFailed(f"{self.folder}: nothing can be watched: {fault.strerror}") from None
             self.evidence.watch_began_at = datetime.fromtimestamp(self._watch.origin, UTC)
         return self._watch
 
@@ -218,8 +232,8 @@ class Run:
         sent = f"{synthetic.batches} batches of synthetic traffic were sent, for users sent too little"
         self.note(f"synthetic traffic: {synthetic.broken}" if synthetic.broken else sent)
 
-    def ask(self, reasons: Sequence[Reason]) -> Decision | None:
-        """What a person says about an inconclusive verdict: GO keeps, ROLLBACK does not; None: nobody is there."""
+    def ask(self, reasons: Sequence[Reason]) -> Answered | None:
+        """What a person says about an inconclusive verdict; None: nobody is there to be asked."""
         return self.asking(self, reasons) if self.asking is not None else None
 
     def counted(self) -> dict[str, int]:

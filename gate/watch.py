@@ -14,19 +14,16 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gate import engines
 from gate.config import Environment
-from gate.engines.base import Instance
+from gate.engines.base import Engine, Instance
 from gate.live.judge import Judge, Standing
 from gate.looks import Looks, asked_by_the_gate
-from gate.observations import Blind, Observation, Requests, Role, TrafficStep, Wanted, to_row
+from gate.observations import TICK, Blind, Moment, Observation, Requests, Role, TrafficStep, Wanted, to_row
 from gate.results import Decision, Reason
 from gate.signals.access_log import AccessLog
 from gate.signals.application_log import ErrorWatch
 from gate.traffic import Traffic
 
-TICK = 0.1
-"""Seconds between two judgements."""
 LOOK = 1.0
 """Seconds between two looks at health, identity and resources."""
 BEFORE = 600.0
@@ -40,8 +37,9 @@ LOG_LAG = 3.0
 class Watch:
     """One watch over one candidate. ``stable`` None: a first deployment, nothing to compare with."""
 
-    def __init__(self, environment: Environment, candidate: Instance, stable: Instance | None, file: Path) -> None:
-        engine = engines.create(environment)  # of its own: it remembers what a process used when it was last asked
+    def __init__(
+        self, environment: Environment, engine: Engine, candidate: Instance, stable: Instance | None, file: Path
+    ) -> None:
         self._candidate = candidate
         self._stable = stable
         self._rows = file.open("a", encoding="utf-8")
@@ -59,22 +57,21 @@ class Watch:
         roles = {candidate.id: Role.CANDIDATE} | ({stable.id: Role.STABLE} if stable else {})
         self._requests = AccessLog(Traffic(environment).access_log, roles, self.origin, asked_by_the_gate(environment))
         self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
-        self._threads = [
-            threading.Thread(target=self._guarded, args=(act,), name=name, daemon=True)
-            for name, act in (("watching", self._judging), ("looking", self._looking))
-        ]
+        self._judging_thread = self._thread("watching", self._judging)
+        self._looking_thread = self._thread("looking", self._looking)
         self._looks = Looks(environment, engine, candidate, stable, self._now)
 
     def begin(self, share: float, seconds: float) -> None:
         """The candidate has ``share`` of the traffic from now on, to be watched for at most ``seconds``."""
         with self._lock:
             self._step = TrafficStep(self._now(), share, seconds)
-            self._standing = Standing(None)
             self._take([self._step])
+            if not self._ended.is_set():  # a watch that broke holds every step
+                self._standing = Standing(None)
 
     @property
     def standing(self) -> Standing:
-        """How the candidate stands on the present step; a ROLLBACK or HOLD stays."""
+        """How the candidate stands on the present step; once it is decided it can only get worse."""
         return self._standing
 
     @property
@@ -108,21 +105,24 @@ class Watch:
     def start(self) -> None:
         """Begins to watch in the background."""
         self._take([Wanted(0.0, self._looks.wanted), *self._requests.before(BEFORE)])
-        for thread in self._threads:
-            thread.start()
+        self._judging_thread.start()
+        self._looking_thread.start()
 
     def stop(self) -> None:
-        """Ends the watch; what was seen stays in the file."""
+        """Ends the watch; what was seen stays in the file.
+
+        A look that still waits for an answer is not waited for: traffic has to go back now.
+        """
         self._ended.set()
-        for thread in self._threads:
-            thread.join(timeout=15)
+        self._judging_thread.join(timeout=5)
         with self._lock:
             self._rows.close()
 
     def _judging(self) -> None:
         while not self._ended.wait(TICK):
             with self._lock:
-                self._tick()
+                if not self._ended.is_set():
+                    self._tick()
 
     def _tick(self) -> None:
         requests = self._requests.read()
@@ -141,11 +141,13 @@ class Watch:
             # Before anybody is blamed: stable may be in the same trouble, and without traffic only asking tells.
             self._take(self._looks.stable_now(within=1.0))
             standing = self._judge.standing(at)
-        if self._standing.decision is Decision.HOLD and standing.decision is not Decision.ROLLBACK:
-            return  # a person decides, unless it gets worse
-        self._standing = standing
-        if standing.decision is None:
+        self._take([Moment(at)])
+        decided = self._standing.decision
+        if decided is None:
+            self._standing = standing
             self.lasted = at - self._step.at if self._step else 0.0
+        elif standing.decision is not None and Decision.worst([decided, standing.decision]) is not decided:
+            self._standing = standing
 
     def _count(self, seen: Iterable[Requests | Blind]) -> None:
         """Keeps how many users' requests reached the candidate lately."""
@@ -182,8 +184,13 @@ class Watch:
             act()
         except Exception as fault:  # noqa: BLE001 - it is told, and holds the deployment
             text = f"the watch itself broke: {type(fault).__name__}: {fault}"
-            self._standing = Standing(Decision.HOLD, (Reason("watch", Decision.HOLD, text),))
-            self._ended.set()
+            with self._lock:
+                self._ended.set()
+                if self._standing.decision is not Decision.ROLLBACK:
+                    self._standing = Standing(Decision.HOLD, (Reason("watch", Decision.HOLD, text),))
+
+    def _thread(self, name: str, act: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._guarded, args=(act,), name=name, daemon=True)
 
     def _both(self) -> list[Instance]:
         return [self._candidate, *([self._stable] if self._stable else [])]

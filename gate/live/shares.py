@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 from gate import detection
 from gate.limits import Rule, Statistic
 from gate.live.reasons import reason, unmeasured
-from gate.observations import Role
+from gate.observations import TICK, Role
 from gate.results import Decision, Reason
 
 WHOLE = ""
 """The name of all routes together."""
-TICK = 0.1
-"""Seconds of traffic that are judged at once."""
 BLAMELESS = math.log(100)
 """Evidence against stable (natural logarithm of a likelihood ratio) from which on a fault is not the candidate's."""
 _Z = 3.09  # of the standard normal distribution, 99.9 % one-sided

@@ -4,17 +4,15 @@ by the very judge that decided."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from gate.limits import Rule
 from gate.live.histogram import Histogram
 from gate.live.judge import Judge, Standing
-from gate.observations import Observation, Requests, Role, TrafficStep
+from gate.observations import Moment, Observation, Requests, Role
 from gate.results import Decision
 
-TICK = 0.1
 EVERY = 0.5
 """Seconds between two points of evidence."""
 
@@ -56,11 +54,11 @@ def replay(seen: Sequence[Observation], rules: Sequence[Rule]) -> Replayed:
     judge = Judge(rules)
     points: list[Point] = []
     standing, at = Standing(None), 0.0
-    for at, tick in _ticks(seen):
-        for item in tick:
-            judge.take(item)
-        if at < 0:
+    for item in seen:
+        judge.take(item)
+        if not isinstance(item, Moment):
             continue
+        at = item.at
         standing = judge.standing(at)
         if not points or at >= points[-1].at + EVERY or standing.decision in (Decision.ROLLBACK, Decision.HOLD):
             bad, good = judge.evidence
@@ -87,20 +85,6 @@ def seconds(seen: Iterable[Observation]) -> tuple[Second, ...]:
         Second(float(at), role, requests, errors, _p95(times.get((at, role))))
         for (at, role), (requests, errors) in sorted(counts.items())
     )
-
-
-def steps(seen: Iterable[Observation]) -> tuple[TrafficStep, ...]:
-    """The traffic steps that were begun."""
-    return tuple(item for item in seen if isinstance(item, TrafficStep))
-
-
-def _ticks(seen: Sequence[Observation]) -> Iterator[tuple[float, list[Observation]]]:
-    """Observations in the order they came in, a tick's worth at a time; ``at`` never runs backwards."""
-    latest = -math.inf
-    for _, group in groupby(seen, key=lambda item: math.floor(item.at / TICK)):
-        tick = list(group)
-        latest = max(latest, *(item.at for item in tick))
-        yield latest, tick
 
 
 def _within(share: float) -> float:

@@ -16,14 +16,11 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gate.observations import Blind, Requests, Role
+from gate.observations import TICK, Blind, Requests, Role
 from gate.signals.routes import Routes
 from gate.signals.switching import Recent, Switching
 from gate.signals.tail import Follower
 from gate.traffic import INSTANCE
-
-TICK = 0.1
-"""Seconds that requests are counted together for."""
 
 _SIGNAL = "error_rate"
 _UNREADABLE_LINES = 20  # in a row: the log is not what we take it for

@@ -43,11 +43,11 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
         return found
 
     result = run.suite(phase, decide, only, _confirmation(run, phase))
-    if run.watch is not None and run.watch.standing.decision is Decision.ROLLBACK:
-        run.record_suite(phase, result, verdict.after(result, environment.all_rules, least=least))
-        demand_go(run, run.watch.standing)
     judged = verdict.after(result, environment.all_rules, least=least)
     run.record_suite(phase, result, judged)
+    live = run.watch.standing if run.watch is not None else None
+    if live is not None and live.decision is Decision.ROLLBACK:
+        demand_go(run, live)
     if judged.decision is not Decision.GO:
         deciding = tuple(item for item in judged.reasons if item.decision is judged.decision)
         more = f" (and {len(deciding) - 1} more)" if len(deciding) > 1 else ""

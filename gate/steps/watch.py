@@ -57,10 +57,14 @@ def _settled(run: Run, seconds: float) -> str:
     """Waits for the watch's decision on the present step; one line about it. Raises StepFailed, or Held on HOLD."""
     watch = run.watched()
 
+    standing = Standing(None)
+
     def decided() -> bool:
+        nonlocal standing
+        standing = watch.standing
         run.view.progress(watch.progress)
         run.send_synthetic(watch)
-        return watch.standing.decision is not None
+        return standing.decision is not None
 
     try:
         in_time = shell.wait_until(decided, timeout=seconds + _PATIENCE, every=0.1)
@@ -69,18 +73,18 @@ def _settled(run: Run, seconds: float) -> str:
     if not in_time:
         text = f"the watch decided nothing within {seconds + _PATIENCE:g} s"
         raise Held(text, (Reason("watch", Decision.HOLD, text),))
-    demand_go(run, watch.standing)
-    return f"for {watch.lasted:.1f} s: {_figures(watch.standing)}"
+    demand_go(run, standing)
+    return f"for {watch.lasted:.1f} s: {_figures(standing)}"
 
 
 def demand_go(run: Run, standing: Standing) -> None:
-    """Writes the standing down. Raises StepFailed on ROLLBACK and Held on HOLD."""
-    if standing.decision is not None:
-        run.evidence.live.append((run.clock(), Verdict(standing.decision, standing.reasons)))
-    if standing.decision is Decision.ROLLBACK:
+    """Writes a decided standing down. Raises StepFailed on ROLLBACK, and Held on anything else that is not GO."""
+    decision = standing.decision or Decision.HOLD
+    run.evidence.live.append((run.clock(), Verdict(decision, standing.reasons)))
+    if decision is Decision.ROLLBACK:
         run.evidence.decided_at = run.evidence.decided_at or run.clock()
         raise StepFailed(_first(standing), standing.reasons)
-    if standing.decision is Decision.HOLD:
+    if decision is not Decision.GO:
         raise Held(_first(standing), standing.reasons)
 
 

@@ -1,0 +1,86 @@
+"""What is held: kept or not, everything the journal says was begun has its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from gate import lock
+from gate.shell import wait_until
+from tests.commands.little import Little, little
+
+# One that is not critical fails: neither good nor bad.
+DOUBTFUL = """
+import pytest
+pytestmark = pytest.mark.category("Core Business Flows")
+def test_doubtful(): assert False, "a doubt"
+"""
+# Fails as often as the file says.
+COUNTED = """
+from pathlib import Path
+import pytest
+pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical]
+def test_made_up():
+    left = int(Path("failures").read_text()) if Path("failures").exists() else 0
+    Path("failures").write_text(str(max(0, left - 1)))
+    assert not left, "the planted fault"
+"""
+
+
+@pytest.fixture
+def held() -> Iterator[Little]:
+    """1.0.0 serves, 1.1.0 is held after the smoke tests of the candidate."""
+    with little(None, "1.0.0") as here:
+        here.release("1.1.0")
+        here.write("smoke/test_doubtful.py", DOUBTFUL)
+        here.write("smoke/test_made_up.py", COUNTED)
+        ran = here.deploy("1.1.0")
+        assert (ran.code, ran.document["outcome"]) == (6, "HELD"), f"{ran.reasons}\n{ran.told}"
+        yield here
+        here.gate("rollback")
+
+
+def running(here: Little) -> list[str]:
+    return [item["version"] for item in here.gate("status").document["instances"]]
+
+
+def test_what_fails_after_it_was_kept_undoes_all_of_it(held: Little) -> None:
+    held.write("failures", "2")  # at the front door, and when that is confirmed
+    ran = held.gate("keep")
+    assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"
+    assert "the planted fault" in ran.reasons
+    assert running(held) == ["1.0.0"], "the candidate, started before it was held, is stopped too"
+    assert held.serving() == "1.0.0"
+    assert held.gate("recover").code == 0, "nothing is left to undo"
+
+
+def test_a_keep_that_dies_is_recovered_whole(held: Little) -> None:
+    held.smoke("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")
+    assert held.gate("keep").code == -9
+    held.smoke("pass")
+    refused = held.deploy("1.1.0")
+    assert refused.code == 5
+    assert "died unfinished" in refused.told
+    ran = held.gate("recover")
+    assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"
+    assert running(held) == ["1.0.0"]
+
+
+def test_servers_are_not_stopped_under_what_is_held(held: Little) -> None:
+    ran = held.gate("down")
+    assert ran.code == 5, ran.told
+    assert "keep" in ran.document["next"]
+    assert running(held) == ["1.0.0", "1.1.0"]
+
+
+def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None:
+    """A command that holds the lock when the time is up does not keep what is held for ever."""
+    assert held.gate("rollback").code == 1
+    file = held.root / "environments" / "local.toml"
+    held.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "1s", listen'))
+    assert held.deploy("1.1.0").code == 6
+    with lock.held(held.state / "lock", "looking in"):
+        assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=4, every=1)
+    assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
+    assert held.gate("history").document["deployments"][0]["outcome"] == "ROLLED_BACK"

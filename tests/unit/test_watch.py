@@ -1,0 +1,114 @@
+"""The watch over live traffic where something goes wrong with the watch itself."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
+from gate.live.trace import replay
+from gate.observations import Moment, from_row
+from gate.parsing import parse
+from gate.results import Decision
+from gate.shell import wait_until
+from gate.watch import Watch
+from tests.unit.test_config import GOOD, VARIABLES
+
+CANDIDATE = Instance("r2", "1.1.0", "sha256:2", None, "/nowhere", datetime.now(UTC))
+
+
+class Asked:
+    """An engine whose answer about health is the test's."""
+
+    def __init__(self, health: Callable[[], list[ServiceState]]) -> None:
+        self._health = health
+
+    def health(self, _instance: Instance) -> list[ServiceState]:
+        return self._health()
+
+    def resources(self, _instance: Instance) -> list[Usage]:
+        return []
+
+    def endpoint(self, _instance: Instance | None) -> Endpoint:
+        return Endpoint("http://127.0.0.1:9")  # nobody listens there
+
+    def host(self) -> Host:
+        return Host(cpu=0.1, own=0.0, memory=0.1, disk=0.1, disk_free=1, cores=1)
+
+    def follow(self, _instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+        return list
+
+
+WELL = [ServiceState("web", alive=True, healthy=True)]
+
+
+@contextmanager
+def watching(root: Path, health: Callable[[], list[ServiceState]]) -> Iterator[Watch]:
+    """A watch on a last step of a minute; nobody sends anything, and there is no proxy."""
+    environment = parse(GOOD, VARIABLES, name="here", file=root / "environments" / "here.toml", root=root)
+    watch = Watch(environment, cast(Engine, Asked(health)), CANDIDATE, None, root / "live.jsonl")
+    watch.start()
+    watch.begin(1.0, 60.0)
+    try:
+        yield watch
+    finally:
+        watch.stop()
+
+
+def decided(watch: Watch, *, timeout: float = 5.0) -> bool:
+    return wait_until(lambda: watch.standing.decision is not None, timeout=timeout)
+
+
+def test_traffic_does_not_wait_for_a_candidate_that_hangs(tmp_path: Path) -> None:
+    """Ending the watch comes before traffic goes back: a look that waits for an answer must not hold that up."""
+    asked, let_go = threading.Event(), threading.Event()
+
+    def hangs() -> list[ServiceState]:
+        asked.set()
+        let_go.wait(30)
+        return WELL
+
+    with watching(tmp_path, hangs) as watch:
+        assert asked.wait(5)
+        began = time.monotonic()
+        watch.stop()
+        assert time.monotonic() - began < 3
+        let_go.set()
+
+
+def test_a_look_that_breaks_holds_this_step_and_every_later_one(tmp_path: Path) -> None:
+    def breaks() -> list[ServiceState]:
+        raise RuntimeError("a defect")
+
+    with watching(tmp_path, breaks) as watch:
+        assert decided(watch)
+        watch.begin(1.0, 60.0)
+        assert watch.standing.decision is Decision.HOLD
+        assert "the watch itself broke: RuntimeError: a defect" in watch.standing.reasons[0].text
+
+
+def test_a_dead_candidate_decides_at_once_and_stays_decided(tmp_path: Path) -> None:
+    states = [ServiceState("web", alive=False, healthy=False)]
+    with watching(tmp_path, lambda: states) as watch:
+        assert decided(watch)
+        states[:] = WELL
+        assert not wait_until(lambda: watch.standing.decision is not Decision.ROLLBACK, timeout=1.5)
+
+
+def test_what_was_seen_is_judged_again_to_the_same_end(tmp_path: Path) -> None:
+    with watching(tmp_path, lambda: WELL) as watch:
+        watch.begin(1.0, 1.5)
+        assert decided(watch)
+        live = watch.standing
+    rows = [json.loads(line) for line in (tmp_path / "live.jsonl").read_text().splitlines()]
+    seen = [from_row(row) for row in rows]
+    assert any(isinstance(item, Moment) for item in seen)
+    again = replay(seen, ()).standing
+    assert again == live
+    assert again.decision is Decision.HOLD, "nobody sent anything"
