@@ -19,7 +19,7 @@ from gate.errors import GateError, Locked, Refused, UsageError
 from gate.results import Outcome
 
 if TYPE_CHECKING:
-    from gate.commands import Answer
+    from gate.answers import Answer
     from gate.config import Environment
     from gate.terminal import Terminal
 

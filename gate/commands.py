@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gate import engines, holding, lock, mending, pipeline, recording, served, serving
+from gate import answers, engines, holding, lock, mending, pipeline, recording, served, serving
+from gate.answers import Answer
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
@@ -17,20 +16,11 @@ from gate.releases import Release, Source, faults, parse_version, read
 from gate.results import Outcome
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
-from gate.serving import Serving
 from gate.steps.promote import prune
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
 
 _NOTHING_ALLOWED = Options()
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a run ended: what a person reads last, and the document a machine reads."""
-
-    outcome: Outcome
-    document: dict[str, Any]
 
 
 class Commands:
@@ -209,7 +199,7 @@ class Commands:
 
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
         reasons = list(dict.fromkeys(item.text for item in run.evidence.reasons))
-        next_step = self._next(run, outcome)
+        next_step = answers.next_step(run, outcome, self._door)
         accepted = run.journal.facts("accept")  # what a recovered run had counted
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
         shown: str | None = self._shown(run.reports / recording.REPORT)
@@ -228,30 +218,8 @@ class Commands:
         serves = serving.look(run.engine)
         if serves.unknown:
             run.note(f"what serves cannot be told: {serves.fault}")
-        document = {
-            "outcome": str(outcome),
-            "exit_code": outcome.exit_code,
-            "environment": run.environment.name,
-            "deployment": run.deployment,
-            "release": {"version": run.release.version, "digest": run.release.digest},
-            "stable": serves.document(),
-            "reasons": [
-                {
-                    "signal": item.signal,
-                    "value": item.value,
-                    "limit": item.limit,
-                    "n": item.n,
-                    "text": item.text,
-                    "case": item.case,
-                }
-                for item in run.evidence.reasons
-            ],
-            "notes": run.evidence.notes,
-            "report": shown,
-            "next": next_step,
-        }
-        self._conclude(run, outcome, serves, shown, next_step)
-        self.answer = Answer(outcome, run.environment.redactor.tree(document))
+        answers.tell(self._terminal.say, run, outcome, serves, report=shown, next_step=next_step)
+        self.answer = answers.of(run, outcome, serves, report=shown, next_step=next_step)
         return self.answer
 
     def _start_keeper(self, run: Run) -> None:
@@ -260,49 +228,6 @@ class Commands:
             holding.start_keeper(self._environment, run.deployment)
         except OperationFailed as fault:
             run.note(f"nobody watches the held deployment, and nobody will roll it back by itself: {fault}")
-
-    def _conclude(self, run: Run, outcome: Outcome, serves: Serving, report: str | None, next_step: str) -> None:
-        nobody = serves.instance is None
-        traffic = f"traffic points at {serves.instance.version}" if serves.instance else "traffic points at nothing"
-        headline = {
-            Outcome.RELEASED: f"RELEASED  {serves}.",
-            Outcome.ROLLED_BACK: f"ROLLED BACK  {serves}, {'as before' if nobody else 'proven'}.",
-            Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
-            Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",
-            Outcome.INTERRUPTED: f"INTERRUPTED  undone; {serves}.",
-            Outcome.HELD: f"HELD  neither proven good nor bad: a person decides; {serves}.",
-            Outcome.ROLLBACK_FAILED: f"ROLLBACK FAILED  a person is needed now; {traffic}, not proven.",
-        }[outcome]
-        good = outcome in (Outcome.RELEASED, Outcome.PLANNED)
-        say = self._terminal.say
-        say("")
-        say(f"{headline}  {run.elapsed():.1f} s", "bold green" if good else "bold red")
-        for item in run.evidence.reasons[:5]:
-            say(f"  why     {item.text}")
-        if len(run.evidence.reasons) > 5:
-            say(f"          and {len(run.evidence.reasons) - 5} more, in the report")
-        if outcome is Outcome.ROLLBACK_FAILED:
-            for role, contact in run.environment.contacts.items():
-                say(f"  call    {role}: {contact}")
-        if next_step:
-            say(f"  next    {next_step}")
-        if report:
-            say(f"  report  {report}")
-
-    def _next(self, run: Run, outcome: Outcome) -> str:
-        name = run.environment.name
-        downgrade = " --allow-downgrade" if run.options.allow_downgrade else ""
-        return {
-            Outcome.RELEASED: f"{self._door} {name} rollback   if users see what the gate could not"
-            if run.stable
-            else "",
-            Outcome.REFUSED: f"fix the gaps, then {self._door} {name} --version {run.release.version}{downgrade}",
-            Outcome.ROLLED_BACK: f"{self._door} {name} history {run.deployment}",
-            Outcome.ROLLBACK_FAILED: f"{self._door} {name} recover   tries the undo again once the cause is mended",
-            Outcome.HELD: f"{self._door} {name} keep   or   {self._door} {name} rollback   within "
-            f"{run.environment.traffic.hold_for:g} s; then it rolls back by itself",
-            Outcome.PLANNED: f"{self._door} {name} --version {run.release.version}{downgrade}",
-        }.get(outcome, "")
 
     def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
         """The release to go back to: the one that served before the one that serves, or the one asked for."""

@@ -30,6 +30,18 @@ def test_recover_undoes_what_a_killed_gate_began(site: Site, step: str, delay: f
     assert site.traces() == before
 
 
+@pytest.mark.parametrize("step", ["canary", "bake"])
+def test_recover_undoes_a_gate_killed_under_live_traffic(site: Site, step: str) -> None:
+    file = site.root / "environments" / "local.toml"
+    kept = file.read_text()
+    assert "steps = []" in kept
+    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 5s"]'))
+    try:
+        test_recover_undoes_what_a_killed_gate_began(site, step, 0.5)
+    finally:
+        file.write_text(kept)
+
+
 def test_nothing_to_recover(site: Site) -> None:
     ran = site.gate("recover")
     assert ran.code == 0

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 
 from example.store import build
+from gate.shell import wait_until
 from tests.store.running import Instance, order, settings_for
 
 SALES = 5
@@ -121,10 +122,7 @@ class Look:
     def process(self) -> None:
         self.expect("logs", all(event["level"] == "INFO" for event in self.shop.events()))
         process = psutil.Process(self.shop.process.pid)
-        used, began = sum(process.cpu_times()[:2]), time.monotonic()
-        busy = False
-        # Idle it needs next to nothing; the loop ends early when it is seen to work for nobody.
-        while time.monotonic() - began < 0.3 and not busy:
-            busy = sum(process.cpu_times()[:2]) - used > 0.05
-            time.sleep(0.02)
+        used = sum(process.cpu_times()[:2])
+        # Idle it needs next to nothing; this ends early when it is seen to work for nobody.
+        busy = wait_until(lambda: sum(process.cpu_times()[:2]) - used > 0.05, timeout=0.3, every=0.02)
         self.expect("cpu", not busy)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,9 +74,9 @@ def watched(ticks: Iterable[Sequence[Observation]], *, first: Sequence[Observati
     return standings
 
 
-def rule(signal: str, **changed: object) -> Rule:
+def rule(signal: str, **changed: Any) -> Rule:
     (default,) = [one for one in DEFAULTS if one.signal == signal]
-    return replace(default, **changed)  # type: ignore[arg-type]
+    return replace(default, **changed)
 
 
 CANARY = TrafficStep(0.0, 0.1, 30.0)
@@ -334,13 +336,13 @@ def test_more_failures_never_improve_the_verdict(ticks: list[tuple[int, int]], w
 
 
 @given(counts, st.randoms())
-def test_the_order_within_a_tick_does_not_matter(ticks: list[tuple[int, int]], chance: object) -> None:
+def test_the_order_within_a_tick_does_not_matter(ticks: list[tuple[int, int]], chance: Random) -> None:
     rows: list[Observation] = [
         requests(0.1, good, bad, route=f"GET /{number % 3}", role=CANDIDATE if number % 2 else STABLE)
         for number, (good, bad) in enumerate(ticks)
     ]
     mixed = list(rows)
-    chance.shuffle(mixed)  # type: ignore[attr-defined]
+    chance.shuffle(mixed)
     first: list[Observation] = [CANARY, usual()]
     # Routes share what may go wrong by order of appearance: they have appeared before.
     known: list[Observation] = [requests(0.05, 1, route=f"GET /{number}") for number in range(3)]
