@@ -1,4 +1,4 @@
-"""Runs every benchmark and writes their figures to docs/benchmarks.md. Run: make bench (about three quarters of an hour)."""
+"""Runs every benchmark and writes their figures to docs/benchmarks.md. Run: make bench (about 45 minutes)."""
 
 from __future__ import annotations
 
