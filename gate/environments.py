@@ -63,6 +63,8 @@ def demand_files(environment: Environment) -> None:
     ]
     if database is not None and database.invariants is not None:
         wanted.append(("[database] invariants", database.invariants))
+    if environment.traffic.synthetic is not None:
+        wanted.append(("[traffic] synthetic", environment.traffic.synthetic))
     shown = environment.file.relative_to(environment.root)
     lines = [f"{shown}: {key}: {path} does not exist" for key, path in wanted if not (environment.root / path).exists()]
     if lines:

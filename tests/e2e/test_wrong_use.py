@@ -59,6 +59,7 @@ class TestUsage:
         [
             ('folders = ["smoke"]', 'folders = ["smokes"]', "[smoke] folders: smokes does not exist"),
             ("example/store/invariants.sql", "none.sql", "[database] invariants: none.sql does not exist"),
+            ("smoke/store/synthetic.py", "none.py", "[traffic] synthetic: none.py does not exist"),
             ('"{socket}"', '"{sokcet}"', "{sokcet} is unknown"),
             ("[A-Za-z0-9_-]{24,}", "(", "not a regular expression"),
         ],
