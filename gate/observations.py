@@ -42,8 +42,8 @@ class Wanted:
 class Requests:
     """Requests of one route (``GET /api/sales/{id}``) that one release answered within one tick.
 
-    ``errors`` are answers 5xx and requests nobody answered; ``gone`` are clients that left before the answer, which
-    count neither as good nor as bad; ``milliseconds`` is how many took how long. ``synthetic``: sent by the gate.
+    ``errors`` of ``count`` are answers 5xx and requests nobody answered; ``gone`` are clients that left before the
+    answer, beside ``count``; ``milliseconds`` is how many took how long. ``synthetic``: sent by the gate.
     """
 
     at: float

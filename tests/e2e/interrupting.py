@@ -39,7 +39,8 @@ class Interrupting(Terminal):
 
     def _hit(self) -> None:
         if self._signal == "CANDIDATE":
-            newest = max(Path(".gate/local/rel").glob("r*"), key=lambda folder: int(folder.name.strip("rx")))
+            started = [folder for folder in Path(".gate/local/rel").glob("r*") if folder.name[1:].isdecimal()]
+            newest = max(started, key=lambda folder: int(folder.name[1:]))
             os.killpg(int((newest / "web.lock").read_text().split()[0]), signal.SIGKILL)
         else:
             os.kill(os.getpid(), signal.Signals[self._signal])

@@ -90,7 +90,7 @@ def test_what_was_recorded_is_what_was_seen() -> None:
     made = recorded(seen)
     assert made.steps == [Step(5, 0.1), Step(3, 1.0)]
     assert made.bad[:, 0].tolist() == [2, 0, 0, 1, 0, 0, 0, 0]
-    assert made.good[:, 0].tolist() == [2, 0, 0, 1, 0, 0, 0, 3]
+    assert made.good[:, 0].tolist() == [3, 0, 0, 1, 0, 0, 0, 3]
     assert (made.stable_bad[BEFORE - 1, 0], made.stable_good[BEFORE - 1, 0]) == (1, 99)
     with pytest.raises(ValueError, match="no step or no request"):
         recorded(seen[:1])
