@@ -2,13 +2,19 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo test check format bench lock clean
+.PHONY: demo test test-parts test-deployments check format bench lock clean
 
 demo: .venv/run.stamp
 	$(RUN) example/demo.py
 
-test: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(TESTS)
+test: test-parts test-deployments
+
+test-parts: .venv/dev.stamp
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests --ignore tests/e2e -n 2 --dist loadfile $(TESTS)
+
+# Whole deployments are measured while they serve: they have the machine to themselves.
+test-deployments: .venv/dev.stamp
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests/e2e $(TESTS)
 
 check: .venv/dev.stamp
 	.venv/bin/ruff format --check .

@@ -28,7 +28,7 @@ def test_ctrl_c_under_live_traffic(site: Site, step: str) -> None:
     file = site.root / "environments" / "local.toml"
     kept = file.read_text()
     assert "steps = []" in kept
-    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 5s"]'))
+    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 60s"]'))
     try:
         interrupted(site, step, 0.0, "SIGINT")
     finally:

@@ -35,7 +35,7 @@ def test_recover_undoes_a_gate_killed_under_live_traffic(site: Site, step: str) 
     file = site.root / "environments" / "local.toml"
     kept = file.read_text()
     assert "steps = []" in kept
-    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 5s"]'))
+    file.write_text(kept.replace("steps = []", 'steps = ["50% 20s", "100% 60s"]'))
     try:
         test_recover_undoes_what_a_killed_gate_began(site, step, 0.5)
     finally:
