@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,11 +19,17 @@ settings.register_profile("house", deadline=None, derandomize=True, database=Non
 settings.load_profile("house")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _commit(record_testsuite_property: Callable[[str, object], None]) -> None:
-    """Names the commit in the JUnit XML, so that the checks can tell whether it is the release's."""
-    if commit := os.environ.get("GITHUB_SHA"):
-        record_testsuite_property("commit", commit)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Names the commit in the JUnit XML, so that the checks can tell whether it is the release's.
+
+    A program started with nohup ignores SIGHUP and so would every gate started here, whatever its test sends it.
+    """
+    from _pytest.junitxml import xml_key  # the public fixture reaches nothing where tests run side by side
+
+    written, commit = session.config.stash.get(xml_key, None), os.environ.get("GITHUB_SHA")
+    if written is not None and commit:
+        written.add_global_property("commit", commit)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
