@@ -53,7 +53,7 @@ def tell(
     say: Callable[..., None], run: Run, outcome: Outcome, serves: Serving, *, report: str | None, next_step: str
 ) -> None:
     """Says it to a person: the outcome, what is true now, why, and what to type next."""
-    good = outcome in (Outcome.RELEASED, Outcome.PLANNED)
+    good = outcome in (Outcome.RELEASED, Outcome.RESTORED, Outcome.PLANNED)
     say("")
     say(f"{_headline(run, outcome, serves)}  {run.elapsed():.1f} s", "bold green" if good else "bold red")
     reasons = run.evidence.reasons
@@ -74,6 +74,8 @@ def next_step(run: Run, outcome: Outcome, door: str) -> str:
     """The command a person types next, if any; ``door`` is how the gate was called."""
     name = run.environment.name
     downgrade = " --allow-downgrade" if run.options.allow_downgrade else ""
+    if run.action == "restore":
+        return _after_restore(run, outcome, f"{door} {name}")
     back = f"{door} {name} rollback   if users see what the gate could not" if run.stable else ""
     return {
         Outcome.RELEASED: back,
@@ -86,11 +88,26 @@ def next_step(run: Run, outcome: Outcome, door: str) -> str:
     }.get(outcome, "")
 
 
+def _after_restore(run: Run, outcome: Outcome, door: str) -> str:
+    failed = [item for item in run.store.deployments() if item.ended_at is None and item.id != run.deployment]
+    return {
+        Outcome.RESTORED: f"{door} recover   proves and ends deployment {failed[0].id}" if failed else "",
+        Outcome.REFUSED: f"{door} restore {_backup(run)}   once the cause is mended",
+        Outcome.ROLLED_BACK: f"{door} history {run.deployment}",
+        Outcome.ROLLBACK_FAILED: f"{door} recover   tries the undo again once the cause is mended",
+    }.get(outcome, "")
+
+
+def _backup(run: Run) -> str:
+    return str(run.journal.facts("restore beside").get("backup", "BACKUP"))
+
+
 def _headline(run: Run, outcome: Outcome, serves: Serving) -> str:
     nobody = serves.instance is None
     traffic = f"traffic points at {serves.instance.version}" if serves.instance else "traffic points at nothing"
     return {
         Outcome.RELEASED: f"RELEASED  {serves}.",
+        Outcome.RESTORED: f"RESTORED  the database is what {_backup(run)} held; {serves}, proven on it.",
         Outcome.ROLLED_BACK: f"ROLLED BACK  {serves}, {'as before' if nobody else 'proven'}.",
         Outcome.REFUSED: f"REFUSED  nothing was touched; {serves}.",
         Outcome.PLANNED: f"GO  {run.release.version} may be deployed; nothing was touched; {serves}.",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ACTIONS = {
     "rollback": "make the release before serve again, proven first; or undo what is held",
     "keep": "go on with a deployment that is held",
+    "restore": "make a backup the live database again, proven; without BACKUP: list the backups",
     "recover": "finish what a run that died left behind",
     "status": "what runs, what serves, who holds the lock",
     "history": "all deployments; with a number, one whole",
@@ -45,7 +46,7 @@ Deploys a release, proves it with the pytest suites in checks/ and smoke/, and r
 
 EPILOG = """\
 exit codes
-  0    RELEASED         the new release serves and was proven (also: a plan that says GO, a command that looked)
+  0    RELEASED         the new release serves and was proven (also: RESTORED, a plan that says GO, a look)
   1    ROLLED_BACK      the earlier release serves, and was proven again
   2    USAGE            the command or the configuration is wrong; nothing was touched
   3    REFUSED          NO-GO; nothing was touched
@@ -167,6 +168,14 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
         top.add_argument("--to", metavar="V", help="the release to go back to; default: the one accepted before")
     if action in ("deploy", "rollback"):
         top.add_argument("--yes", action="store_true", help="do not ask on a terminal")
+    if action == "restore":
+        top.add_argument("backup", nargs="?", metavar="BACKUP", help="id of a backup, or latest; default: list them")
+        top.add_argument("--confirm", metavar="ENV", help="the environment's name, instead of typing it")
+        top.add_argument(
+            "--without-backup",
+            action="store_true",
+            help="do not back up the present first (where it cannot be read); its database is kept under another name",
+        )
     if action == "history":
         top.add_argument("deployment", nargs="?", type=int, help="number of a deployment")
     if action == "replay":
@@ -191,7 +200,8 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     if arguments.action in ("deploy", "plan", "status"):
         demand_files(environment)
     terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
-    if arguments.action in ("deploy", "plan", "rollback", "recover", "keep"):
+    listing = arguments.action == "restore" and arguments.backup is None
+    if arguments.action in ("deploy", "plan", "rollback", "restore", "recover", "keep") and not listing:
         return _run(arguments, environment, terminal, door, command)
     from gate.inspection import Inspection
 
@@ -199,6 +209,7 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     documents: dict[str, Callable[[], dict[str, Any]]] = {
         "status": inspection.status,
         "releases": inspection.releases,
+        "restore": inspection.backups,
         "up": inspection.up,
         "down": inspection.down,
         "history": lambda: inspection.history(arguments.deployment),
@@ -228,10 +239,20 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def named(question: str) -> bool:
+        if arguments.confirm is None and sys.stdin.isatty():
+            sys.stderr.write(question)
+            sys.stderr.flush()
+            return sys.stdin.readline().strip() == environment.name
+        return bool(arguments.confirm == environment.name)
+
     acts: dict[str, Callable[[], Answer]] = {
         "recover": commands.recover,
         "keep": commands.keep,
         "rollback": lambda: commands.rollback(arguments.to, confirm=confirm),
+        "restore": lambda: commands.restore(
+            arguments.backup, Options(without_backup=arguments.without_backup), confirm=named
+        ),
     }
 
     def deploy() -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gate import answers, engines, holding, lock, mending, pipeline, recording, served, serving
 from gate.answers import Answer
@@ -19,6 +20,9 @@ from gate.sampling import sampling
 from gate.steps.promote import prune
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
+
+if TYPE_CHECKING:
+    from gate.restoring import Restoring
 
 _NOTHING_ALLOWED = Options()
 
@@ -81,6 +85,32 @@ class Commands:
         with self._locked("rolling back what was held") as store:
             return self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why))
 
+    def restore(self, backup: str, options: Options, *, confirm: Callable[[str], bool]) -> Answer:
+        """Makes a backup the live database, once a person has seen what would be lost and confirmed it."""
+        from gate import restoring
+
+        with self._locked(f"restoring {backup}") as store:
+            self._refuse_unfinished(store, but_failed=True)
+            engine = engines.create(self._environment)
+            chosen, stable = restoring.choose(self._environment, backup), engine.stable()
+            if stable is None:
+                raise UsageError(
+                    "nothing serves here, so nothing could prove the restored data",
+                    next_step=f"{self._door} {self._environment.name} --version V   first, then restore",
+                )
+            release = read(Path(stable.folder))
+            fits = restoring.demand_fit(self._environment, release, chosen.backup)
+            self._terminal.say(f"restore {chosen.told}")
+            self._terminal.say(f"  {fits}")
+            for line in restoring.lost(self._environment, chosen.backup, self._terminal.progress):
+                self._terminal.say(f"  lost   {line}")
+            if not confirm(f"{self._environment.name}: all this is taken back. Type the environment's name to do it: "):
+                raise UsageError(
+                    "not confirmed; nothing was touched",
+                    next_step=f"type the environment's name, or give --confirm {self._environment.name}",
+                )
+            return self._run(store, release, stable, "restore", options, restoring=chosen)
+
     def _held(self, store: Store) -> holding.Hold:
         held = holding.find(store)
         if held is None:
@@ -139,7 +169,16 @@ class Commands:
         release = Release(dead.version, dead.digest, dead.commit, Path(dead.folder))
         return self._new_run(store, release, stable, dead.action, deployment=dead.id)
 
-    def _run(self, store: Store, release: Release, stable: Instance | None, action: str, options: Options) -> Answer:
+    def _run(
+        self,
+        store: Store,
+        release: Release,
+        stable: Instance | None,
+        action: str,
+        options: Options,
+        *,
+        restoring: Restoring | None = None,
+    ) -> Answer:
         deployment = store.begin(
             above=self._highest_left(),
             action=action,
@@ -152,11 +191,18 @@ class Commands:
             by=lock.whoami(),
         )
         run = self._new_run(store, release, stable, action, deployment=deployment, options=options)
+        run.restoring = restoring
+        way = f"{stable.version if stable else 'nothing'} → {release.version}"
         self._terminal.header(
-            f"{self._environment.name}  {stable.version if stable else 'nothing'} → {release.version}   "
+            f"{self._environment.name}  {f'restoring {restoring.backup.id}' if restoring else way}   "
             f"{self._environment.app.name}   {self._environment.engine.kind}   deployment {deployment}   by {run.by}"
         )
-        act = {"deploy": pipeline.deploy, "plan": pipeline.plan, "rollback": pipeline.rollback}[action]
+        act = {
+            "deploy": pipeline.deploy,
+            "plan": pipeline.plan,
+            "rollback": pipeline.rollback,
+            "restore": pipeline.restore,
+        }[action]
         with run.interrupts.listening():
             with sampling(run):
                 outcome = act(run)
@@ -245,9 +291,10 @@ class Commands:
             next_step=f"{self._door} {self._environment.name} history",
         )
 
-    def _refuse_unfinished(self, store: Store) -> None:
+    def _refuse_unfinished(self, store: Store, *, but_failed: bool = False) -> None:
+        """``but_failed``: what could not be undone may be why somebody wants to go on."""
         dead = store.unfinished()
-        if dead is None:
+        if dead is None or (but_failed and dead.outcome is Outcome.ROLLBACK_FAILED):
             return
         if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
             store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)

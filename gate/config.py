@@ -177,6 +177,9 @@ class Database(Section):
     """The application's PostgreSQL."""
 
     url: Annotated[Secret, Field(description="postgresql://USER@HOST:PORT/NAME with its password")]
+    maintenance_url: Secret | None = Field(
+        None, description="The same server, as a role that may create databases and end sessions: only restore uses it"
+    )
     migrations: Migrations | None = None
     invariants: str | None = Field(None, description="SQL file whose statements must return no rows")
     minimum_version: Annotated[int, Field(ge=10)] = Field(14, description="Oldest supported major version")
@@ -317,7 +320,10 @@ class Scan(Section):
 class Retention(Section):
     """How much is kept for a rollback."""
 
-    backups: Annotated[int, Field(ge=1)] = Field(5, description="Newest backups kept")
+    backups: Annotated[int, Field(ge=1)] = Field(
+        5, description="Newest backups kept; the newest from before the last migration stays as well"
+    )
+    backup_days: Annotated[float, Field(ge=0)] = Field(0, description="Backups younger than this many days stay too")
     instances: Annotated[int, Field(ge=1)] = Field(2, description="Newest deployments whose logs and facts are kept")
 
 

@@ -228,6 +228,36 @@ class Inspection:
             self._terminal.say("Others are built when they are first asked for.")
         return {"environment": self._environment.name, "releases": rows}
 
+    def backups(self) -> Document:
+        """Backups that can be restored, newest first."""
+        from gate import restoring
+        from gate.database import backup
+        from gate.database.dump import size
+
+        found = backup.available(restoring.folder_of(self._environment))
+        table = Table(box=None, pad_edge=False)
+        for column in ("backup", "age", "size", "schema", "rows"):
+            table.add_column(column)
+        rows = []
+        for made in found:
+            held = sum(item.rows for item in made.tables.values())
+            table.add_row(made.id, restoring.age(made), size(made.bytes), made.schema_head or "", str(held))
+            rows.append(
+                {
+                    "id": made.id,
+                    "taken_at": made.taken_at.isoformat(),
+                    "bytes": made.bytes,
+                    "schema_head": made.schema_head,
+                    "rows": held,
+                    "file": str(made.file),
+                }
+            )
+        if found:
+            self._terminal.table(table)
+        else:
+            self._terminal.say("No backup yet: every deployment makes one.")
+        return {"environment": self._environment.name, "backups": rows}
+
     def up(self) -> Document:
         """Starts the environment's own servers, and the release that served last if it does not run any more.
 

@@ -21,6 +21,7 @@ from gate.steps.base import Held, Step, StepFailed
 from gate.steps.check import check
 from gate.steps.migrate import Migrate
 from gate.steps.promote import Accept, Drain, Promote, demand_serving, retire
+from gate.steps.restore import Beside, Prove, Swap
 from gate.steps.smoke import Smoke, judge
 from gate.steps.start import Health, Start
 from gate.steps.watch import Bake, Canary
@@ -52,8 +53,11 @@ ROLL_BACK: tuple[Step, ...] = (
 )
 """What ``rollback`` does: the earlier release is proven before traffic reaches it; the schema stays."""
 
+RESTORE: tuple[Step, ...] = (Backup(), Beside(), Swap(), Prove())
+"""What ``restore`` does: until the names change, nothing has happened to the live database."""
+
 _WATCHING = {"canary", "bake"}
-_TOUCHING = {"migrate", "start", "canary", "promote"}
+_TOUCHING = {"migrate", "start", "canary", "promote", "swap"}
 
 
 def steps_of(run: Run) -> tuple[Step, ...]:
@@ -90,6 +94,14 @@ def rollback(run: Run) -> Outcome:
     return _ROLLED_BACK_TO.get(outcome, outcome)
 
 
+def restore(run: Run) -> Outcome:
+    """Makes a backup the live database, proven by the release that serves; or leaves the database that it was."""
+    run.ask_invariants("before")
+    outcome = _forward(run, RESTORE)
+    run.ask_invariants("at the end")
+    return outcome
+
+
 # A requested rollback that was accepted has rolled back; one that was undone has failed.
 _ROLLED_BACK_TO = {Outcome.RELEASED: Outcome.ROLLED_BACK, Outcome.ROLLED_BACK: Outcome.ROLLBACK_FAILED}
 
@@ -100,6 +112,8 @@ def recover(run: Run, before: Deployment) -> Outcome:
     Why the run was undone in the first place stays known.
     """
     run.journal.resume()
+    if run.action == "restore" and run.journal.finished("prove"):
+        return _accepted(run)
     if run.journal.finished("accept") and _still_proven(run):
         outcome = _accepted(run)
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
@@ -134,7 +148,7 @@ def give_up(run: Run, why: str) -> Outcome:
 
 def _all_steps(run: Run) -> tuple[Step, ...]:
     """Every step that a run of this kind may have begun, whatever the environment file says by now."""
-    return ROLL_BACK if run.action == "rollback" else DEPLOY
+    return {"rollback": ROLL_BACK, "restore": RESTORE}.get(run.action, DEPLOY)
 
 
 def _still_proven(run: Run) -> bool:
@@ -226,6 +240,8 @@ def _perform(run: Run, step: Step) -> None:
 
 def _accepted(run: Run) -> Outcome:
     """The candidate is kept from here on; what fails now is told and changes nothing."""
+    if run.action == "restore":
+        return Outcome.RESTORED
     run.stop_watching()
     try:
         with _step(run, "retire") as say:

@@ -15,6 +15,7 @@ class Outcome(StrEnum):
     USAGE = "USAGE"
     REFUSED = "REFUSED"
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
+    RESTORED = "RESTORED"
     LOCKED = "LOCKED"
     HELD = "HELD"
     INTERRUPTED = "INTERRUPTED"
@@ -34,6 +35,7 @@ _EXIT_CODES = {
     Outcome.LOCKED: 5,
     Outcome.HELD: 6,
     Outcome.INTERRUPTED: 130,
+    Outcome.RESTORED: 0,
     Outcome.PLANNED: 0,
 }
 

@@ -25,6 +25,7 @@ from gate.view import View
 if TYPE_CHECKING:
     from gate.confirm import Confirmation
     from gate.database.migrations import Migrations
+    from gate.restoring import Restoring
     from gate.synthetic import Synthetic
     from gate.watch import Watch
 
@@ -44,9 +45,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Options:
-    """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves."""
+    """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves,
+    ``without_backup`` a restore that does not back up the present first."""
 
     allow_downgrade: bool = False
+    without_backup: bool = False
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Run:
     options: Options = Options()
     command: str = ""
     asking: Ask | None = None
+    restoring: Restoring | None = None
     evidence: Evidence = field(default_factory=Evidence)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 

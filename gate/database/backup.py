@@ -10,7 +10,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from gate.database.dump import SPARE, Progress, check_space, dump, restore, size
 from gate.database.manifest import Backup
 from gate.database.origin import Origin, make_room, origin_of
 from gate.errors import DatabaseError
+from gate.redact import Secret
 
 if TYPE_CHECKING:
     from gate.database.connection import Connection
@@ -68,12 +69,13 @@ def create(environment: Environment, folder: Path, *, label: str, progress: Prog
                 tables = fingerprint.data_seen_by(connection)
                 schema = fingerprint.schema_seen_by(connection)
                 head = _schema_head(connection)
+                wal = log_position(connection)
                 _dump(connection, database, origin, partial, progress)
             manifest.sync(partial)
             bytes_, checksum = partial.stat().st_size, _sha256(partial)
             made = Backup(
                 backup_id, environment.name, file, bytes_, checksum, time.monotonic() - began, taken_at, head,
-                tables, sequences, schema, origin,
+                tables, sequences, schema, origin, wal,
             )  # fmt: skip
             partial.rename(file)
             manifest.write(made)
@@ -95,7 +97,7 @@ def verify(backup: Backup, environment: Environment, *, progress: Progress = lam
     name = f"backup {backup.id}"
     if backup.environment != environment.name:
         raise DatabaseError(f"{name} is of environment {backup.environment}, not of {environment.name}")
-    _check_file(backup)
+    check_file(backup)
     place = environment.state_folder / "scratch"
     check_space(place, space_needed(backup.origin.size_bytes), f"restoring {name}")
     with scratch(place) as cluster:
@@ -105,16 +107,26 @@ def verify(backup: Backup, environment: Environment, *, progress: Progress = lam
         since = time.monotonic()
         restore(backup.file, url, tick=lambda: progress(f"restoring, {time.monotonic() - since:.0f} s"))
         progress("comparing every table")
-        tables = fingerprint.data(url)
-        found = fingerprint.data_difference(backup.tables, tables)
-        found += fingerprint.sequence_difference(backup.sequences, fingerprint.sequences(url))
-        if major() == backup.origin.major:  # another version writes some definitions in other words
-            found += fingerprint.difference(backup.schema, fingerprint.schema(url))
-    if found:
-        raise DatabaseError(f"{name}, restored, is not what was live: {'; '.join(found[:5])}")
-    done = Verified(time.monotonic() - began, len(tables), sum(table.rows for table in tables.values()))
+        compare(backup, url, major())
+    done = Verified(time.monotonic() - began, len(backup.tables), sum(table.rows for table in backup.tables.values()))
     _note_latest(backup, done)
     return done
+
+
+def compare(backup: Backup, url: Secret, server: int) -> None:
+    """Raises DatabaseError unless a database holds what a backup holds; ``server`` is its server's major version."""
+    found = fingerprint.data_difference(backup.tables, fingerprint.data(url))
+    found += fingerprint.sequence_difference(backup.sequences, fingerprint.sequences(url))
+    if server == backup.origin.major:  # another version writes some definitions in other words
+        found += fingerprint.difference(backup.schema, fingerprint.schema(url))
+    if found:
+        raise DatabaseError(f"backup {backup.id}, restored, is not what was live: {'; '.join(found[:5])}")
+
+
+def log_position(connection: Connection) -> str | None:
+    """Where the server's write-ahead log stands, such as 0/16B3748."""
+    row = connection.execute(catalog.LOG_POSITION).fetchone()
+    return str(row[0]) if row and row[0] is not None else None
 
 
 def available(folder: Path) -> list[Backup]:
@@ -123,13 +135,17 @@ def available(folder: Path) -> list[Backup]:
     return sorted(found, key=lambda item: item.taken_at, reverse=True)
 
 
-def prune(folder: Path, keep: int, pinned: set[str]) -> list[str]:
-    """Removes all but the newest ``keep`` backups and those in ``pinned``; returns the ids removed.
+def prune(folder: Path, keep: int, pinned: set[str], days: float = 0) -> list[str]:
+    """Removes old backups; returns their ids.
 
-    What a killed gate left unfinished goes as well: call it while no backup is being made.
+    Kept are the newest ``keep``, those younger than ``days``, those in ``pinned``, and the newest one from before the
+    last migration: without it there would be no way back to that schema. What a killed gate left unfinished goes as
+    well: call it while no backup is being made.
     """
     kept = available(folder)
-    removed = [old for old in kept[keep:] if old.id not in pinned]
+    before = next((old.id for old in kept if old.schema_head != kept[0].schema_head), "")
+    since = datetime.now(UTC) - timedelta(days=days)
+    removed = [old for old in kept[keep:] if old.id not in pinned | {before} and old.taken_at < since]
     for old in removed:
         manifest.path_of(old).unlink()
     files = {item.file for item in kept if item not in removed}
@@ -171,7 +187,8 @@ def _schema_head(connection: Connection) -> str | None:
     return heads[0] if len(heads) == 1 else None
 
 
-def _check_file(backup: Backup) -> None:
+def check_file(backup: Backup) -> None:
+    """Raises DatabaseError unless the file is what was written: its length and its checksum."""
     try:
         found = backup.file.stat().st_size
         if found != backup.bytes:

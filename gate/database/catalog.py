@@ -39,6 +39,10 @@ LARGE_OBJECTS: Final = """
     FROM pg_largeobject_metadata
 """
 
+LOG_POSITION: Final = """
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text
+"""
+
 EXTENSIONS: Final = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 
 _NAME: Final = "quote_ident(n.nspname) || '.' || quote_ident(c.relname)"

@@ -54,16 +54,18 @@ def dump(
         )
     options = ["--format=custom", f"--compress={compression}", f"--lock-wait-timeout={lock_timeout * 1000:.0f}"]
     options += [f"--snapshot={snapshot_id}"] if snapshot_id else []
-    _run([str(program), *options, *_LEFT_OUT, f"--file={file}"], url, file.parent, tick)
+    _run([str(program), *options, f"--file={file}"], url, file.parent, tick)
 
 
-def restore(file: Path, url: Secret, *, tick: Callable[[], None] | None = None) -> None:
+def restore(file: Path, url: Secret, *, private: bool = True, tick: Callable[[], None] | None = None) -> None:
     """Fills an empty database from a dump, as a superuser, with its owners and privileges.
 
-    Stops at the first error. Raises DatabaseError.
+    ``private``: on a server of the gate's own, without what belongs to the live one. Stops at the first error. Raises
+    DatabaseError.
     """
-    options = ["--exit-on-error", "--jobs=2"]
-    _run([str(tool("pg_restore")), *options, *_LEFT_OUT, str(file)], url, file.parent, tick)
+    program = tool("pg_restore") if private else _client("pg_restore", url)
+    options = ["--exit-on-error", "--jobs=2", *(_LEFT_OUT if private else [])]
+    _run([str(program), *options, str(file)], url, file.parent, tick)
 
 
 def size(number: int) -> str:

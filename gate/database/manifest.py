@@ -33,6 +33,8 @@ class Backup:
     sequences: dict[str, Sequenced]
     schema: list[str]
     origin: Origin
+    wal: str | None = None
+    """Where the server's write-ahead log stood; None where it was not written down."""
 
 
 def path_of(backup: Backup) -> Path:

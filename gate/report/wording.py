@@ -13,6 +13,7 @@ from gate.results import Case, Measurement, Outcome, Reason
 TITLES = {
     Outcome.RELEASED: "Released",
     Outcome.ROLLED_BACK: "Rolled back",
+    Outcome.RESTORED: "Restored",
     Outcome.USAGE: "Wrong command or configuration",
     Outcome.REFUSED: "Refused",
     Outcome.ROLLBACK_FAILED: "Rollback failed",
@@ -24,6 +25,7 @@ TITLES = {
 
 TONES = {
     Outcome.RELEASED: "good",
+    Outcome.RESTORED: "good",
     Outcome.ROLLED_BACK: "warn",
     Outcome.REFUSED: "warn",
     Outcome.HELD: "warn",
@@ -46,8 +48,9 @@ def statement(record: DecisionRecord) -> str:
     return {
         Outcome.RELEASED: f"{serves} all traffic{first}.",
         Outcome.ROLLED_BACK: _rolled_back(record, wanted),
+        Outcome.RESTORED: f"The database is what the backup held; {serves} and was proven on it.",
         Outcome.USAGE: f"Nothing was touched; {serves}.",
-        Outcome.REFUSED: f"{wanted} may not be deployed. Nothing was touched; {serves}.",
+        Outcome.REFUSED: f"{_refused(record, wanted)} Nothing was touched; {serves}.",
         Outcome.ROLLBACK_FAILED: f"A person is needed now. {known} the way back could not be finished.",
         Outcome.LOCKED: f"Another run holds the environment, or left it unfinished. Nothing was touched; {serves}.",
         Outcome.HELD: f"Neither good enough nor bad enough: a person decides. Until then {serves}.",
@@ -56,10 +59,16 @@ def statement(record: DecisionRecord) -> str:
     }[record.outcome]
 
 
+def _refused(record: DecisionRecord, wanted: str) -> str:
+    return "The backup was not restored." if record.action == "restore" else f"{wanted} may not be deployed."
+
+
 def _rolled_back(record: DecisionRecord, wanted: str) -> str:
     if not record.serving:
         return f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
     serves = record.serving.version
+    if record.action == "restore":
+        return f"The restored data did not pass; the database is the one it was, and {serves} was proven on it again."
     if record.action == "rollback":  # asked for by a person: nothing failed
         return f"{serves} serves again and was proven."
     switches = record.traffic.switches if record.traffic else ()

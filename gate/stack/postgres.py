@@ -6,6 +6,7 @@ from gate.config import Environment, Port
 from gate.database.binaries import major
 from gate.database.cluster import SUPERUSER, Cluster
 from gate.errors import DatabaseError, StackError
+from gate.redact import Secret
 from gate.stack import ports
 from gate.stack.addresses import HOST, Address, address
 from gate.stack.parts import Part
@@ -43,6 +44,10 @@ class Postgres:
 
     def down(self) -> None:
         self._cluster.stop()
+
+    def superuser(self) -> Secret:
+        """The URL of the cluster's own role, which may do everything."""
+        return self._cluster.url()
 
     def status(self) -> Part:
         """Whether it takes connections, without starting anything."""

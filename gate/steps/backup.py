@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gate.restoring import folder_of
 from gate.run import Facts, Run
 from gate.steps.base import Step
 
@@ -16,9 +17,11 @@ class Backup(Step):
     def do(self, run: Run, facts: Facts) -> str:
         if run.environment.database is None:
             return "no database in this environment"
+        if run.options.without_backup:
+            return "not made: --without-backup"
         from gate.database import backup
 
-        folder = run.environment.state_folder / "backups"
+        folder = folder_of(run.environment)
         began = time.monotonic()
         made = backup.create(run.environment, folder, label=run.candidate_id, progress=run.view.progress)
         verified = backup.verify(made, run.environment, progress=run.view.progress)
@@ -33,7 +36,9 @@ class Backup(Step):
             "rows": verified.rows,
             "schema_head": made.schema_head,
         }
-        backup.prune(folder, run.environment.retention.backups, pinned={made.id})
+        pinned = {made.id} | ({run.restoring.backup.id} if run.restoring is not None else set())
+        kept = run.environment.retention
+        backup.prune(folder, kept.backups, pinned=pinned, days=kept.backup_days)
         size = f"{made.bytes / 2**20:.1f} MB" if made.bytes >= 2**20 else f"{made.bytes / 2**10:.0f} kB"
         spent = time.monotonic() - began
         return f"{size}, restored and compared, {verified.tables} tables, {verified.rows} rows equal in {spent:.1f} s"

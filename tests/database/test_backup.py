@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -216,6 +216,23 @@ def test_old_backups_go_and_pinned_ones_stay(environment: Environment, folder: P
     left = {name for kept in (ids[0], ids[2], ids[3]) for name in (f"{kept}.dump", f"{kept}.json")}
     assert {path.name for path in folder.iterdir()} == left
     assert backup.prune(folder, keep=2, pinned={ids[0]}) == []
+
+
+def test_the_way_back_to_the_schema_before_the_last_migration_stays(environment: Environment, folder: Path) -> None:
+    heads = ["0004", "0005", "0005", "0006", "0006", "0006"]
+    made = [backup.create(environment, folder, label=f"r{number}") for number in range(len(heads))]
+    for item, head in zip(made, heads, strict=True):
+        manifest.write(replace(item, schema_head=head))
+    assert backup.prune(folder, keep=1, pinned=set()) == [made[number].id for number in (4, 3, 1, 0)]
+    assert [item.schema_head for item in backup.available(folder)] == ["0006", "0005"]
+
+
+def test_young_backups_stay(environment: Environment, folder: Path) -> None:
+    young, old, older = (backup.create(environment, folder, label=name) for name in ("young", "old", "older"))
+    for item, days in ((old, 3), (older, 8)):
+        manifest.write(replace(item, taken_at=item.taken_at - timedelta(days=days)))
+    assert backup.prune(folder, keep=1, pinned=set(), days=7) == [older.id]
+    assert [item.id for item in backup.available(folder)] == [young.id, old.id]
 
 
 @pytest.mark.parametrize(

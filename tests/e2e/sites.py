@@ -138,3 +138,16 @@ def make_site(folder: Path, *, steps: str = "[]") -> Site:
     assert found == 1, "environments/local.toml has no [traffic] steps any more"
     file.write_text(text)
     return Site(folder, f"http://127.0.0.1:{ports['18080']}")
+
+
+def few_cases(site: Site) -> None:
+    """Leaves only cases enough to deploy by; what the others find is tested elsewhere."""
+    file = site.root / "environments" / "local.toml"
+    text = file.read_text()
+    checks = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
+    smoke = '["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_invariants.py"]'
+    for section, wanted in (("checks", checks), ("smoke", smoke)):
+        whole = f'folders = ["{section}"]'
+        assert whole in text, f"{whole} is not in local.toml any more"
+        text = text.replace(whole, f"folders = {wanted}")
+    file.write_text(text)

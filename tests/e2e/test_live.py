@@ -15,12 +15,9 @@ import pytest
 
 from example.customers import Customers
 from gate.shell import wait_until
-from tests.e2e.sites import Ran, Site, make_site
+from tests.e2e.sites import Ran, Site, few_cases, make_site
 
 STEPS = '["50% 20s", "100% 6s"]'
-# Enough to deploy by; what the other cases find is tested elsewhere.
-CHECKS = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
-SMOKE = '["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_invariants.py"]'
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,7 @@ def live() -> Iterator[Site]:
     """1.0.0 serves; deployments are watched, and only a few checks and smoke tests stand before it."""
     folder = Path(tempfile.mkdtemp(prefix="gate-live-"))
     site = make_site(folder, steps=STEPS)
-    edit(site, 'folders = ["checks"]', f"folders = {CHECKS}")
-    edit(site, 'folders = ["smoke"]', f"folders = {SMOKE}")
+    few_cases(site)
     try:
         assert site.gate("up").code == 0
         first = site.deploy("1.0.0")

@@ -1,0 +1,87 @@
+"""Runs a deployment that kills itself: ``python killing.py VERSION POINT MOMENT [SIGINT_AT]`` in a project.
+
+POINT counts the writes to the journal from 0; MOMENT is ``before`` or ``after`` that write, or seconds after it.
+With SIGINT_AT, a step, the run interrupts itself when that step begins, so that its undo is walked too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path.cwd()))
+
+from gate.commands import Commands
+from gate.environments import load
+from gate.redact import Redactor
+from gate.run import Options
+from gate.store import Store
+from gate.terminal import Terminal
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Killing(Store):
+    """The ordinary records; the process dies at one write of a journal."""
+
+    def __init__(self, file: Path, point: int, moment: str) -> None:
+        super().__init__(file)
+        self._left, self._moment = point, moment
+
+    def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
+        here, self._left = self._left == 0, self._left - 1
+        if here and self._moment == "before":
+            kill()
+        super().write(deployment, step, kind, facts)
+        if here and self._moment == "after":
+            kill()
+        if here:
+            timer = threading.Timer(float(self._moment), kill)
+            timer.daemon = True
+            timer.start()
+
+
+class Interrupting(Terminal):
+    """The ordinary view, and a Ctrl-C when a step begins."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__(sys.stderr, Redactor())
+        self._at = at
+
+    def step(self, name: str) -> None:
+        super().step(name)
+        if name == self._at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+class Killed(Commands):
+    """The ordinary commands on records that kill."""
+
+    def records(self, point: int, moment: str) -> Killed:
+        self._killing = Killing(self._state / "gate.db", point, moment)
+        return self
+
+    def _store(self) -> Store:
+        return self._killing
+
+
+def main() -> int:
+    version, point, moment, *at = sys.argv[1:]
+    environment = load("local", Path.cwd())
+    terminal = Interrupting(at[0] if at else "")
+    commands = Killed(environment, terminal, door="python deploy_gate.py", command="killing")
+    commands.records(int(point), moment)
+    answer = commands.deploy(version, Options(), dry_run=False, confirm=lambda _question: True)
+    print(json.dumps(answer.document))
+    return answer.outcome.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
