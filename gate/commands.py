@@ -128,6 +128,7 @@ class Commands:
     def recover(self) -> Answer:
         """Finishes what a dead run left behind, and leads traffic back where it was lost."""
         with self._locked("recovering") as store:
+            mending.clear(self._environment, self._terminal.note)
             mending.rebuild(self._environment, store, self._terminal.note)
             dead = store.unfinished()
             if dead is None:

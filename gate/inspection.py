@@ -55,6 +55,9 @@ class Inspection:
         instances = self._instances(engine, serves.instance, faults)
         told = self._remembered(engine, serves, faults)
         holder = lock.holder(self._environment.state_folder / "lock")
+        unwatched = told.held is not None and not holder and not holding.keeper(self._environment).alive()
+        if unwatched:
+            faults.append("nobody watches what is held, and nobody will roll it back: the process that did is gone")
         table = Table(box=None, pad_edge=False)
         for column in ("what", "state", "detail"):
             table.add_column(column)
@@ -77,7 +80,7 @@ class Inspection:
             self._terminal.say(f"fault            {fault}")
         healthy = serves.runs and any(item["stable"] and item["healthy"] for item in instances)
         up = all(part.alive for part in parts)
-        if told.held is not None:
+        if told.held is not None and not unwatched:
             self._terminal.say(f"held             {told.held.told(self._environment)}")
         next_step = self._next(
             told, up=up, healthy=healthy, empty=serves.instance is None and not faults, held_by=holder
@@ -104,7 +107,7 @@ class Inspection:
         if told.mend:
             return told.mend
         if told.held is not None:
-            return f"{door} keep   or   rollback"
+            return f"{door} keep   or   {door} rollback   ({door} up watches it again)"
         if told.unfinished is not None and not held_by:
             return f"{door} recover"
         if told.lost is not None:
@@ -278,7 +281,15 @@ class Inspection:
                 mending.start(self._environment, engine, stable)
             elif store is not None:
                 mending.lead_back(self._environment, store, self._terminal.say)
+            self._watch_again(store)
         return self.status()
+
+    def _watch_again(self, store: Store | None) -> None:
+        """Somebody must watch what is held; whoever did may have been killed, or the machine started anew."""
+        held = holding.find(store) if store is not None else None
+        if held is not None and not holding.keeper(self._environment).held():
+            holding.start_keeper(self._environment, held.deployment.id)
+            self._terminal.say(f"{held.told(self._environment)}: watched again")
 
     def _usable_store(self) -> Store | None:
         """None where the records cannot be used: ``status`` says so, and the servers start without them."""

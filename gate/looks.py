@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -43,6 +44,10 @@ class Looks:
         self._data_due = 0.0
         self.probed_at: float | None = None
 
+    def ask_everything_next(self) -> None:
+        """The next look asks the data as well: a step begins, and what was seen before it does not count for it."""
+        self._data_due = 0.0
+
     @property
     def wanted(self) -> tuple[str, ...]:
         """The signals that must be measured before GO."""
@@ -68,9 +73,10 @@ class Looks:
         yield self._identity()
         if self._now() >= self._data_due:
             began = self._now()
+            self._data_due = math.inf  # one that becomes due while this one runs is made up for
             yield from self._data()
             yield self._disk()
-            self._data_due = self._now() + max(DATA, 10 * (self._now() - began))
+            self._data_due = min(self._data_due, self._now() + max(DATA, 10 * (self._now() - began)))
 
     def health(self, instance: Instance, role: Role) -> list[Observation]:
         """Every service of an instance, asked now."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from gate import engines, served
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import EngineError
+from gate.errors import EngineError, GateError
 from gate.journal import to_undo
 from gate.releases import read
 from gate.results import Outcome
@@ -82,3 +82,20 @@ def _last_served(store: Store) -> Deployment | None:
 def _instance(item: Deployment) -> Instance:
     started = datetime.fromisoformat(item.started_at)
     return Instance(f"r{item.id}", item.version, item.digest, item.commit, item.folder, started)
+
+
+def clear(environment: Environment, say: Say) -> None:
+    """Removes what a killed gate left beside its work: private servers and unfinished backups. What stays is told.
+
+    Call it under the environment's lock: nobody else makes a backup then.
+    """
+    scratch, backups = environment.state_folder / "scratch", environment.state_folder / "backups"
+    try:
+        if scratch.is_dir():
+            from gate.database.cluster import sweep
+
+            sweep(scratch)
+        for file in backups.glob("*.partial"):
+            file.unlink()
+    except (OSError, GateError) as fault:
+        say(f"not everything that a killed run left could be removed: {fault}")

@@ -126,7 +126,31 @@ def _from_row(row: Row) -> Rule:
         raise ValueError(f"go = {row.go!r} and rollback = {row.rollback!r} can both hold; no value may be both")
     if go is not None and rollback is not None and _backwards(go, rollback):
         raise ValueError(f"go = {row.go!r} and rollback = {row.rollback!r} look the same way: the better side is GO")
-    return Rule(row.signal, unit, go, rollback, row.min_n, row.severity, row.dry_run, row.statistic or allowed[0])
+    statistic = row.statistic or allowed[0]
+    if known is not None:
+        _demand_less_is_better(row, go, rollback)
+    if statistic is Statistic.SEQUENTIAL:
+        _demand_testable(row, go, rollback)
+    return Rule(row.signal, unit, go, rollback, row.min_n, row.severity, row.dry_run, statistic)
+
+
+def _demand_less_is_better(row: Row, go: Limit | None, rollback: Limit | None) -> None:
+    """Of every signal of the gate's own, less is better: a limit the other way round lets the worst pass."""
+    if go is not None and ">" in go.op:
+        raise ValueError(f"go = {row.go!r}: of {row.signal} less is better; write < or <=")
+    if rollback is not None and "<" in rollback.op:
+        raise ValueError(f"rollback = {row.rollback!r}: of {row.signal} less is better; write > or >=")
+
+
+def _demand_testable(row: Row, go: Limit | None, rollback: Limit | None) -> None:
+    """A test of a share needs one that is tolerated, above 0, and one that must be caught, below 90 %."""
+    hint = "a test on live traffic tells shares above 0% and below 90%"
+    if Statistic.SHARE in statistics(row.signal):
+        hint += f"; statistic = '{Statistic.SHARE}' compares the share as it stands"
+    if go is not None and (go.value <= 0 or go.op == "=="):
+        raise ValueError(f"go = {row.go!r}: {hint}")
+    if rollback is not None and (not 0 < rollback.value < 0.9 or rollback.op == "=="):
+        raise ValueError(f"rollback = {row.rollback!r}: {hint}")
 
 
 def _limit(key: str, text: str | None, unit: Unit) -> Limit | None:

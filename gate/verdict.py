@@ -7,7 +7,7 @@ came to: its first failure is in its record and weighs nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from gate import rules as known_rules
 from gate.limits import Rule
@@ -37,14 +37,22 @@ def before(suite: SuiteResult, readiness: Readiness, minimum: float, *, least: i
     return _verdict(reasons, suite)
 
 
-def after(suite: SuiteResult, rules: Sequence[Rule], *, least: int | None = None) -> Verdict:
+def after(
+    suite: SuiteResult, rules: Sequence[Rule], *, least: int | None = None, owed: Collection[str] = ()
+) -> Verdict:
     """GO, HOLD or ROLLBACK on the smoke tests of a running release, by the environment's rules.
 
-    ``least`` is how many cases ran for the last accepted release: fewer are HOLD.
+    ``least`` is how many cases ran for the last accepted release: fewer are HOLD. So are signals that are ``owed`` and
+    that no case measured: a rule whose signal is misspelt would otherwise pass for ever.
     """
     reasons = [*_failures(suite, rules), *_measured(suite.cases), *_errors(suite, rules)]
     if not (suite.stopped and _has_rollback(reasons)):  # stopped on a decision: what did not run is no news
         reasons += _coverage(suite, Decision.HOLD, least)
+        seen = {figure.signal for case in suite.cases for figure in case.measurements}
+        reasons += [
+            Reason(name, Decision.HOLD, f"{name}: a rule is about it, and no case measured it", None, "n >= 1", 0)
+            for name in sorted(set(owed) - seen)
+        ]
     return _verdict(reasons, suite)
 
 

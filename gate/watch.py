@@ -66,6 +66,7 @@ class Watch:
         with self._lock:
             self._step = TrafficStep(self._now(), share, seconds)
             self._take([self._step])
+            self._looks.ask_everything_next()
             if not self._ended.is_set():  # a watch that broke holds every step
                 self._standing = Standing(None)
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from gate import detection
 from gate import rules as known_rules
-from gate.limits import Limit, Rule
+from gate.limits import Rule, Statistic
 from gate.live.histogram import Histogram
 from gate.live.reasons import reason, unmeasured
-from gate.live.shares import WHOLE, Counts, Shares
+from gate.live.shares import WHOLE, Counts, Shares, Tested
 from gate.live.states import States
 from gate.observations import ErrorLines, Observation, Requests, Role, TrafficStep, Wanted
 from gate.results import Decision, Reason
@@ -24,6 +24,7 @@ _SLOW_P1 = 0.05  # a 95th percentile beyond the limit is 5 % of the requests bey
 _SHIFT_FACTOR, _SHIFT_LEAST = 2.0, 100.0  # slower than stable: beyond twice its p95, and 100 ms more
 _EXAMPLE = 160  # characters of a log line that are told
 _LATELY = 20  # rows of which the slowest request is told
+_NOTHING = "nothing was found"
 _SHIFT_NEEDS = 50  # requests of stable on a route before it is a measure
 
 
@@ -45,16 +46,14 @@ class Judge:
             self._rules["error_rate"],
             "failed",
             alpha=2 * sixth,
-            floor=_value(self._rules["error_rate"].go, detection.FLOOR),
-            bad_share=_value(self._rules["error_rate"].rollback, detection.BAD_SHARE),
+            tested=_tested(self._rules["error_rate"], detection.FLOOR, detection.BAD_SHARE),
         )
         slow = self._rules["response_time"]
         self._slow = Shares(
             slow,
             "took longer",
             alpha=sixth,
-            floor=_SLOW_P0,
-            bad_share=_SLOW_P1,
+            tested=Tested(_SLOW_P0, _SLOW_P1),
             least=slow.min_n,
             value=lambda: max(self._slowest, default=0.0) / 1000,
         )
@@ -63,8 +62,7 @@ class Judge:
             gone,
             "were given up by the client before the answer",
             alpha=sixth,
-            floor=_value(gone.go, 0.05),
-            bad_share=_value(gone.rollback, 0.2),
+            tested=_tested(gone, 0.05, 0.2),
             least=gone.min_n,
         )
         lines = self._rules["log_error_rate"]
@@ -72,8 +70,7 @@ class Judge:
             lines,
             "wrote an error line",
             alpha=sixth,
-            floor=_value(lines.go, detection.FLOOR),
-            bad_share=_value(lines.rollback, detection.BAD_SHARE),
+            tested=_tested(lines, detection.FLOOR, detection.BAD_SHARE),
             example=lambda: f"; the first: {self._first_line[:_EXAMPLE]}" if self._first_line else "",
         )
         shift = self._rules["slower_than_stable"]
@@ -81,8 +78,7 @@ class Judge:
             shift,
             "were slower than nearly all of stable's",
             alpha=sixth,
-            floor=_value(shift.go, 0.1),
-            bad_share=_value(shift.rollback, 0.5),
+            tested=_tested(shift, 0.1, 0.5),
             least=shift.min_n,
         )
         self._families = (self._errors, self._gone, self._slow, self._shift, self._logged)
@@ -103,7 +99,7 @@ class Judge:
                 self._begin(seen)
             case Wanted():
                 self._wanted = seen.signals
-            case Requests() if seen.at < 0:
+            case Requests() if seen.at < 0 and seen.role is Role.STABLE:  # a clock set back makes new lines look old
                 self._remember(seen)
             case Requests():
                 self._tick.append(seen)
@@ -240,7 +236,7 @@ class Judge:
             if not self._measured(signal, step):
                 found.append(unmeasured(self._rules[signal], "was not measured"))
             elif signal not in told:
-                found.append(reason(self._rules[signal], Decision.GO, 0, 1, "nothing was found"))
+                found.append(self._states.shadowed(signal) or reason(self._rules[signal], Decision.GO, 0, 1, _NOTHING))
         return found
 
     def _latency(self) -> Reason:
@@ -262,5 +258,10 @@ def _sum(counted: Iterable[tuple[Requests, Counts]]) -> dict[tuple[Role, str], C
     return found
 
 
-def _value(limit: Limit | None, otherwise: float) -> float:
-    return otherwise if limit is None else limit.value
+def _tested(rule: Rule, floor: float, bad_share: float) -> Tested:
+    """What a rule's test tolerates and must catch. A limit that is left out follows from the other one."""
+    if rule.statistic is Statistic.SHARE:  # compared as it stands; the test only tells how much traffic is needed
+        return Tested(floor, bad_share)
+    if rule.rollback is not None:
+        bad_share = rule.rollback.value
+    return Tested(rule.go.value if rule.go is not None else min(floor, bad_share / 5), bad_share)

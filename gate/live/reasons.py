@@ -17,8 +17,10 @@ def reason(rule: Rule, decision: Decision, value: float, n: int, text: str) -> R
 
 def unmeasured(rule: Rule, text: str) -> Reason:
     """HOLD because a signal was not measured, or not enough of it: nothing measured is never a GO."""
-    decision = Decision.GO if rule.dry_run else Decision.HOLD
-    return Reason(rule.signal, decision, f"{rule.signal}: {text}", None, f"n >= {rule.min_n}", 0, rule.severity)
+    decision, told = Decision.HOLD, f"{rule.signal}: {text}"
+    if rule.dry_run:
+        decision, told = Decision.GO, f"dry run, would be {decision}: {told}"
+    return Reason(rule.signal, decision, told, None, f"n >= {rule.min_n}", 0, rule.severity)
 
 
 def _limit(rule: Rule, decision: Decision) -> str:

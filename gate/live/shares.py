@@ -10,6 +10,7 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gate import detection
 from gate.limits import Rule, Statistic
@@ -48,8 +49,15 @@ class _Route:
     lately: deque[Counts] = field(default_factory=lambda: deque(maxlen=_LATELY))
 
 
+class Tested(NamedTuple):
+    """What a test is between: the share that is always tolerated, and the one that must be caught."""
+
+    floor: float
+    bad_share: float
+
+
 class Shares:
-    """One signal. ``floor`` is the share that is always tolerated, ``bad_share`` the one that must be caught.
+    """One signal.
 
     Nothing is decided against the candidate from fewer than ``least`` requests: the first ones of a cold instance are
     slow together. ``value`` is the figure told where it is not the share itself; ``example`` ends the sentence.
@@ -61,8 +69,7 @@ class Shares:
         what: str,
         *,
         alpha: float,
-        floor: float,
-        bad_share: float,
+        tested: Tested,
         least: int = 1,
         value: Callable[[], float] | None = None,
         example: Callable[[], str] = str,
@@ -73,8 +80,7 @@ class Shares:
         self._value = value
         self._example = example
         self._alpha = alpha
-        self._floor = floor
-        self._bad_share = bad_share
+        self._floor, self._bad_share = tested
         self._before: dict[str, _Seen] = defaultdict(_Seen)
         self._routes: dict[str, _Route] = {}
         self._step: tuple[float, int] | None = None
@@ -109,7 +115,7 @@ class Shares:
         if alone:  # one route is all the traffic: it is named, and told once
             found.pop(WHOLE, None)
         return [
-            self._reason(name, route, Decision.HOLD if excused or self._blameless(route) else Decision.ROLLBACK)
+            self._reason(name, route, Decision.HOLD if excused or self._blameless(name, route) else Decision.ROLLBACK)
             for name, route in found.items()
         ]
 
@@ -144,8 +150,11 @@ class Shares:
                 self.rule.signal, Decision.GO, text, seen.bad / seen.total, "", seen.total, self.rule.severity
             )
         # Healthier than what must be caught, yet surely worse than what is tolerated: between the two limits.
-        between = last and _at_least(seen.bad, seen.total) > tolerated
-        return self._reason(WHOLE, whole, Decision.HOLD if between else Decision.GO)
+        between = _at_least(seen.bad, seen.total) > tolerated
+        # Stable may be so bad that a share beyond the limit is tolerated: nobody is to blame, and nobody calls it good.
+        limit = self.rule.rollback
+        beyond = limit is not None and seen.total > 0 and limit.holds(seen.bad / seen.total)
+        return self._reason(WHOLE, whole, Decision.HOLD if last and (between or beyond) else Decision.GO)
 
     @property
     def needed(self) -> int:
@@ -205,8 +214,14 @@ class Shares:
             return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.ROLLBACK
         return route.candidate.rejected and route.candidate_seen.total >= self._least
 
-    def _blameless(self, route: _Route) -> bool:
-        return route.stable.evidence_bad >= BLAMELESS
+    def _blameless(self, name: str, route: _Route) -> bool:
+        """Whether stable is surely bad itself: now, or by all that is known of it while that is too little to trust."""
+        if route.stable.evidence_bad >= BLAMELESS:
+            return True
+        before, now = self._before[name], route.stable_seen
+        bad, total = before.bad + now.bad, before.total + now.total
+        few = before.total < detection.TRUSTED  # from there on its share is what is tolerated
+        return few and _at_least(bad, total) > self._floor
 
     def _reason(self, name: str, route: _Route, decision: Decision) -> Reason:
         seen = route.candidate_seen
@@ -223,10 +238,13 @@ class Shares:
         )
         if stable.total:
             text += f"; stable {100 * stable.bad / stable.total:.2g} % of {stable.total}"
-        if decision is Decision.HOLD and self._rejected(route):
-            text += "; stable is bad at the same time, so the release is not to blame"
-        text += self._example()
+        limit = self.rule.rollback
         value = self._value() if self._value is not None else told.bad / max(1, told.total)
+        if decision is Decision.HOLD and (self._rejected(route) or (limit is not None and limit.holds(value))):
+            text += "; stable is bad at the same time, so the release is not to blame"
+        elif decision is Decision.GO and self.rule.go is not None and not self.rule.go.holds(value):
+            text += "; above that limit, yet no worse than twice stable's share"
+        text += self._example()
         return reason(self.rule, decision, value, told.total, text)
 
 

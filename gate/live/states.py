@@ -99,6 +99,11 @@ class States:
         """How resources stand once a step's time is over: GO, or HOLD between two limits."""
         return self._resources()
 
+    def shadowed(self, signal: str) -> Reason | None:
+        """What a rule on dry run would have decided; None where it has seen nothing."""
+        found = [*self._services(), *self._identity(), *self._data()]
+        return next((item for item in found if item.signal == signal and self._rule(signal).dry_run), None)
+
     def _service(self, seen: ServiceSeen) -> None:
         key = (seen.role, seen.service)
         self._ailing[key] = 0 if seen.healthy else self._ailing[key] + 1

@@ -9,6 +9,7 @@ from gate.confirm import Budget, Confirmation, short, suspect
 from gate.context import RESTORED
 from gate.errors import EngineError
 from gate.results import Case, Decision, Severity, SuiteResult, Verdict
+from gate.rules import SIGNALS
 from gate.run import Facts, Run
 from gate.steps.base import Held, Step, StepFailed
 from gate.steps.watch import demand_go
@@ -43,7 +44,8 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
         return found
 
     result = run.suite(phase, decide, only, _confirmation(run, phase))
-    judged = verdict.after(result, environment.all_rules, least=least)
+    owed = _owed(run) if phase == "candidate" and only is None else ()
+    judged = verdict.after(result, environment.all_rules, least=least, owed=owed)
     run.record_suite(phase, result, judged)
     live = run.watch.standing if run.watch is not None else None
     if live is not None and live.decision is Decision.ROLLBACK:
@@ -56,6 +58,13 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
         held = judged.decision is Decision.HOLD and run.action == "deploy" and phase != RESTORED
         raise Held(text, deciding) if held else StepFailed(text, deciding)
     return verdict.counted(result)
+
+
+def _owed(run: Run) -> set[str]:
+    """Signals of the team's own that rules are about and the checks have not measured: smoke tests owe them."""
+    wanted = {rule.signal for rule in run.environment.all_rules if rule.signal not in SIGNALS and not rule.dry_run}
+    cases = [case for suite in run.evidence.suites for case in suite.result.cases]
+    return wanted - {figure.signal for case in cases for figure in case.measurements}
 
 
 def _confirmation(run: Run, phase: str) -> Confirmation:

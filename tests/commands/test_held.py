@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gate import lock
+from gate import holding, lock
 from gate.shell import wait_until
 from tests.commands.little import Little, little
 
@@ -74,6 +74,22 @@ def test_servers_are_not_stopped_under_what_is_held(held: Little) -> None:
     assert running(held) == ["1.0.0", "1.1.0"]
 
 
+def test_what_nobody_watches_is_told_and_watched_again(held: Little) -> None:
+    keeper = holding.keeper(held.loaded)
+    assert held.gate("status").document["faults"] == []
+    keeper.stop(0)
+    status = held.gate("status")
+    assert status.document["faults"] == [
+        "nobody watches what is held, and nobody will roll it back: the process that did is gone"
+    ]
+    assert "it rolls back at" not in status.told
+    assert "up watches it again" in status.document["next"]
+    up = held.gate("up")
+    assert up.document["faults"] == []
+    assert "it rolls back at" in up.told
+    assert keeper.alive()
+
+
 def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None:
     """A command that holds the lock when the time is up does not keep what is held for ever."""
     assert held.gate("rollback").code == 1
@@ -84,3 +100,15 @@ def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None
         assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=4, every=1)
     assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
     assert held.gate("history").document["deployments"][0]["outcome"] == "ROLLED_BACK"
+
+
+def test_a_misspelt_signal_of_ones_own_holds(held: Little) -> None:
+    held.gate("rollback")
+    (held.root / "smoke" / "test_doubtful.py").unlink()
+    held.smoke("pass")
+    file = held.root / "environments" / "local.toml"
+    rule = '[[rules]]\nsignal = "checkout_mss"\nunit = "seconds"\nrollback = "> 1s"\n'
+    file.write_text(file.read_text() + rule)
+    ran = held.deploy("1.1.0")
+    assert (ran.code, ran.document["outcome"]) == (6, "HELD"), ran.told
+    assert "checkout_mss: a rule is about it, and no case measured it" in ran.reasons

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sites import Site, make_site
+from tests.e2e.sites import Site, few_cases, make_site
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +34,20 @@ def site(empty_site: Site) -> Site:
         ran = empty_site.deploy(version)
         assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), f"{ran.reasons}\n{ran.told}"
     return empty_site
+
+
+@pytest.fixture(scope="session")
+def brief_site() -> Iterator[Site]:
+    """Another such project, with few cases: for tests of what interrupts a deployment, not of what stops it."""
+    folder = Path(tempfile.mkdtemp(prefix="gate-brief-"))
+    site = make_site(folder)
+    few_cases(site)
+    try:
+        assert site.gate("up").code == 0
+        for version in ("1.0.0", "1.1.0"):
+            ran = site.deploy(version)
+            assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
+        yield site
+    finally:
+        site.gate("down")
+        shutil.rmtree(folder, ignore_errors=True)

@@ -44,9 +44,9 @@ class Kind:
     interrupted_at: str = ""
 
 
-GOOD = Kind("good", "1.1.0", '["50% 2s", "100% 2s"]')
+GOOD = Kind("good", "1.1.0", '["50% 4s", "100% 6s"]')
 BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]')
-STOPPED = Kind("stopped", "1.1.0", '["50% 2s", "100% 20s"]', interrupted_at="bake")
+STOPPED = Kind("stopped", "1.1.0", '["50% 4s", "100% 20s"]', interrupted_at="bake")
 KINDS = (GOOD, BAD, STOPPED)
 
 
@@ -181,7 +181,7 @@ class Matrix:
 def matrix() -> Iterator[Matrix]:
     """The matrix on a project of its own with few checks and smoke tests; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="gate-kill-"))
-    site = make_site(folder, steps=GOOD.steps)
+    site = make_site(folder)
     few_cases(site)
     made = Matrix(site)
     try:

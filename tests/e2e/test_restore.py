@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,27 +16,16 @@ from gate.database import backup, swap
 from gate.environments import load
 from gate.shell import wait_until
 from gate.store import Store
-from tests.e2e.sites import Ran, Site, few_cases, make_site
+from tests.e2e.sites import Ran, Site
 
 BREAK = "UPDATE stock SET quantity = quantity + 1 WHERE sku = (SELECT min(sku) FROM stock) AND NOT training"
 MEND = BREAK.replace("+ 1", "- 1")
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[Site]:
-    """1.0.0, then 1.1.0 serves; few checks and smoke tests."""
-    folder = Path(tempfile.mkdtemp(prefix="gate-restore-"))
-    site = make_site(folder)
-    few_cases(site)
-    try:
-        assert site.gate("up").code == 0
-        for version in ("1.0.0", "1.1.0"):
-            ran = site.deploy(version)
-            assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
-        yield site
-    finally:
-        site.gate("down")
-        shutil.rmtree(folder, ignore_errors=True)
+@pytest.fixture
+def shop(brief_site: Site) -> Site:
+    """1.1.0 serves, after 1.0.0."""
+    return brief_site
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +76,7 @@ def test_backups_are_listed(shop: Site) -> None:
     listed = shop.gate("restore")
     assert listed.code == 0
     assert listed.document["backups"][0]["id"] == made
-    assert [item["schema_head"] for item in listed.document["backups"][1:]] == ["0004", None]
+    assert {item["schema_head"] for item in listed.document["backups"]} >= {"0004", "0005"}
     assert made in listed.told
 
 

@@ -387,3 +387,63 @@ def test_an_observation_comes_back_from_its_row(seen: Observation) -> None:
 def test_what_is_no_observation_is_refused(row: list[object]) -> None:
     with pytest.raises(ValueError, match="is no observation"):
         from_row(row)
+
+
+@pytest.mark.parametrize(("stable_bad", "share"), [(250, 0.40), (100, 0.15), (20, 0.10)])
+def test_beyond_the_limit_is_no_go_however_bad_stable_is(stable_bad: int, share: float) -> None:
+    """A release that replaces a broken one is not to blame for as much, and is not called good either."""
+    seen: list[Observation] = [BAKE, WANTED, usual(1000, stable_bad), healthy(0.1)]
+    bad = round(20 * share)
+    seen += [requests(number / 10, 20 - bad, bad) for number in range(1, 300)]
+    standing = judged(seen, 30.0)
+    assert standing.decision in (HOLD, ROLLBACK)
+    assert "within" not in standing.reasons[0].text
+
+
+def test_a_go_above_the_limit_says_so() -> None:
+    """Stable fails 3 % for years: a release that does so too is kept, and nobody reads that it is within 1 %."""
+    seen: list[Observation] = [BAKE, WANTED, usual(3000, 90), healthy(0.1)]
+    seen += [requests(number / 10, 97, 3) for number in range(1, 300)]
+    standing = judged(seen, 30.0)
+    assert standing.decision is GO
+    text = standing.reasons[0].text
+    assert text.startswith("error_rate 3 %, ")
+    assert "above that limit, yet no worse than twice stable's share" in text
+
+
+def test_a_route_that_stable_fails_on_as_well_is_no_rollback() -> None:
+    """Few requests, a third of them failing on both releases: too little to tell, enough not to blame."""
+    pay = "POST /pay"
+    first: list[Observation] = [CANARY, usual(), requests(-5.0, 62, 28, role=STABLE, route=pay)]
+    ticks: list[list[Observation]] = [[requests(number / 10, 6)] for number in range(1, 200)]
+    for number in (20, 60, 100, 140):
+        ticks[number].append(requests(number / 10, 0, 1, route=pay))
+    assert ROLLBACK not in {standing.decision for standing in watched(ticks, first=first)}
+    first[2] = requests(-5.0, 90, 0, role=STABLE, route=pay)
+    assert watched(ticks, first=first)[-1].decision is ROLLBACK
+
+
+def test_a_clock_that_is_set_back_launders_nothing() -> None:
+    """New lines look old then: the candidate's own failures must not become what stable is known for."""
+    judge = Judge(())
+    for item in (BAKE, WANTED, usual(), healthy(0.1)):
+        judge.take(item)
+    for number in range(1, 20):
+        judge.take(requests(-140.0 + number / 10, 5, 5))
+    assert judge.standing(2.0).decision is ROLLBACK
+
+
+def test_a_rule_on_dry_run_says_what_it_would_have_done() -> None:
+    rules = [rule(signal, dry_run=True) for signal in ("services_lost", "invariants_broken")]
+    wanted = Wanted(0.0, ("error_rate", "services_lost", "invariants_broken"))
+    seen: list[Observation] = [BAKE, wanted, usual(), requests(0.1, 500)]
+    seen += [
+        ServiceSeen(0.1, CANDIDATE, "worker", alive=False, healthy=False, detail="has ended"),
+        InvariantSeen(0.1, "stock", 7),
+    ]
+    standing = judged(seen, 30.0, rules)
+    told = {item.signal: item.text for item in standing.reasons}
+    assert told["services_lost"].startswith("dry run, would be ROLLBACK: services_lost 1")
+    assert told["invariants_broken"].startswith("dry run, would be ROLLBACK: invariants_broken 1")
+    silent = judged([BAKE, wanted, usual(), requests(0.1, 500)], 30.0, rules)
+    assert "dry run, would be HOLD: services_lost: was not measured" in {item.text for item in silent.reasons}

@@ -15,6 +15,7 @@ def test_exit_codes_are_the_contract() -> None:
         "USAGE": 2,
         "REFUSED": 3,
         "ROLLBACK_FAILED": 4,
+        "RESTORED": 0,
         "LOCKED": 5,
         "HELD": 6,
         "INTERRUPTED": 130,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import pytest
 
 from gate.limits import Statistic, Unit
+from gate.live.judge import Judge
+from gate.observations import Requests, Role, TrafficStep
 from gate.results import Decision, Severity
 from gate.rules import DEFAULTS, SIGNALS, build
 
@@ -99,11 +101,50 @@ def test_what_is_wrong_with_a_row(row: Row, problem: str) -> None:
     assert problem in problems[0]
 
 
-@pytest.mark.parametrize(
-    ("go", "rollback"), [("< 80%", ">= 80%"), ("<= 80%", "> 80%"), ("== 0%", "> 0%"), ("> 50%", "< 10%")]
-)
+@pytest.mark.parametrize(("go", "rollback"), [("< 80%", ">= 80%"), ("<= 80%", "> 80%"), ("== 0%", "> 0%")])
 def test_limits_that_touch_do_not_overlap(go: str, rollback: str) -> None:
     assert build([Row("disk", go=go, rollback=rollback)])[1] == []
+
+
+def test_of_a_signal_of_ones_own_more_may_be_better() -> None:
+    assert build([Row("cache_hits", go="> 50%", rollback="< 10%", unit=Unit.SHARE)])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("row", "key"),
+    [
+        (Row("error_rate", go=">= 2%"), "go"),
+        (Row("error_rate", rollback="< 1%"), "rollback"),
+        (Row("error_rate", go="== 0%"), "go"),
+        (Row("error_rate", go="<= 0%"), "go"),
+        (Row("error_rate", rollback="> 0%"), "rollback"),
+        (Row("error_rate", rollback="> 95%"), "rollback"),
+        (Row("log_error_rate", go="== 0%", rollback="> 0%"), "go"),
+        (Row("gone_rate", rollback="> 90%"), "rollback"),
+        (Row("slower_than_stable", rollback="> 99%"), "rollback"),
+    ],
+)
+def test_what_no_test_can_be_made_of(row: Row, key: str) -> None:
+    _, problems = build([row])
+    assert len(problems) == 1
+    assert problems[0].startswith(f"[rules.0] {key} = ")
+
+
+@pytest.mark.parametrize("signal", ["error_rate", "gone_rate", "slower_than_stable", "log_error_rate"])
+@pytest.mark.parametrize("text", ["> 0.5%", "> 1%", "> 50%", "> 89%"])
+def test_every_rule_that_is_accepted_can_judge(signal: str, text: str) -> None:
+    rules, problems = build([Row(signal, rollback=text)])
+    assert problems == []
+    judge = Judge(rules)
+    judge.take(TrafficStep(0.0, 0.5, 30.0))
+    judge.take(Requests(0.1, Role.CANDIDATE, "GET /", 10, 10))
+    judge.standing(0.1)
+
+
+def test_a_share_may_be_compared_as_it_stands_at_any_limit() -> None:
+    rules, problems = build([Row("error_rate", go="== 0%", rollback="> 0%", statistic=Statistic.SHARE)])
+    assert problems == []
+    Judge(rules)
 
 
 def test_all_faults_are_told_with_their_row() -> None:
