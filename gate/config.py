@@ -259,7 +259,9 @@ class RuleRow(Section):
     statistic: Annotated[Statistic | None, Field(strict=False)] = Field(
         None, description="What is held against the limits; only error_rate has a choice: sequential or share"
     )
-    min_n: Annotated[int, Field(ge=1)] = Field(1, description="Fewer samples are HOLD")
+    min_n: Annotated[int, Field(ge=1)] = Field(
+        1, description="Fewer samples are HOLD; a test on live traffic may ask for more"
+    )
     severity: Annotated[Severity, Field(strict=False)] = Field(Severity.HIGH, description="Of the rule")
     dry_run: bool = Field(False, description="Only report, decide nothing")
 

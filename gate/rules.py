@@ -98,7 +98,12 @@ def build(rows: Sequence[Row]) -> tuple[tuple[Rule, ...], list[str]]:
     """The rules in force and every fault found, each as ``[rules.N] key: what is wrong``."""
     rules = {rule.signal: rule for rule in DEFAULTS}
     problems: list[str] = []
+    named: set[str] = set()
     for number, row in enumerate(rows):
+        if row.signal in named:
+            problems.append(f"[rules.{number}] signal = {row.signal!r}: has a row already; one row for one signal")
+            continue
+        named.add(row.signal)
         try:
             rules[row.signal] = _from_row(row)
         except ValueError as fault:
@@ -120,8 +125,10 @@ def _from_row(row: Row) -> Rule:
         names = ", ".join(allowed)
         raise ValueError(f"statistic = {str(row.statistic)!r}: {row.signal} is judged by {names}")
     unit = known or row.unit or Unit.COUNT
-    go = _limit("go", row.go, unit)
-    rollback = _limit("rollback", row.rollback, unit)
+    # What a service uses may pass its limit, which not every engine enforces.
+    top = 1.0 if unit is Unit.SHARE and row.signal not in ("cpu", "memory") else math.inf
+    go = _limit("go", row.go, unit, top)
+    rollback = _limit("rollback", row.rollback, unit, top)
     if go is not None and rollback is not None and _overlap(go, rollback):
         raise ValueError(f"go = {row.go!r} and rollback = {row.rollback!r} can both hold; no value may be both")
     if go is not None and rollback is not None and _backwards(go, rollback):
@@ -153,14 +160,13 @@ def _demand_testable(row: Row, go: Limit | None, rollback: Limit | None) -> None
         raise ValueError(f"rollback = {row.rollback!r}: {hint}")
 
 
-def _limit(key: str, text: str | None, unit: Unit) -> Limit | None:
+def _limit(key: str, text: str | None, unit: Unit, top: float) -> Limit | None:
     if text is None:
         return None
     try:
         limit = Limit.parse(text, unit)
     except ValueError as fault:
         raise ValueError(f"{key} = {fault}") from None
-    top = 1.0 if unit is Unit.SHARE else math.inf
     if not _possible(limit, top):
         raise ValueError(f"{key} = {text!r}: no value of a {unit} can be that, so it would never hold")
     if key == "rollback" and _certain(limit, top):

@@ -126,7 +126,7 @@ class Shares:
         if self.rule.statistic is Statistic.SHARE:
             seen = whole.candidate_seen
             return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.GO
-        return whole.candidate.accepted
+        return whole.candidate.accepted and whole.candidate_seen.total >= self.rule.min_n
 
     def at_the_end(self, *, last: bool) -> Reason:
         """What is to say once a step's time is over and nothing spoke against the candidate.
@@ -137,9 +137,9 @@ class Shares:
         seen, tolerated = whole.candidate_seen, self._tolerated(WHOLE, whole)
         promising = not last and seen.total >= self.rule.min_n and whole.candidate.evidence_good > 0
         if not self.accepted and not promising:
-            needed = whole.candidate.needed_clean(tolerated)
-            if not seen.bad:
-                more = f"about {needed} more are needed" if needed is not None else "and nothing can be told from it"
+            told = whole.candidate.needed_clean(tolerated) is not None
+            if not seen.bad or seen.total < self.rule.min_n:
+                more = f"about {self.needed} more are needed" if told else "and nothing can be told from it"
                 return unmeasured(
                     self.rule, f"too little traffic: {_counted(seen.total)} reached the candidate, {more}"
                 )
@@ -160,7 +160,8 @@ class Shares:
     def needed(self) -> int:
         """Good requests still needed to call the candidate healthy."""
         whole = self._routes[WHOLE]
-        return whole.candidate.needed_clean(self._tolerated(WHOLE, whole)) or 0
+        owed = self.rule.min_n - whole.candidate_seen.total
+        return max(0, owed, whole.candidate.needed_clean(self._tolerated(WHOLE, whole)) or 0)
 
     @property
     def evidence(self) -> tuple[float, float]:

@@ -106,6 +106,15 @@ def test_limits_that_touch_do_not_overlap(go: str, rollback: str) -> None:
     assert build([Row("disk", go=go, rollback=rollback)])[1] == []
 
 
+def test_two_rows_for_one_signal() -> None:
+    _, problems = build([Row("disk", go="< 50%"), Row("cpu", go="< 50%"), Row("disk", go="< 90%")])
+    assert problems == ["[rules.2] signal = 'disk': has a row already; one row for one signal"]
+
+
+def test_usage_may_pass_its_limit() -> None:
+    assert build([Row("cpu", rollback="> 100%"), Row("memory", rollback="> 100%")])[1] == []
+
+
 def test_of_a_signal_of_ones_own_more_may_be_better() -> None:
     assert build([Row("cache_hits", go="> 50%", rollback="< 10%", unit=Unit.SHARE)])[1] == []
 
