@@ -94,10 +94,10 @@ def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None
     """A command that holds the lock when the time is up does not keep what is held for ever."""
     assert held.gate("rollback").code == 1
     file = held.root / "environments" / "local.toml"
-    held.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "1s", listen'))
+    held.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "5s", listen'))
     assert held.deploy("1.1.0").code == 6
     with lock.held(held.state / "lock", "looking in"):
-        assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=4, every=1)
+        assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=7, every=1)
     assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
     assert held.gate("history").document["deployments"][0]["outcome"] == "ROLLED_BACK"
 
