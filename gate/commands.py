@@ -102,7 +102,13 @@ class Commands:
             fits = restoring.demand_fit(self._environment, release, chosen.backup)
             self._terminal.say(f"restore {chosen.told}")
             self._terminal.say(f"  {fits}")
-            for line in restoring.lost(self._environment, chosen.backup, self._terminal.progress):
+            try:
+                lost = restoring.lost(self._environment, chosen.backup, self._terminal.progress)
+            except OperationFailed as fault:
+                if not options.without_backup:  # what cannot be read cannot be backed up first either
+                    raise
+                lost = [f"cannot be told: {fault}"]
+            for line in lost:
                 self._terminal.say(f"  lost   {line}")
             if not confirm(f"{self._environment.name}: all this is taken back. Type the environment's name to do it: "):
                 raise UsageError(

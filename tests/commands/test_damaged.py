@@ -95,3 +95,12 @@ def test_what_has_the_traffic_and_does_not_run(here: Little) -> None:
     assert ran.document["stable"]["runs"] is False
     assert status.document["stable"]["runs"] is False
     assert status.document["next"].endswith("up")
+
+
+def test_recover_clears_an_unfinished_backup() -> None:
+    with little() as here:
+        left = here.state / "backups" / "20260101T000000Z-r1.partial"
+        left.parent.mkdir(parents=True)
+        left.touch()
+        assert here.gate("recover").code == 0
+        assert not left.exists()

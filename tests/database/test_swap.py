@@ -68,7 +68,7 @@ def test_owner_settings_and_privileges_come_along(server: Cluster, admin: Secret
                 (SELECT array_agg(a::text ORDER BY a::text) FROM unnest(datacl) a),
                 (SELECT array_agg(setrole::text || setconfig::text ORDER BY setrole) FROM pg_db_role_setting
                  WHERE setdatabase = d.oid)
-                FROM pg_database d WHERE datname = '{name}'""",  # noqa: S608
+                FROM pg_database d WHERE datname = '{name}'""",  # noqa: S608 - two names of this test
         )
 
     assert of(BESIDE) == of("shop")

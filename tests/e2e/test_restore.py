@@ -11,9 +11,10 @@ import psycopg
 import pytest
 
 from example.customers import Customers
-from gate import restoring
+from gate import restoring, served
 from gate.database import backup, swap
 from gate.environments import load
+from gate.results import Outcome
 from gate.shell import wait_until
 from gate.store import Store
 from tests.e2e.sites import Ran, Site
@@ -112,10 +113,24 @@ def test_restored_under_customers(shop: Site) -> None:
 
 
 def test_the_way_back_is_the_same_after_a_restore(shop: Site) -> None:
-    assert shop.serving() == "1.1.0"
-    refused = shop.gate("rollback", "--to", "9.9.9")
-    assert refused.code == 2
-    assert shop.gate("status").document["unfinished"] is None
+    store = Store(shop.state / "gate.db")
+    assert [item.outcome for item in store.deployments(1)] == [Outcome.RESTORED]
+    digest = shop.gate("status").document["stable"]["digest"]
+    assert served.before(store, digest)[0].version == "1.0.0"
+    assert served.way_back(store)[0].digest == digest
+
+
+def test_a_database_that_cannot_be_read_is_restored_without_a_backup_of_it(shop: Site) -> None:
+    made = taken(shop)
+    server = swap.at(restoring.server_of(load("local", shop.root)), "store")
+    with psycopg.connect(server.reveal(), autocommit=True, connect_timeout=5) as connection:
+        connection.execute("CREATE TABLE public.unreadable ()")  # not the application's: it may not read it
+    refused = restore(shop, made)
+    assert refused.code == 3, refused.told
+    ran = restore(shop, made, "--without-backup")
+    assert (ran.code, ran.document["outcome"]) == (0, "RESTORED"), f"{ran.reasons}\n{ran.told}"
+    assert "lost   cannot be told: " in ran.told
+    assert any(name.startswith("store_before_r") for name in databases(shop)), "what could not be read is kept"
 
 
 @pytest.mark.parametrize("words", [[], ["--confirm", "production"]])
