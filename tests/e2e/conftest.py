@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,19 @@ def site(empty_site: Site) -> Site:
         ran = empty_site.deploy(version)
         assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), f"{ran.reasons}\n{ran.told}"
     return empty_site
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """After a test that failed its site is put in order, so that the next ones do not fail for it as well."""
+    report = yield
+    if report.when == "call" and report.failed:
+        arguments = getattr(item, "funcargs", {})
+        for site in [arguments[name] for name in ("site", "brief_site") if name in arguments]:
+            site.put_in_order()
+            if site.serving() != "1.1.0":
+                site.deploy("1.1.0")
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -100,6 +100,13 @@ class Site:
             return None
         return str(answer.json()["version"]) if answer.status_code == 200 else None
 
+    def put_in_order(self) -> None:
+        """Ends what a failed test left behind: servers that are down, an interrupted or a held deployment."""
+        self.gate("up")
+        self.gate("recover")
+        if self.gate("status").document.get("held"):
+            self.gate("rollback")
+
     def traces(self) -> dict[str, Any]:
         """What must be as before after a refused or undone run: who serves, what runs, the schema's head."""
         import psycopg

@@ -60,7 +60,7 @@ GROUPS: list[dict[str, Seen]] = [
             ("store/test_payments.py::test_card_is_charged_once", "test_invariants.py::test_data_invariants"),
             "cents were charged for a sale of",
         ),
-        "burns-cpu": Seen(("test_resources.py::test_cpu_and_memory",), "cpu "),
+        "burns-cpu": Seen(("test_resources.py::test_cpu",), "cpu "),
         "leaks-memory": Seen(("store/test_memory.py::test_sales_keep_no_memory",), "memory grows by 1"),
         "not-ready": Seen(("test_alive.py::test_ready",), "GET /ready answers 503"),
     },
