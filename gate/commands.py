@@ -14,7 +14,7 @@ from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
 from gate.interrupt import Interrupts
 from gate.releases import Release, Source, faults, parse_version, read
-from gate.results import Outcome
+from gate.results import Outcome, Verdict
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
 from gate.steps.promote import prune
@@ -80,10 +80,10 @@ class Commands:
         with self._locked("keeping what was held") as store:
             return self._decide(store, self._held(store), pipeline.keep)
 
-    def give_up(self, why: str) -> Answer:
-        """Undoes the deployment that is held."""
+    def give_up(self, why: str, live: Verdict | None = None) -> Answer:
+        """Undoes the deployment that is held; ``live`` is what the traffic has decided meanwhile."""
         with self._locked("rolling back what was held") as store:
-            return self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why))
+            return self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why, live))
 
     def restore(self, backup: str, options: Options, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes a backup the live database, once a person has seen what would be lost and confirmed it."""

@@ -35,12 +35,17 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class SuiteRun:
-    """A suite as it ran in one phase, and what the rules said about it."""
+    """A suite as it ran in one phase, and what the rules said about it.
+
+    ``least`` is how many cases had to run, ``owed`` the signals that had to be measured.
+    """
 
     phase: str
     result: SuiteResult
     verdict: Verdict
     at: datetime
+    least: int | None = None
+    owed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,6 @@ class Evidence:
     switches: list[Switch] = field(default_factory=list)
     live: list[tuple[datetime, Verdict]] = field(default_factory=list)
     """What the watch said at the end of each traffic step, and when."""
-    watch_began_at: datetime | None = None
     usage: list[tuple[datetime, Usage]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     decided_at: datetime | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from gate import shell
 from gate.config import Environment
 from gate.limits import Unit, show
-from gate.results import Decision, Outcome, Reason
+from gate.results import Decision, Outcome, Reason, Verdict
 from gate.run import Answered, Ask, Run
 from gate.store import Deployment, Store
 from gate.supervise import Process
@@ -80,6 +80,7 @@ def asker(environment: Environment, say: Callable[[str], None], read: Read) -> A
         def answered() -> bool:
             standing = run.watch.standing if run.watch is not None else None
             if standing is not None and standing.decision is Decision.ROLLBACK:
+                run.evidence.live.append((run.clock(), Verdict(standing.decision, standing.reasons)))
                 told = "; ".join(item.text for item in standing.reasons)
                 answers.append(Answered(Decision.ROLLBACK, f"live traffic decided while it was held: {told}"))
                 return True

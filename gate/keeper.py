@@ -14,7 +14,7 @@ from gate.commands import Commands
 from gate.config import Environment
 from gate.environments import load
 from gate.errors import GateError, Locked
-from gate.results import Decision, Outcome
+from gate.results import Decision, Outcome, Verdict
 from gate.store import Store
 from gate.terminal import Terminal
 from gate.watch import Watch
@@ -39,10 +39,10 @@ def main(arguments: list[str]) -> int:
     candidate = engine.find(f"r{number}")
     stable = engine.find(hold.deployment.stable_instance) if hold.deployment.stable_instance else None
     left = (hold.until(environment) - holding.now()).total_seconds()
-    watch = None
+    watch, live = None, None
     if hold.share and candidate is not None:
-        file = environment.state_folder / "runs" / number / "held.jsonl"
-        watch = Watch(environment, engine, candidate, stable, file)
+        folder = environment.state_folder / "runs" / number
+        watch = Watch(environment, engine, candidate, stable, folder, held=True)
         watch.start()
         watch.begin(hold.share, left)
 
@@ -53,15 +53,18 @@ def main(arguments: list[str]) -> int:
     try:
         shell.wait_until(decided, timeout=left, every=EVERY)
         if watch is not None and watch.standing.decision is Decision.ROLLBACK:
-            why = "; ".join(item.text for item in watch.standing.reasons)
+            live = Verdict(Decision.ROLLBACK, watch.standing.reasons)
+            why = "; ".join(item.text for item in live.reasons)
     finally:
         if watch is not None:
             watch.stop()
-    return give_up(environment, terminal, lambda: holding.find(store) == hold, why)
+    return give_up(environment, terminal, lambda: holding.find(store) == hold, why, live)
 
 
-def give_up(environment: Environment, terminal: Terminal, still_held: Callable[[], bool], why: str) -> int:
-    """Rolls back what is still held. A command that only looks in for a moment holds the lock: it is waited for."""
+def give_up(
+    environment: Environment, terminal: Terminal, still_held: Callable[[], bool], why: str, live: Verdict | None = None
+) -> int:
+    """Rolls back what is still held, for live traffic has decided or nobody has. A command that only looks in for a moment holds the lock: it is waited for."""
     door = "python deploy_gate.py"
     commands = Commands(environment, terminal, door=door, command=f"{door} {environment.name} rollback")
     codes: list[int] = []
@@ -71,7 +74,7 @@ def give_up(environment: Environment, terminal: Terminal, still_held: Callable[[
             codes.append(0)
             return True
         try:
-            codes.append(commands.give_up(why).outcome.exit_code)
+            codes.append(commands.give_up(why, live).outcome.exit_code)
         except Locked:
             return False
         except GateError as fault:

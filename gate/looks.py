@@ -19,6 +19,7 @@ from gate.observations import (
     Role,
     ServiceSeen,
     Used,
+    Wanted,
 )
 
 DATA = 5.0
@@ -49,11 +50,11 @@ class Looks:
         self._data_due = 0.0
 
     @property
-    def wanted(self) -> tuple[str, ...]:
-        """The signals that must be measured before GO."""
-        limits = [service.limits for service in self._environment.services.values() if service.limits]
+    def wanted(self) -> Wanted:
+        """What must be measured before GO."""
+        limits = tuple(name for name, service in self._environment.services.items() if service.limits)
         database = self._environment.database
-        return (
+        signals = (
             "error_rate",
             "response_time",
             "services_lost",
@@ -63,6 +64,7 @@ class Looks:
             *(("cpu", "memory") if limits else ()),
             *(("invariants_broken",) if database is not None and database.invariants else ()),
         )
+        return Wanted(0.0, signals, limits)
 
     def all(self) -> Iterator[Observation]:
         """One look at everything that is due."""
@@ -83,7 +85,7 @@ class Looks:
         try:
             states = self._engine.health(instance)
         except GateError as fault:
-            return [Blind(self._now(), "services_lost", str(fault))]
+            return [Blind(self._now(), "services_lost", str(fault), role)]
         at = self._now()
         return [
             ServiceSeen(at, role, one.service, one.alive, one.healthy, one.detail if one.alive else "has ended")
@@ -114,7 +116,7 @@ class Looks:
         try:
             used = self._engine.resources(instance)
         except GateError as fault:
-            return [Blind(self._now(), name, str(fault)) for name in ("cpu", "memory")]
+            return [Blind(self._now(), name, str(fault), role) for name in ("cpu", "memory")]
         at = self._now()
         return [
             Used(

@@ -32,10 +32,11 @@ class TrafficStep:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The signals that must be measured before GO, in this environment."""
+    """The signals that must be measured before GO, in this environment; cpu and memory of each of ``services``."""
 
     at: float
     signals: tuple[str, ...]
+    services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,11 +119,19 @@ class Identified:
 
 @dataclass(frozen=True)
 class Blind:
-    """A signal that could not be read: ``what`` is its name, ``text`` says why."""
+    """A signal that could not be read: ``what`` is its name, ``text`` says why, ``role`` whose it would have been."""
 
     at: float
     what: str
     text: str
+    role: Role = Role.CANDIDATE
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A person has said that the candidate goes on, although it was held."""
+
+    at: float
 
 
 @dataclass(frozen=True)
@@ -143,6 +152,7 @@ Observation = (
     | InvariantSeen
     | Identified
     | Blind
+    | Kept
     | Moment
 )
 _KINDS: dict[str, type] = {
@@ -156,6 +166,7 @@ _KINDS: dict[str, type] = {
     "invariant": InvariantSeen,
     "identity": Identified,
     "blind": Blind,
+    "kept": Kept,
     "moment": Moment,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
@@ -164,7 +175,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 def to_row(seen: Observation) -> list[Any]:
     """A list of builtins, the kind first: short, for there are many."""
     values = [getattr(seen, item.name) for item in fields(seen)]
-    return [_NAMES[type(seen)], *(round(value, 4) if isinstance(value, float) else _plain(value) for value in values)]
+    return [_NAMES[type(seen)], *map(_plain, values)]
 
 
 def _plain(value: object) -> object:
@@ -184,8 +195,9 @@ def from_row(row: Sequence[Any]) -> Observation:
             named["role"] = Role(named["role"])
         if "milliseconds" in named:
             named["milliseconds"] = tuple((float(ms), int(many)) for ms, many in named["milliseconds"])
-        if "signals" in named:
-            named["signals"] = tuple(map(str, named["signals"]))
+        for names in ("signals", "services"):
+            if names in named:
+                named[names] = tuple(map(str, named[names]))
         made: Observation = _KINDS[kind](**named)
     except (KeyError, TypeError, ValueError) as fault:
         raise ValueError(f"{row!r} is no observation: {fault}") from None

@@ -14,7 +14,7 @@ from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
 from gate.journal import Begun, to_undo
-from gate.results import Decision, Outcome, Severity
+from gate.results import Decision, Outcome, Severity, Verdict
 from gate.run import Run
 from gate.steps.backup import Backup
 from gate.steps.base import Held, Step, StepFailed
@@ -135,12 +135,15 @@ def keep(run: Run) -> Outcome:
     return _forward(run, [step for step in steps_of(run) if names.index(step.name) > names.index(held.step)])
 
 
-def give_up(run: Run, why: str) -> Outcome:
-    """Undoes a deployment that was held. Raises OperationFailed when it is not held."""
+def give_up(run: Run, why: str, live: Verdict | None = None) -> Outcome:
+    """Undoes a deployment that was held; ``live`` is what the traffic decided, if it did. Raises OperationFailed when
+    it is not held."""
     run.journal.resume()
     held = run.journal.held()
     if held is None:
         raise OperationFailed(f"deployment {run.deployment} is not held")
+    if live is not None:
+        run.evidence.live.append((run.clock(), live))
     texts = [f"not kept: {why}", *held.facts.get("reasons", [])]
     run.evidence.fail([reason("held", text, Decision.HOLD) for text in texts], run.clock())
     return _undo_all(run, Outcome.ROLLED_BACK)
@@ -226,6 +229,8 @@ def _attempt(run: Run, step: Step) -> Outcome | None:
 def _say_kept(run: Run, step: str, reasons: list[str]) -> None:
     """Writes down that a person took the decision, and on what."""
     run.journal.write(step, "kept", {"by": run.by})
+    if run.watch is not None:
+        run.watch.kept()
     run.evidence.reasons += [reason("kept", f"kept by {run.by} although {text}", Decision.GO) for text in reasons]
 
 

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import platform
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from gate import __version__
+from gate import __version__, watched
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.errors import OperationFailed
 from gate.evidence import LIVE
 from gate.evidence import StepRecord as Step
 from gate.live import trace
-from gate.observations import Role, from_row
+from gate.observations import Role
 from gate.releases import Release
 from gate.report import document, html
 from gate.report.record import (
@@ -56,7 +56,7 @@ from gate.report.record import (
     WatchRecord,
 )
 from gate.results import Outcome
-from gate.run import OBSERVATIONS, Run
+from gate.run import Run
 from gate.signals import switches
 from gate.traffic import Traffic
 
@@ -98,9 +98,10 @@ def _joined(earlier: DecisionRecord, later: DecisionRecord) -> DecisionRecord:
     if earlier.traffic is not None and later.traffic is not None:
         traffic = TrafficRecord(
             switches=earlier.traffic.switches + later.traffic.switches,
-            samples=earlier.traffic.samples + later.traffic.samples,
-            evidence=earlier.traffic.evidence + later.traffic.evidence,
-            watch=earlier.traffic.watch,  # what held it: a replay begins there
+            # Every watch over a deployment has its file in the same folder, so the later process has read them all.
+            samples=later.traffic.samples,
+            evidence=later.traffic.evidence,
+            watches=later.traffic.watches,
         )
     told = {item.text: item for item in earlier.reasons}  # as the first process knew them, with their figures
     undone_before = earlier.outcome is Outcome.ROLLBACK_FAILED
@@ -152,7 +153,10 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         verdicts=_verdicts(run),
         rules=tuple(map(RuleRecord.of, run.environment.all_rules)),
         readiness=_readiness(run),
-        suites=tuple(SuiteRecord.of(item.result, item.phase, _page(run, item.phase)) for item in evidence.suites),
+        suites=tuple(
+            SuiteRecord.of(item.result, item.phase, _page(run, item.phase), least=item.least, owed=item.owed)
+            for item in evidence.suites
+        ),
         backup=_backup(run),
         migrations=_migrations(run),
         invariants=tuple(itertools.starmap(_invariants, evidence.invariants)),
@@ -258,35 +262,28 @@ def _traffic(run: Run) -> TrafficRecord:
         )
         for item, cost in zip(run.evidence.switches, costs, strict=True)
     )
-    file = run.folder / OBSERVATIONS
-    if not file.is_file() or run.evidence.watch_began_at is None:
-        return TrafficRecord(switches=switched)
-    return _watched(run, switched, file, run.evidence.watch_began_at)
+    watches = watched.read(run.folder)
+    return TrafficRecord(
+        switches=switched,
+        samples=tuple(sample for one in watches for sample in _samples(run, one)),
+        evidence=tuple(point for one in watches for point in _evidence(run, one)),
+        watches=tuple(WatchRecord(one.began_at, one.rows, one.held) for one in watches),
+    )
 
 
-def _watched(run: Run, switched: tuple[Switch, ...], file: Path, began: datetime) -> TrafficRecord:
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    seen = list(map(from_row, rows))
+def _samples(run: Run, watch: watched.Watched) -> Iterator[TrafficSample]:
     versions = {
         Role.CANDIDATE: run.release.version,
         Role.STABLE: run.stable.version if run.stable is not None else "nothing",
     }
+    for one in trace.seconds(watch.observations):
+        at = watch.began_at + timedelta(seconds=one.at)
+        yield TrafficSample(at, versions[one.role], one.requests, one.errors, one.p95)
 
-    def at(seconds: float) -> datetime:
-        return began + timedelta(seconds=seconds)
 
-    return TrafficRecord(
-        switches=switched,
-        samples=tuple(
-            TrafficSample(at(one.at), versions[one.role], one.requests, one.errors, one.p95)
-            for one in trace.seconds(seen)
-        ),
-        evidence=tuple(
-            EvidencePoint(at(point.at), point.bad, point.good)
-            for point in trace.replay(seen, run.environment.all_rules).points
-        ),
-        watch=WatchRecord(began, tuple(map(tuple, rows))),
-    )
+def _evidence(run: Run, watch: watched.Watched) -> Iterator[EvidencePoint]:
+    for point in trace.replay(watch.observations, run.environment.all_rules).points:
+        yield EvidencePoint(watch.began_at + timedelta(seconds=point.at), point.bad, point.good)
 
 
 def _response_times(run: Run) -> tuple[ResponseTime, ...]:

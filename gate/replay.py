@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,8 +20,11 @@ from gate.live import trace
 from gate.measurements import judged
 from gate.observations import from_row
 from gate.report import document
-from gate.report.record import DecisionRecord, SuiteRecord
+from gate.report.record import DecisionRecord, SuiteRecord, WatchRecord
 from gate.results import Case, Decision, Reason, SuiteResult, Verdict
+
+WHILE_HELD = "while held"
+"""The phase of a watch over a release that waited for a person."""
 
 _ROWS: TypeAdapter[list[RuleRow]] = TypeAdapter(list[RuleRow])
 
@@ -68,25 +72,36 @@ def replay(record: DecisionRecord, rules: Sequence[Rule]) -> list[Phase]:
     """Every verdict again, in order. Raises OperationFailed when the record holds none that rules decide."""
     was = {item.phase: item.decision for item in record.verdicts}
     phases = [_smoke(suite, was.get(suite.phase), rules) for suite in record.suites if suite.phase != "checks"]
-    watch = record.traffic.watch if record.traffic else None
-    if watch is not None:
-        try:
-            seen = list(map(from_row, watch.observations))
-        except ValueError as fault:
-            raise OperationFailed(f"the record of the watch cannot be read: {fault}") from None
-        again = trace.replay(seen, rules)
+    watches = record.traffic.watches if record.traffic else ()
+    for watch, following in zip_longest(watches, watches[1:]):
+        until = following.began_at if following is not None else record.ended_at
         # One verdict for each traffic step; the last one is the watch's.
-        phases.append(Phase(LIVE, was.get(LIVE), again.standing.decision, again.standing.reasons, again.at))
+        given = [item for item in record.verdicts if item.phase == LIVE and watch.began_at <= item.at <= until]
+        phases.append(_live(watch, given[-1].decision if given else None, rules))
     if not phases:
         raise OperationFailed("this deployment was refused before anything was judged by rules")
     return phases
+
+
+def _live(watch: WatchRecord, was: Decision | None, rules: Sequence[Rule]) -> Phase:
+    try:
+        seen = list(map(from_row, watch.observations))
+    except ValueError as fault:
+        raise OperationFailed(f"the record of the watch cannot be read: {fault}") from None
+    again = trace.replay(seen, rules)
+    if watch.held:  # a person decides then, unless the traffic proves it bad
+        bad = again.standing.decision is Decision.ROLLBACK
+        return Phase(
+            WHILE_HELD, was, Decision.ROLLBACK if bad else None, again.standing.reasons if bad else (), again.at
+        )
+    return Phase(LIVE, was, again.standing.decision, again.standing.reasons, again.at)
 
 
 def _smoke(suite: SuiteRecord, was: Decision | None, rules: Sequence[Rule]) -> Phase:
     cases = tuple(_again(case, rules) for case in suite.cases)
     planned = (*(case.id for case in cases), *suite.missing)
     result = SuiteResult(suite.name, planned, cases, suite.seconds, suite.stopped, suite.broken)
-    found: Verdict = verdict.after(result, rules)
+    found: Verdict = verdict.after(result, rules, least=suite.least, owed=suite.owed)
     return Phase(suite.phase, was, found.decision, found.reasons)
 
 

@@ -167,7 +167,7 @@ def _limit(key: str, text: str | None, unit: Unit, top: float) -> Limit | None:
         limit = Limit.parse(text, unit)
     except ValueError as fault:
         raise ValueError(f"{key} = {fault}") from None
-    if not _possible(limit, top):
+    if not _possible(limit, top) or (unit is Unit.COUNT and limit.op == "==" and not limit.value.is_integer()):
         raise ValueError(f"{key} = {text!r}: no value of a {unit} can be that, so it would never hold")
     if key == "rollback" and _certain(limit, top):
         raise ValueError(f"{key} = {text!r}: every value of a {unit} is that, so nothing could ever pass")

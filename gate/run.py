@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 Decide = Callable[[SuiteResult], Verdict | None]
 Ask = Callable[["Run", Sequence[Reason]], "Answered"]
-OBSERVATIONS = "live.jsonl"
-"""File of everything a watch saw, one row a line, beside the report."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +161,10 @@ class Run:
             only=tuple(only),
         )
 
-    def record_suite(self, phase: str, result: SuiteResult, verdict: Verdict) -> None:
-        self.evidence.suites.append(SuiteRun(phase, result, verdict, self.clock()))
+    def record_suite(
+        self, phase: str, result: SuiteResult, verdict: Verdict, *, least: int | None = None, owed: Collection[str] = ()
+    ) -> None:
+        self.evidence.suites.append(SuiteRun(phase, result, verdict, self.clock(), least, frozenset(owed)))
 
     def ask_invariants(self, moment: str) -> None:
         """Keeps how the data invariants stand, for the report; what decides on them are cases."""
@@ -192,12 +192,10 @@ class Run:
             # An engine of its own: it remembers what a process used when it was last asked.
             engine = engines.create(self.environment)
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._watch = Watch(self.environment, engine, candidate, self.stable, self.folder / OBSERVATIONS)
+                self._watch = Watch(self.environment, engine, candidate, self.stable, self.folder)
                 self._watch.start()
             except OSError as fault:
                 raise OperationFailed(f"{self.folder}: nothing can be watched: {fault.strerror}") from None
-            self.evidence.watch_began_at = datetime.fromtimestamp(self._watch.origin, UTC)
         return self._watch
 
     @property

@@ -6,7 +6,6 @@ identity, resources, the data). A release that hangs never delays the judgement 
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -18,11 +17,12 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.live.judge import Judge, Standing
 from gate.looks import Looks, asked_by_the_gate
-from gate.observations import TICK, Blind, Moment, Observation, Requests, Role, TrafficStep, Wanted, to_row
+from gate.observations import TICK, Blind, Kept, Moment, Observation, Requests, Role, TrafficStep
 from gate.results import Decision, Reason
 from gate.signals.access_log import AccessLog
 from gate.signals.application_log import ErrorWatch
 from gate.traffic import Traffic
+from gate.watched import Rows
 
 LOOK = 1.0
 """Seconds between two looks at health, identity and resources."""
@@ -35,17 +35,27 @@ LOG_LAG = 3.0
 
 
 class Watch:
-    """One watch over one candidate. ``stable`` None: a first deployment, nothing to compare with."""
+    """One watch over one candidate, written down below ``folder``.
+
+    ``stable`` None: a first deployment, nothing to compare with. ``held``: over a release that waits for a person.
+    """
 
     def __init__(
-        self, environment: Environment, engine: Engine, candidate: Instance, stable: Instance | None, file: Path
+        self,
+        environment: Environment,
+        engine: Engine,
+        candidate: Instance,
+        stable: Instance | None,
+        folder: Path,
+        *,
+        held: bool = False,
     ) -> None:
         self._candidate = candidate
         self._stable = stable
-        self._rows = file.open("a", encoding="utf-8")
         self.origin = time.time()
         """When it began, in seconds since the epoch: where observations count their time from."""
         self._zero = time.monotonic()
+        self._rows = Rows(folder, self.origin, held=held)
         self._judge = Judge(environment.all_rules)
         self._incoming: queue.SimpleQueue[Observation] = queue.SimpleQueue()
         self._ended = threading.Event()
@@ -69,6 +79,11 @@ class Watch:
             self._looks.ask_everything_next()
             if not self._ended.is_set():  # a watch that broke holds every step
                 self._standing = Standing(None)
+
+    def kept(self) -> None:
+        """A person keeps what was held: what holds it now does not hold the next step."""
+        with self._lock:
+            self._take([Kept(self._now())])
 
     @property
     def standing(self) -> Standing:
@@ -105,7 +120,7 @@ class Watch:
 
     def start(self) -> None:
         """Begins to watch in the background."""
-        self._take([Wanted(0.0, self._looks.wanted), *self._requests.before(BEFORE)])
+        self._take([self._looks.wanted, *self._requests.before(BEFORE)])
         self._judging_thread.start()
         self._looking_thread.start()
 
@@ -174,10 +189,10 @@ class Watch:
                 self._incoming.put(seen)
 
     def _take(self, seen: Iterable[Observation]) -> None:
+        seen = list(seen)
         for item in seen:
             self._judge.take(item)
-            self._rows.write(json.dumps(to_row(item), separators=(",", ":")) + "\n")
-        self._rows.flush()
+        self._rows.write(seen)
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """A watch that broke sees nothing more, and what sees nothing is never a GO."""

@@ -84,10 +84,11 @@ class Judge:
         self._families = (self._errors, self._gone, self._slow, self._shift, self._logged)
         self._states = States(self._rules.__getitem__)
         self._stable_times: dict[str, Histogram] = {}
-        self._times = Histogram()
+        self._times: dict[str, Histogram] = {WHOLE: Histogram()}
         self._slowest: deque[float] = deque(maxlen=_LATELY)
         self._step: TrafficStep | None = None
         self._wanted: tuple[str, ...] = ()
+        self._services: tuple[str, ...] = ()
         self._tick: list[Requests] = []
         self._lines: Counter[Role] = Counter()
         self._first_line = ""
@@ -98,7 +99,7 @@ class Judge:
             case TrafficStep():
                 self._begin(seen)
             case Wanted():
-                self._wanted = seen.signals
+                self._wanted, self._services = seen.signals, seen.services
             case Requests() if seen.at < 0 and seen.role is Role.STABLE:  # a clock set back makes new lines look old
                 self._remember(seen)
             case Requests():
@@ -137,12 +138,12 @@ class Judge:
     @property
     def undecided(self) -> bool:
         """Whether too few requests reached the candidate so far to call it healthy."""
-        return not self._errors.accepted or self._times.total < self._rules["response_time"].min_n
+        return not self._errors.accepted or self._times[WHOLE].total < self._rules["response_time"].min_n
 
     @property
     def needed(self) -> int:
         """Requests that still have to reach the candidate, all of them good, to call it healthy."""
-        return max(self._errors.needed, self._rules["response_time"].min_n - self._times.total)
+        return max(self._errors.needed, self._rules["response_time"].min_n - self._times[WHOLE].total)
 
     def _begin(self, step: TrafficStep) -> None:
         self._step = step
@@ -175,12 +176,13 @@ class Judge:
                 self._states.saw("error_rate", item.at)
                 self._states.saw("response_time", item.at)
                 self._slowest.append(max((ms for ms, _ in item.milliseconds), default=0.0))
-                for milliseconds, many in item.milliseconds:
-                    self._times.add(milliseconds, many)
+                for times in (self._times[WHOLE], self._times.setdefault(item.route, Histogram())):
+                    for milliseconds, many in item.milliseconds:
+                        times.add(milliseconds, many)
 
     def _read(self, seen: ErrorLines) -> None:
+        self._states.saw("log_error_rate", seen.at, seen.role)
         if seen.role is Role.CANDIDATE:
-            self._states.saw("log_error_rate", seen.at)
             self._first_line = self._first_line or seen.first
         self._lines[seen.role] += seen.count
 
@@ -224,13 +226,15 @@ class Judge:
 
     def _measured(self, signal: str, step: TrafficStep) -> bool:
         # A log without error lines says so once, when it is opened.
-        return self._states.measured_since(signal, 0.0 if signal == "log_error_rate" else step.at)
+        since = 0.0 if signal == "log_error_rate" else step.at
+        return self._states.measured_since(signal, since, self._services)
 
     def _at_the_end(self, step: TrafficStep) -> list[Reason]:
         last = step.share >= 1
-        found = [self._errors.at_the_end(last=last), self._latency(), *self._states.at_the_end()]
+        found = [self._errors.at_the_end(last=last), *self._latency(), *self._states.at_the_end()]
         if "log_error_rate" in self._wanted:
             found.append(self._logged.at_the_end(last=last))
+        found += [item for family in (self._gone, self._shift) for item in family.shadowed()]
         told = {item.signal for item in found}
         for signal in self._wanted:
             if not self._measured(signal, step):
@@ -239,15 +243,34 @@ class Judge:
                 found.append(self._states.shadowed(signal) or reason(self._rules[signal], Decision.GO, 0, 1, _NOTHING))
         return found
 
-    def _latency(self) -> Reason:
+    def _latency(self) -> list[Reason]:
+        """The 95th percentile of all requests, and of every route that has enough and is slow where stable is not."""
         rule = self._rules["response_time"]
-        p95 = self._times.quantile(0.95)
-        if p95 is None or self._times.total < rule.min_n:
-            return unmeasured(rule, f"too little traffic: {self._times.total} requests, {rule.min_n} are needed")
-        decision = rule.decide(p95 / 1000, self._times.total)
+        whole = self._times[WHOLE]
+        if whole.total < rule.min_n:
+            return [unmeasured(rule, f"too little traffic: {whole.total} requests, {rule.min_n} are needed")]
+        routes = [name for name, times in self._times.items() if name != WHOLE and times.total >= rule.min_n]
+        slow = [item for name in routes if not self._stable_is_slow(name) for item in self._p95(rule, name)]
+        return [*self._p95(rule, WHOLE), *(item for item in slow if item.decision is not Decision.GO)]
+
+    def _p95(self, rule: Rule, name: str) -> list[Reason]:
+        times = self._times[name]
+        p95 = times.quantile(0.95)
+        if p95 is None:
+            return []
+        decision = rule.decide(p95 / 1000, times.total)
         # The test on the limit has not decided against it: what one look at the end finds beyond it is inconclusive.
         decision = Decision.HOLD if decision is Decision.ROLLBACK else decision
-        return reason(rule, decision, p95 / 1000, self._times.total, f"95th percentile of {self._times.total} requests")
+        text = f"95th percentile of {times.total} requests{f' on {name}' if name else ''}"
+        return [reason(rule, decision, p95 / 1000, times.total, text)]
+
+    def _stable_is_slow(self, name: str) -> bool:
+        """Whether stable is known to be slower on a route than GO allows: then this release is not why."""
+        times = self._stable_times.get(name)
+        if times is None or times.total < self._rules["response_time"].min_n:
+            return False
+        p95, go = times.quantile(0.95), self._rules["response_time"].go
+        return p95 is not None and go is not None and not go.holds(p95 / 1000)
 
 
 def _sum(counted: Iterable[tuple[Requests, Counts]]) -> dict[tuple[Role, str], Counts]:

@@ -115,9 +115,18 @@ class Shares:
         if alone:  # one route is all the traffic: it is named, and told once
             found.pop(WHOLE, None)
         return [
-            self._reason(name, route, Decision.HOLD if excused or self._blameless(name, route) else Decision.ROLLBACK)
+            self._reason(
+                name,
+                route,
+                Decision.HOLD if (stable_bad := excused or self._blameless(name, route)) else Decision.ROLLBACK,
+                stable_bad=stable_bad,
+            )
             for name, route in found.items()
         ]
+
+    def shadowed(self) -> list[Reason]:
+        """What a rule on dry run says against the candidate; nothing where the rule decides."""
+        return self.against(excused=False) if self.rule.dry_run else []
 
     @property
     def accepted(self) -> bool:
@@ -133,6 +142,9 @@ class Shares:
 
         Before the ``last`` step enough requests that speak for it will do; the proof is owed at the end.
         """
+        shadow = self.shadowed()
+        if shadow:
+            return shadow[0]
         whole = self._routes[WHOLE]
         seen, tolerated = whole.candidate_seen, self._tolerated(WHOLE, whole)
         promising = not last and seen.total >= self.rule.min_n and whole.candidate.evidence_good > 0
@@ -154,7 +166,8 @@ class Shares:
         # Stable may be so bad that a share beyond the limit is tolerated: nobody is to blame, and nobody calls it good.
         limit = self.rule.rollback
         beyond = limit is not None and seen.total > 0 and limit.holds(seen.bad / seen.total)
-        return self._reason(WHOLE, whole, Decision.HOLD if last and (between or beyond) else Decision.GO)
+        decision = Decision.HOLD if last and (between or beyond) else Decision.GO
+        return self._reason(WHOLE, whole, decision, stable_bad=beyond and tolerated > self._floor)
 
     @property
     def needed(self) -> int:
@@ -224,7 +237,7 @@ class Shares:
         few = before.total < detection.TRUSTED  # from there on its share is what is tolerated
         return few and _at_least(bad, total) > self._floor
 
-    def _reason(self, name: str, route: _Route, decision: Decision) -> Reason:
+    def _reason(self, name: str, route: _Route, decision: Decision, *, stable_bad: bool = False) -> Reason:
         seen = route.candidate_seen
         recent = _Seen()
         for counts in route.lately:
@@ -239,9 +252,8 @@ class Shares:
         )
         if stable.total:
             text += f"; stable {100 * stable.bad / stable.total:.2g} % of {stable.total}"
-        limit = self.rule.rollback
         value = self._value() if self._value is not None else told.bad / max(1, told.total)
-        if decision is Decision.HOLD and (self._rejected(route) or (limit is not None and limit.holds(value))):
+        if decision is Decision.HOLD and stable_bad:
             text += "; stable is bad at the same time, so the release is not to blame"
         elif decision is Decision.GO and self.rule.go is not None and not self.rule.go.holds(value):
             text += "; above that limit, yet no worse than twice stable's share"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gate.limits import Rule
 from gate.live.reasons import reason
@@ -43,15 +43,14 @@ class States:
         self._disk: float | None = None
         self._broken: dict[str, int] = {}
         self._stranger: Identified | None = None
-        self._blind: dict[str, list[Blind]] = defaultdict(list)
+        self._blind: dict[tuple[str, Role], list[Blind]] = defaultdict(list)
         self._measured_at: dict[str, float] = {}
 
     def take(self, seen: Observation) -> None:
         """One observation that is not about requests."""
         shown = _SHOWS.get(type(seen))
-        if shown is not None and getattr(seen, "role", Role.CANDIDATE) is Role.CANDIDATE:
-            self._measured_at[shown] = seen.at
-            self._blind.pop(shown, None)
+        if shown is not None:
+            self.saw(shown, seen.at, getattr(seen, "role", Role.CANDIDATE))
         match seen:
             case ServiceSeen():
                 self._service(seen)
@@ -67,18 +66,20 @@ class States:
                 if seen.found != seen.expected:
                     self._stranger = seen
             case Blind():
-                self._blind[seen.what].append(seen)
+                self._blind[seen.what, seen.role].append(seen)
             case _:
                 pass
 
-    def measured_since(self, signal: str, at: float) -> bool:
-        """Whether a signal was measured on the candidate at or after ``at``."""
-        return self._measured_at.get(signal, -1.0) >= at
+    def measured_since(self, signal: str, at: float, services: Sequence[str] = ()) -> bool:
+        """Whether a signal was measured on the candidate at or after ``at``; cpu and memory on all its ``services``."""
+        names = [signal, *(_of(signal, service) for service in services if signal in ("cpu", "memory"))]
+        return all(self._measured_at.get(name, -1.0) >= at for name in names)
 
-    def saw(self, signal: str, at: float) -> None:
-        """A signal was measured by someone else: it is not blind any more."""
-        self._measured_at[signal] = at
-        self._blind.pop(signal, None)
+    def saw(self, signal: str, at: float, role: Role = Role.CANDIDATE) -> None:
+        """A signal was measured: it is not blind any more."""
+        if role is Role.CANDIDATE:
+            self._measured_at[signal] = at
+        self._blind.pop((signal, role), None)
 
     @property
     def stable_ails(self) -> bool:
@@ -115,8 +116,9 @@ class States:
     def _use(self, seen: Used, signal: str, value: float | None) -> None:
         if value is None:
             return
+        self.saw(signal, seen.at, seen.role)
         if seen.role is Role.CANDIDATE:
-            self.saw(signal, seen.at)
+            self._measured_at[_of(signal, seen.service)] = seen.at
         window = self._rule(signal).min_n
         self._used.setdefault((seen.role, seen.service, signal), deque(maxlen=window)).append(value)
 
@@ -188,9 +190,13 @@ class States:
                 f"< {BLIND_IN_A_ROW}",
                 len(times),
             )
-            for what, times in self._blind.items()
+            for (what, _), times in self._blind.items()
             if len(times) >= BLIND_IN_A_ROW
         ]
+
+
+def _of(signal: str, service: str) -> str:
+    return f"{signal} of {service}"
 
 
 _EXCUSED = "stable is bad at the same time, so the release is not to blame"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gate.limits import Rule
 from gate.live.histogram import Histogram
 from gate.live.judge import Judge, Standing
-from gate.observations import Moment, Observation, Requests, Role
+from gate.observations import Kept, Moment, Observation, Requests, Role, TrafficStep
 from gate.results import Decision
 
 EVERY = 0.5
@@ -47,23 +47,32 @@ class Replayed:
 
 
 def replay(seen: Sequence[Observation], rules: Sequence[Rule]) -> Replayed:
-    """Judges what was seen by ``rules``: to the first ROLLBACK or HOLD, else to the GO of the last step.
+    """Judges what was seen by ``rules``: to the first ROLLBACK, or HOLD that nobody kept, else to the last step's GO.
 
     A record that ends before these rules decide is not decided: its standing says so with None.
     """
     judge = Judge(rules)
     points: list[Point] = []
     standing, at = Standing(None), 0.0
+    held = False
     for item in seen:
+        if isinstance(item, TrafficStep):
+            if held:
+                break  # under these rules it would not have come to this step
+            standing = Standing(None)
+        held = held and not isinstance(item, Kept)
         judge.take(item)
         if not isinstance(item, Moment):
             continue
-        at = item.at
-        standing = judge.standing(at)
-        if not points or at >= points[-1].at + EVERY or standing.decision in (Decision.ROLLBACK, Decision.HOLD):
+        found = judge.standing(item.at)
+        news = _worse(found.decision, than=standing.decision)
+        if not points or item.at >= points[-1].at + EVERY or news:
             bad, good = judge.evidence
-            points.append(Point(at, _within(bad), _within(good)))
-        if standing.decision in (Decision.ROLLBACK, Decision.HOLD):
+            points.append(Point(item.at, _within(bad), _within(good)))
+        if news or standing.decision is None:
+            standing, at = found, item.at
+            held = found.decision is Decision.HOLD
+        if standing.decision is Decision.ROLLBACK:
             break
     return Replayed(at, standing, tuple(points))
 
@@ -85,6 +94,11 @@ def seconds(seen: Iterable[Observation]) -> tuple[Second, ...]:
         Second(float(at), role, requests, errors, _p95(times.get((at, role))))
         for (at, role), (requests, errors) in sorted(counts.items())
     )
+
+
+def _worse(found: Decision | None, *, than: Decision | None) -> bool:
+    """Whether a decision is new: once a step is decided it can only get worse."""
+    return found is not None and (than is None or Decision.worst([found, than]) is not than)
 
 
 def _within(share: float) -> float:

@@ -6,7 +6,7 @@ The HTML report is made from this document alone. Times are aware datetimes, dur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
@@ -126,7 +126,8 @@ class ReadinessRecord:
 class SuiteRecord:
     """One run of a suite. ``planned`` cases were collected, ``missing`` of them never reported.
 
-    ``page`` is the file name of its pytest-html page beside the report, if there is one.
+    ``page`` is the file name of its pytest-html page beside the report, if there is one. ``least`` is how many cases
+    had to run, ``owed`` the signals that had to be measured.
     """
 
     name: str
@@ -138,9 +139,13 @@ class SuiteRecord:
     stopped: str = ""
     broken: str = ""
     page: Annotated[str, Field(pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*\.html)?$")] = ""
+    least: int | None = None
+    owed: tuple[str, ...] = ()
 
     @staticmethod
-    def of(result: SuiteResult, phase: str, page: str = "") -> SuiteRecord:
+    def of(
+        result: SuiteResult, phase: str, page: str = "", *, least: int | None = None, owed: Iterable[str] = ()
+    ) -> SuiteRecord:
         return SuiteRecord(
             name=result.name,
             phase=phase,
@@ -151,6 +156,8 @@ class SuiteRecord:
             stopped=result.stopped,
             broken=result.broken,
             page=page,
+            least=least,
+            owed=tuple(sorted(owed)),
         )
 
 
@@ -282,10 +289,14 @@ class EvidencePoint:
 
 @dataclass(frozen=True)
 class WatchRecord:
-    """All that a watch saw: rows of ``gate.observations``, times in seconds since ``began_at``. ``replay`` reads it."""
+    """All that a watch saw: rows of ``gate.observations``, times in seconds since ``began_at``. ``replay`` reads it.
+
+    ``held``: over a release that waited for a person, who decides anything but a rollback.
+    """
 
     began_at: AwareDatetime
     observations: tuple[tuple[Any, ...], ...]
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -295,7 +306,7 @@ class TrafficRecord:
     switches: tuple[Switch, ...] = ()
     samples: tuple[TrafficSample, ...] = ()
     evidence: tuple[EvidencePoint, ...] = ()
-    watch: WatchRecord | None = None
+    watches: tuple[WatchRecord, ...] = ()
 
 
 @dataclass(frozen=True)

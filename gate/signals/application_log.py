@@ -35,7 +35,7 @@ class ErrorWatch:
             lines = self._follow()
         except EngineError as fault:
             self._begun = False
-            return [Blind(at, "log_error_rate", f"{self._role}: {fault}")]
+            return [Blind(at, "log_error_rate", f"{self._role}: {fault}", self._role)]
         found: dict[str, list[str]] = {} if self._begun else {service: [] for service in self._patterns}
         self._begun = True
         for service, line in lines:

@@ -46,7 +46,7 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     result = run.suite(phase, decide, only, _confirmation(run, phase))
     owed = _owed(run) if phase == "candidate" and only is None else ()
     judged = verdict.after(result, environment.all_rules, least=least, owed=owed)
-    run.record_suite(phase, result, judged)
+    run.record_suite(phase, result, judged, least=least, owed=owed)
     live = run.watch.standing if run.watch is not None else None
     if live is not None and live.decision is Decision.ROLLBACK:
         demand_go(run, live)

@@ -447,3 +447,60 @@ def test_a_rule_on_dry_run_says_what_it_would_have_done() -> None:
     assert told["invariants_broken"].startswith("dry run, would be ROLLBACK: invariants_broken 1")
     silent = judged([BAKE, wanted, usual(), requests(0.1, 500)], 30.0, rules)
     assert "dry run, would be HOLD: services_lost: was not measured" in {item.text for item in silent.reasons}
+
+
+def test_a_slow_route_is_not_hidden_by_the_quick_ones() -> None:
+    slow = requests(0.1, 30, ms=1500, route="GET /report")
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 1000), slow], 30.0)
+    assert standing.decision is HOLD
+    text = "response_time 1.50 s, wanted < 1 s: 95th percentile of 30 requests on GET /report"
+    assert [item.text for item in standing.reasons] == [text]
+
+
+def test_a_route_that_is_slow_on_stable_is_not_this_release_s_doing() -> None:
+    known = requests(-1.0, 100, role=STABLE, ms=1500, route="GET /report")
+    slow = requests(0.1, 30, ms=1500, route="GET /report")
+    assert judged([BAKE, WANTED, usual(), known, healthy(0.1), requests(0.1, 1000), slow], 30.0).decision is GO
+
+
+@pytest.mark.parametrize(("measured", "decision"), [(("web", "worker"), GO), (("web",), HOLD)])
+def test_resources_are_owed_for_every_service(measured: tuple[str, ...], decision: Decision) -> None:
+    wanted = replace(WANTED, signals=(*WANTED.signals, "cpu"), services=("web", "worker"))
+    used = [Used(at, CANDIDATE, name, 0.1, 0.1) for at in (0.1, 1.1, 2.1) for name in measured]
+    seen: list[Observation] = [BAKE, wanted, usual(), healthy(0.1), requests(0.1, 5000), *used]
+    standing = judged(seen, 30.0)
+    assert standing.decision is decision
+    assert decision is GO or standing.reasons[0].text == "cpu: was not measured"
+
+
+def test_a_log_of_stable_that_is_read_again_is_not_blind() -> None:
+    """Four reads that failed in an hour are not four in a row."""
+    seen: list[Observation] = [BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 5000)]
+    for number in range(8):
+        seen += [Blind(number / 10, "log_error_rate", "stable: away", STABLE)]
+        seen += [ErrorLines(number / 10, STABLE, "web", 0)] if number % 3 == 2 else []
+    assert judged(seen, 30.0).decision is GO
+    assert (
+        judged([*seen, *(Blind(9.0, "log_error_rate", "stable: away", STABLE) for _ in range(4))], 30).decision is HOLD
+    )
+
+
+@pytest.mark.parametrize("signal", ["gone_rate", "slower_than_stable", "error_rate"])
+def test_what_a_rule_on_dry_run_found_is_told(signal: str) -> None:
+    bad = {
+        "gone_rate": replace(requests(0.1, 150), gone=100),
+        "slower_than_stable": requests(0.1, 100, ms=500),
+        "error_rate": requests(0.1, 110, 40),
+    }[signal]
+    step = replace(CANARY, seconds=1.0)
+    standing = judged([step, WANTED, usual(), healthy(0.1), bad], 1.0, [rule(signal, dry_run=True)])
+    told = next(item.text for item in standing.reasons if item.signal == signal)
+    assert standing.decision is GO
+    assert told.startswith(f"dry run, would be ROLLBACK: {signal}"), told
+    assert "stable is bad" not in told
+
+
+def test_too_few_failures_to_prove_do_not_blame_stable() -> None:
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 97, 6)], 30.0)
+    assert standing.decision in (HOLD, ROLLBACK)
+    assert "stable is bad" not in standing.reasons[0].text

@@ -93,6 +93,7 @@ def test_a_signal_of_one_s_own() -> None:
         (Row("disk", go="<= 80%", rollback=">= 80%"), "can both hold"),
         (Row("disk", go="== 80%", rollback="> 10%"), "can both hold"),
         (Row("disk", go="> 10%", rollback="> 80%"), "can both hold"),
+        (Row("smoke_failures", go="== 2.5"), "no value of a count can be that"),
     ],
 )
 def test_what_is_wrong_with_a_row(row: Row, problem: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+from gate import watched
 from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
 from gate.live.trace import replay
-from gate.observations import Moment, from_row
+from gate.observations import Moment
 from gate.parsing import parse
 from gate.results import Decision
 from gate.shell import wait_until
@@ -52,7 +52,7 @@ WELL = [ServiceState("web", alive=True, healthy=True)]
 def watching(root: Path, health: Callable[[], list[ServiceState]]) -> Iterator[Watch]:
     """A watch on a last step of a minute; nobody sends anything, and there is no proxy."""
     environment = parse(GOOD, VARIABLES, name="here", file=root / "environments" / "here.toml", root=root)
-    watch = Watch(environment, cast(Engine, Asked(health)), CANDIDATE, None, root / "live.jsonl")
+    watch = Watch(environment, cast(Engine, Asked(health)), CANDIDATE, None, root / "run")
     watch.start()
     watch.begin(1.0, 60.0)
     try:
@@ -106,8 +106,8 @@ def test_what_was_seen_is_judged_again_to_the_same_end(tmp_path: Path) -> None:
         watch.begin(1.0, 1.5)
         assert decided(watch)
         live = watch.standing
-    rows = [json.loads(line) for line in (tmp_path / "live.jsonl").read_text().splitlines()]
-    seen = [from_row(row) for row in rows]
+    (written,) = watched.read(tmp_path / "run")
+    seen = written.observations
     assert any(isinstance(item, Moment) for item in seen)
     again = replay(seen, ()).standing
     assert again == live
