@@ -64,7 +64,10 @@ def main(arguments: list[str]) -> int:
 def give_up(
     environment: Environment, terminal: Terminal, still_held: Callable[[], bool], why: str, live: Verdict | None = None
 ) -> int:
-    """Rolls back what is still held, for live traffic has decided or nobody has. A command that only looks in for a moment holds the lock: it is waited for."""
+    """Rolls back what is still held; ``live`` is the traffic's verdict, None where nobody has decided.
+
+    A command that only looks in for a moment holds the lock: it is waited for.
+    """
     door = "python deploy_gate.py"
     commands = Commands(environment, terminal, door=door, command=f"{door} {environment.name} rollback")
     codes: list[int] = []
