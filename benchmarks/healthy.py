@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import shutil
 import sys
 import time
 from collections import Counter
@@ -68,8 +69,8 @@ class Deploys:
 
     def deploy(self, stable: Instance) -> Instance:
         candidate = self.start()
-        file = self._environment.state_folder / f"live-{self._number}.jsonl"
-        watch = Watch(self._environment, ProcessEngine(self._environment), candidate, stable, file)
+        folder = self._environment.state_folder / f"live-{self._number}"
+        watch = Watch(self._environment, ProcessEngine(self._environment), candidate, stable, folder)
         watch.start()
         began, cpu = time.monotonic(), time.process_time()
         decision = None
@@ -84,7 +85,7 @@ class Deploys:
         self.watched += time.monotonic() - began
         self.spent += time.process_time() - cpu
         watch.stop()
-        file.unlink()
+        shutil.rmtree(folder)
         self.decided[str(decision)] += 1
         self._engine.promote(candidate)
         self._engine.drain(stable, 30)

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 from example.customers import Customers, Tally  # noqa: E402 - the project's folder has to be found first
 from gate.environments import load  # noqa: E402
 
+REPORTS = ROOT / "reports" / "local"
 GOOD, BETTER, BAD = "1.0.0", "1.1.0", "1.1.0+checkout-500s"
 
 
@@ -42,6 +43,7 @@ def _story(bad: str, began: float) -> int:
     _title("1. The servers of the shop start: PostgreSQL, Valkey and Caddy, all below .gate/")
     if _gate("up") != 0:
         return 1
+    again = ["--again", "the demo is shown once more"] if list(REPORTS.glob("*/report.html")) else []
     if not _begin_at(GOOD):
         print(f"\n{GOOD} does not serve. To start anew: python deploy_gate.py local down, then remove .gate/local")
         return 1
@@ -50,14 +52,14 @@ def _story(bad: str, began: float) -> int:
     customers = Customers(environment.app.url, count=4, pause=0.05)
     with customers.shopping() as tally:
         _title(f"3. Customers shop without a break; release {BETTER} is deployed under them")
-        better = _gate("--version", BETTER)
+        better = _gate("--version", BETTER, *again)
         _title(f"4. Release {bad} looks fine and is not: it must not stay")
-        worse = _gate("--version", bad)
+        worse = _gate("--version", bad, *again)
     lost = tally.lost(database)
     _title("What happened")
     _summary(tally, lost, better, worse, bad)
     _line("whole demo", f"{time.monotonic() - began:.0f} s")
-    reports = sorted((ROOT / "reports" / "local").glob("*/report.html"), key=lambda file: int(file.parent.name))
+    reports = sorted(REPORTS.glob("*/report.html"), key=lambda file: int(file.parent.name))
     for text, report in zip((f"{BETTER} released", f"{bad} rolled back"), reports[-2:], strict=False):
         _line("report", f"{report.relative_to(ROOT)}   {text}")
     return 0 if (better, worse) == (0, 1) and not lost and not tally.failures else 1

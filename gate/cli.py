@@ -162,6 +162,9 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
     if action in ("deploy", "plan"):
         top.add_argument("--version", metavar="V", help="the release: a SemVer tag, v1.1.0 and 1.1.0 alike")
         top.add_argument("--allow-downgrade", action="store_true", help="let V be older than the release that serves")
+        top.add_argument(
+            "--again", metavar="WHY", default="", help="let V be a release that was rolled back here before"
+        )
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")
     if action == "rollback":
@@ -258,7 +261,7 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     def deploy() -> Answer:
         return commands.deploy(
             arguments.version,
-            Options(allow_downgrade=arguments.allow_downgrade),
+            Options(allow_downgrade=arguments.allow_downgrade, again=arguments.again.strip()),
             dry_run=arguments.action == "plan" or arguments.dry_run,
             confirm=confirm,
         )

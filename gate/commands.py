@@ -11,7 +11,7 @@ from gate import answers, engines, holding, lock, mending, pipeline, recording, 
 from gate.answers import Answer
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import Locked, OperationFailed, UsageError
+from gate.errors import Locked, OperationFailed, Refused, UsageError
 from gate.interrupt import Interrupts
 from gate.releases import Release, Source, faults, parse_version, read
 from gate.results import Outcome, Verdict
@@ -48,6 +48,7 @@ class Commands:
         with self._locked(f"{'dry run of' if dry_run else 'deploying'} {wanted}") as store:
             self._refuse_unfinished(store)
             release = Source(self._environment).get(wanted)
+            failed = self._demand_reason(store, release, options)
             engine = engines.create(self._environment)
             stable = engine.stable()
             if stable is None:
@@ -55,7 +56,7 @@ class Commands:
             origin = stable.version if stable else "nothing (first deployment)"
             if not dry_run and not confirm(f"{self._environment.name}: {origin} → {release.version}. Deploy?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
-            return self._run(store, release, stable, "plan" if dry_run else "deploy", options)
+            return self._run(store, release, stable, "plan" if dry_run else "deploy", options, note=failed)
 
     def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes an earlier release serve again; a deployment that is held is undone."""
@@ -185,6 +186,7 @@ class Commands:
         options: Options,
         *,
         restoring: Restoring | None = None,
+        note: str = "",
     ) -> Answer:
         deployment = store.begin(
             above=self._highest_left(),
@@ -204,6 +206,8 @@ class Commands:
             f"{self._environment.name}  {f'restoring {restoring.backup.id}' if restoring else way}   "
             f"{self._environment.app.name}   {self._environment.engine.kind}   deployment {deployment}   by {run.by}"
         )
+        if note:
+            run.note(note)
         act = {
             "deploy": pipeline.deploy,
             "plan": pipeline.plan,
@@ -315,6 +319,21 @@ class Commands:
             f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
             next_step=f"{self._door} {self._environment.name} recover",
         )
+
+    def _demand_reason(self, store: Store, release: Release, options: Options) -> str:
+        """Refuses a release that failed here until a person says why it may try again; a line for the report then."""
+        failed = served.failed(store, release.digest)
+        if failed is None:
+            return ""
+        why = f": {failed.reasons[0]}" if failed.reasons else ""
+        told = f"{release.version} was rolled back in deployment {failed.id} ({failed.started_at[:16]}Z){why}"
+        if not options.again:
+            raise Refused(
+                told,
+                next_step=f"deploy a mended release, or this one: {self._door} {self._environment.name} "
+                f'--version {release.version} --again "what is different now"',
+            )
+        return f"{told}; again, says {lock.whoami()}: {options.again}"
 
     def _refuse_lost(self, engine: Engine, store: Store) -> None:
         """No first deployment where another one was kept: its undo would leave nothing that serves."""

@@ -11,6 +11,9 @@ from typing import Any
 
 from gate.store import Event, Store
 
+DIED = "died"
+"""Kind of the line that ``recover`` writes where the gate had died: what follows says nothing about the release."""
+
 
 @dataclass(frozen=True)
 class Begun:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
-from gate.journal import Begun, to_undo
+from gate.journal import DIED, Begun, to_undo
 from gate.results import Decision, Outcome, Severity, Verdict
 from gate.run import Run
 from gate.steps.backup import Backup
@@ -119,6 +119,7 @@ def recover(run: Run, before: Deployment) -> Outcome:
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
     why = [reason("before", text) for text in before.reasons]
     if before.outcome is not Outcome.ROLLBACK_FAILED:
+        _remember(run, "recover", DIED)
         why.append(reason("recover", "the run that did this died before it ended"))
     run.evidence.fail(why, run.clock())
     return _undo_all(run, Outcome.ROLLED_BACK, always_prove=True)

@@ -44,10 +44,11 @@ class Answered:
 @dataclass(frozen=True)
 class Options:
     """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves,
-    ``without_backup`` a restore that does not back up the present first."""
+    ``without_backup`` a restore that does not back up the present first, ``again`` (why) a release that failed here."""
 
     allow_downgrade: bool = False
     without_backup: bool = False
+    again: str = ""
 
 
 @dataclass

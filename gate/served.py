@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.journal import to_undo
+from gate.journal import DIED, to_undo
 from gate.results import Outcome
 from gate.store import Deployment, Store
 
@@ -40,6 +40,22 @@ def before(store: Store, digest: str) -> list[Deployment]:
 def last(store: Store) -> Deployment | None:
     """The run whose release serves since, None without any. Raises OperationFailed."""
     return next((item for item in store.deployments() if _took_over(store, item)), None)
+
+
+def failed(store: Store, digest: str) -> Deployment | None:
+    """The deployment in which a release with this digest failed here, and was not kept since; None without one.
+
+    One that a person interrupted, or whose gate died, says nothing about the release. Raises OperationFailed.
+    """
+    for item in store.deployments():
+        if item.action != "deploy" or item.digest != digest:
+            continue
+        if item.outcome is Outcome.RELEASED:
+            return None
+        died = any(event.kind == DIED for event in store.events(item.id))
+        if item.outcome in (Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED) and not died:
+            return item
+    return None
 
 
 def _place(stays: list[Deployment], digest: str) -> int | None:

@@ -51,7 +51,7 @@ def main() -> int:
     environment = load("local", Path.cwd())
     terminal = Interrupting(step, float(delay), number)
     commands = Commands(environment, terminal, door="python deploy_gate.py", command="interrupting")
-    answer = commands.deploy(version, Options(), dry_run=False, confirm=lambda _question: True)
+    answer = commands.deploy(version, Options(again="a test"), dry_run=False, confirm=lambda _question: True)
     print(json.dumps(answer.document))
     return answer.outcome.exit_code
 

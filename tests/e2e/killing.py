@@ -78,7 +78,7 @@ def main() -> int:
     terminal = Interrupting(at[0] if at else "")
     commands = Killed(environment, terminal, door="python deploy_gate.py", command="killing")
     commands.records(int(point), moment)
-    answer = commands.deploy(version, Options(), dry_run=False, confirm=lambda _question: True)
+    answer = commands.deploy(version, Options(again="a test"), dry_run=False, confirm=lambda _question: True)
     print(json.dumps(answer.document))
     return answer.outcome.exit_code
 

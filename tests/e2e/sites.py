@@ -75,7 +75,7 @@ class Site:
         return Ran(code, document, err)
 
     def deploy(self, version: str, *words: str) -> Ran:
-        return self.gate("--version", version, *words)
+        return self.gate("--version", version, "--again", "a test of the gate", *words)
 
     @property
     def state(self) -> Path:

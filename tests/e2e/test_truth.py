@@ -26,7 +26,7 @@ def drive(site: Site, version: str, step: str, signal: str, delay: float = 0.0) 
 @pytest.mark.parametrize("lines", [1, 7])
 def test_a_reader_that_goes_away_changes_nothing(site: Site, lines: int) -> None:
     before = site.traces()
-    argv = [word for word in site.argv("--version", "1.1.0+wrong-version") if word != "--json"]
+    argv = [word for word in site.argv("--version", "1.1.0+wrong-version", "--again", "a test") if word != "--json"]
     variables = {**site.environment, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(argv, cwd=site.root, env=variables, stdout=subprocess.PIPE, text=True) as gate:
         assert gate.stdout is not None

@@ -92,7 +92,7 @@ def edited(site: Site, change: object) -> Iterator[None]:
 
 def test_second_gate_at_the_same_time(site: Site) -> None:
     before = site.traces()
-    first = site.start("--version", "1.1.0", "--dry-run")
+    first = site.start("--version", "1.1.0", "--dry-run", "--again", "a test")
     try:
         assert wait_until(lambda: bool(site.gate("status").document.get("lock")), timeout=30)
         second = site.deploy("1.1.0")

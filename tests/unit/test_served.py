@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gate import served
+from gate.journal import DIED
 from gate.results import Outcome
 from gate.store import Store
 
@@ -16,14 +17,16 @@ DONE = {"deploy": Outcome.RELEASED, "rollback": Outcome.ROLLED_BACK}
 
 def run(store: Store, told: str) -> None:
     """A run as ``+A`` (deployed), ``-A`` (rolled back to), ``!A`` (deployed, rolled back), ``?A`` (such a rollback that
-    died and was undone)."""
+    died and was undone), ``~A`` (a deployment that died and was undone)."""
     kind, version = told[0], told[1:]
     action = "rollback" if kind in "-?" else "deploy"
-    outcome = Outcome.ROLLED_BACK if kind == "!" else DONE[action]
+    outcome = Outcome.ROLLED_BACK if kind in "!~" else DONE[action]
     facts: dict[str, Any] = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
     number = store.begin(action=action, version=version, stable_version=None, stable_instance=None, **facts)
     store.write(number, "accept", "do", {})
-    store.write(number, "accept", "undone" if kind in "!?" else "done", {})
+    store.write(number, "accept", "undone" if kind in "!?~" else "done", {})
+    if kind == "~":
+        store.write(number, "recover", DIED, {})
     store.end(number, outcome, [], cases=1, checks=1, report=None)
 
 
@@ -51,3 +54,25 @@ def test_the_way_back_never_leads_forward(tmp_path: Path, runs: str, serves: str
     for told in runs.split():
         run(store, told)
     assert "".join(item.version for item in served.before(store, f"sha256:{serves}")) == ways
+
+
+@pytest.mark.parametrize(
+    ("runs", "failed"),
+    [
+        ("", None),
+        ("+A", None),
+        ("+B !A", 2),
+        ("!A !A", 2),
+        ("!A +B", 1),
+        ("!A +A", None),  # a person let it try again, and it was kept
+        ("~A", None),  # the gate died: that says nothing about the release
+        ("!A ~A", 1),
+        ("+A +B -A", None),  # a person went back to it
+    ],
+)
+def test_what_has_failed_here(tmp_path: Path, runs: str, failed: int | None) -> None:
+    store = Store(tmp_path / "gate.db")
+    for told in runs.split():
+        run(store, told)
+    found = served.failed(store, "sha256:A")
+    assert (found.id if found else None) == failed
