@@ -87,7 +87,8 @@ def make_beside(server: Secret, live: str, name: str) -> None:
 def swap(server: Secret, *, live: str, comes: str, leaves: str) -> float:
     """Gives the database ``comes`` the name ``live``, and the one that has it the name ``leaves``, both at once.
 
-    Every session in the two is ended, and those that connect meanwhile wait. Returns the seconds it took. Raises
+    Every session in the two is ended, and those that connect meanwhile wait; one that had found the old database by
+    its name just before is refused once (SQLSTATE 3D000). Returns the seconds it took. Raises
     DatabaseError; then no name has changed.
     """
     import psycopg
