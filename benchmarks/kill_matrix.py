@@ -1,9 +1,11 @@
-"""kill -9 of the gate at every line of its journal. Run: python -m benchmarks.kill_matrix [--every 1]
+"""kill -9 of the gate at every line of its journal, and of its parts. Run: python -m benchmarks.kill_matrix [--every 1]
 
 Customers of the shop post orders the whole time and never retry. Deployments of three kinds are walked: a good one, a
 bad one that live traffic rolls back, and one that is interrupted late, so that every undo is walked. Each line of
 their journals is a point to die at: before it, after it, half-way to the next. After each kill ``recover`` runs, and
 everything is looked at: who serves and answers, locks, processes, scratch servers, databases, orders and requests.
+Then the database, the cache, the proxy, the stable release and the candidate are killed as each step of the good
+deployment begins; the gate ends by itself, ``up`` starts what is gone, and the same is looked at (requests fail then).
 Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found.
 """
 
@@ -18,28 +20,29 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.e2e.kill_matrix import KINDS, Survived, matrix
+from tests.e2e.kill_matrix import GOOD, KINDS, Survived, matrix
 
 
 def measure(every: int, console: Console) -> list[Survived]:
-    """Kills at every ``every``-th point of each kind."""
+    """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one."""
     found = []
     with matrix() as run:
-        for kind in KINDS:
-            points = run.walk(kind)[::every]
-            for number, point in enumerate(points, start=1):
-                survived = run.kill(point)
-                found.append(survived)
-                told = "; ".join(survived.faults) or survived.outcome
-                console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
+        walked = {kind: run.walk(kind) for kind in KINDS}
+        points = [point for kind in KINDS for point in walked[kind][::every]] + run.parts(walked[GOOD])[::every]
+        for number, point in enumerate(points, start=1):
+            survived = run.kill(point) if point.victim == "gate" else run.lose(point)
+            found.append(survived)
+            told = "; ".join(survived.faults) or survived.outcome
+            console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
     return found
 
 
 def summary(found: list[Survived]) -> dict[str, Any]:
-    """What the page shows: a row for each kind and step."""
+    """What the page shows: a row for each kind, victim and step."""
     rows: dict[str, dict[str, Any]] = {}
     for item in found:
-        row = rows.setdefault(f"{item.point.kind.name}: {item.point.step}", {"kills": 0, "outcomes": Counter()})
+        name = f"{item.point.kind.name}: {item.point.victim} in {item.point.step}"
+        row = rows.setdefault(name, {"kills": 0, "outcomes": Counter()})
         row["kills"] += 1
         row["outcomes"][item.outcome] += 1
     return {
@@ -58,7 +61,7 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console(stderr=True)
     result = summary(measure(arguments.every, console))
-    table = Table("kind and step", "kills", "outcomes after recover", box=None)
+    table = Table("who dies, in which step", "kills", "outcomes", box=None)
     for name, row in result["steps"].items():
         told = ", ".join(f"{outcome} {count}" for outcome, count in row["outcomes"].items())
         table.add_row(name, str(row["kills"]), told)

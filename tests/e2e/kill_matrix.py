@@ -1,4 +1,5 @@
-"""kill -9 of the gate at every line of its journal, under customers, and what ``recover`` makes of it.
+"""kill -9 of the gate at every line of its journal, under customers, and what ``recover`` makes of it; and of the
+database, the cache, the proxy, the stable release and the candidate in every step.
 
 The points are not a list of ours: one deployment of each kind is walked first, and every line it wrote to its journal
 is one. The gate is killed before that line, after it, and half-way to the next one.
@@ -14,7 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from gate.config import Environment
 from gate.database import migrations
 from gate.environments import load
 from gate.releases import Source
+from gate.results import Outcome
 from gate.store import Event, Store
 from tests.e2e.sites import Ran, Site, few_cases, make_site
 
@@ -44,6 +46,8 @@ class Kind:
     interrupted_at: str = ""
 
 
+PARTS = ("postgres", "cache", "proxy", "stable", "candidate")
+"""What a deployment works with, and may lose."""
 GOOD = Kind("good", "1.1.0", '["50% 4s", "100% 6s"]')
 BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]')
 STOPPED = Kind("stopped", "1.1.0", '["50% 4s", "100% 20s"]', interrupted_at="bake")
@@ -59,11 +63,12 @@ class Point:
     step: str
     event: str
     moment: str
+    victim: str = "gate"
 
     @property
     def told(self) -> str:
         when = self.moment if self.moment in ("before", "after") else f"{float(self.moment):.2f} s after"
-        return f"{self.kind.name}: {when} {self.step} {self.event}"
+        return f"{self.kind.name}: {self.victim} {when} {self.step} {self.event}"
 
 
 @dataclass
@@ -97,7 +102,7 @@ class Matrix:
         """Every point of one kind of deployment, by running it once."""
         self._prepare(kind)
         with self._shopping():
-            self._run(kind, NEVER, "after")
+            self._run(Point(kind, NEVER, "", "", "after"))
         events = self._events()
         points = []
         for number, event in enumerate(events):
@@ -109,11 +114,33 @@ class Matrix:
                 points.append(Point(kind, number, event.step, event.kind, f"{pause / 2:.3f}"))
         return points
 
+    def parts(self, points: list[Point]) -> list[Point]:
+        """The loss of each part in each step that these points walk: right when the step begins."""
+        begun = [point for point in points if (point.event, point.moment) == ("do", "after")]
+        return [replace(point, victim=victim) for victim in PARTS for point in begun]
+
+    def lose(self, point: Point) -> Survived:
+        """Kills a part there; then everything is started again and what the gate left is settled, as a person would."""
+        self._prepare(point.kind)
+        with self._shopping() as tally:
+            ended = self._run(point)
+            self.site.gate("up")
+            settled = self.site.gate("rollback" if ended == Outcome.HELD.exit_code else "recover")
+        outcome = next((str(each) for each in Outcome if each.exit_code == ended), f"exit code {ended}")
+        found = Survived(point, outcome, attempted=tally.attempted)
+        if ended not in (0, 1, 3, 4, 6):
+            found.faults.append(f"exit code {ended}")
+        found.lost = len(tally.lost(self.site.database))
+        found.faults += self._faults(settled)
+        if found.lost:
+            found.faults.append(f"{found.lost} acknowledged orders are lost")
+        return found
+
     def kill(self, point: Point) -> Survived:
         """Kills a gate there, recovers, and looks at everything that is left."""
         self._prepare(point.kind)
         with self._shopping() as tally:
-            ended = self._run(point.kind, point.number, point.moment)
+            ended = self._run(point)
             recovered = self.site.gate("recover")
         found = Survived(point, str(recovered.document.get("outcome")), attempted=tally.attempted)
         if ended != -9:
@@ -159,8 +186,9 @@ class Matrix:
         assert environment.database is not None
         tool.downgrade(environment.database.url, "0004")
 
-    def _run(self, kind: Kind, number: int, moment: str) -> int:
-        argv = [sys.executable, str(DRIVER), kind.version, str(number), moment]
+    def _run(self, point: Point) -> int:
+        kind = point.kind
+        argv = [sys.executable, str(DRIVER), point.victim, kind.version, str(point.number), point.moment]
         argv += [kind.interrupted_at] if kind.interrupted_at else []
         return subprocess.run(
             argv, cwd=self.site.root, env=self.site.environment, capture_output=True, timeout=180, check=False

@@ -1,4 +1,5 @@
-"""Runs a deployment that kills itself: ``python killing.py VERSION POINT MOMENT [SIGINT_AT]`` in a project.
+"""Runs a deployment that kills itself, or what it works with: ``python killing.py VICTIM VERSION POINT MOMENT
+[SIGINT_AT]`` in a project. VICTIM is ``gate``, ``postgres``, ``cache``, ``proxy``, ``stable`` or ``candidate``.
 
 POINT counts the writes to the journal from 0; MOMENT is ``before`` or ``after`` that write, or seconds after it.
 With SIGINT_AT, a step, the run interrupts itself when that step begins, so that its undo is walked too.
@@ -11,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,26 +26,40 @@ from gate.store import Store
 from gate.terminal import Terminal
 
 
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def kill(victim: str) -> None:
+    """kill -9 of this gate, or of the process (with all that it has started) that the lock file of a part names."""
+    state = Path(".gate/local")
+    if victim == "gate":
+        os.kill(os.getpid(), signal.SIGKILL)
+    served = (state / "traffic" / "stable").read_text().strip()
+    places = {"stable": state / "rel" / served / "web.lock", "candidate": newest(state) / "web.lock"}
+    file = places.get(victim, state / "stack" / f"{victim}.lock")
+    with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it does not run yet, or any more
+        os.killpg(int(file.read_text().split()[0]), signal.SIGKILL)
+
+
+def newest(state: Path) -> Path:
+    """The instance that was started last."""
+    started = [folder for folder in (state / "rel").glob("r*") if folder.name[1:].isdecimal()]
+    return max(started, key=lambda folder: int(folder.name[1:]))
 
 
 class Killing(Store):
-    """The ordinary records; the process dies at one write of a journal."""
+    """The ordinary records; the victim dies at one write of a journal."""
 
-    def __init__(self, file: Path, point: int, moment: str) -> None:
+    def __init__(self, file: Path, point: int, moment: str, victim: str) -> None:
         super().__init__(file)
-        self._left, self._moment = point, moment
+        self._left, self._moment, self._victim = point, moment, victim
 
     def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
         here, self._left = self._left == 0, self._left - 1
         if here and self._moment == "before":
-            kill()
+            kill(self._victim)
         super().write(deployment, step, kind, facts)
         if here and self._moment == "after":
-            kill()
-        if here:
-            timer = threading.Timer(float(self._moment), kill)
+            kill(self._victim)
+        elif here and self._moment != "before":
+            timer = threading.Timer(float(self._moment), kill, [self._victim])
             timer.daemon = True
             timer.start()
 
@@ -64,8 +80,8 @@ class Interrupting(Terminal):
 class Killed(Commands):
     """The ordinary commands on records that kill."""
 
-    def records(self, point: int, moment: str) -> Killed:
-        self._killing = Killing(self._state / "gate.db", point, moment)
+    def records(self, point: int, moment: str, victim: str) -> Killed:
+        self._killing = Killing(self._state / "gate.db", point, moment, victim)
         return self
 
     def _store(self) -> Store:
@@ -73,11 +89,11 @@ class Killed(Commands):
 
 
 def main() -> int:
-    version, point, moment, *at = sys.argv[1:]
+    victim, version, point, moment, *at = sys.argv[1:]
     environment = load("local", Path.cwd())
     terminal = Interrupting(at[0] if at else "")
     commands = Killed(environment, terminal, door="python deploy_gate.py", command="killing")
-    commands.records(int(point), moment)
+    commands.records(int(point), moment, victim)
     answer = commands.deploy(version, Options(again="a test"), dry_run=False, confirm=lambda _question: True)
     print(json.dumps(answer.document))
     return answer.outcome.exit_code
