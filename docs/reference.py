@@ -48,10 +48,14 @@ def text() -> str:
         title = f"[[{name}]]" if field.get("type") == "array" else f"[{name}.NAME]" if many else f"[{name}]"
         parts.append(f"## `{title}`\n\n{target.get('description', '')}\n\n{_table(target, definitions)}")
         for key, inner in target["properties"].items():
+            below = f"{title.strip('[]')}.{key}"
             nested, _ = _target(inner, definitions)
             if nested is not None and "properties" in nested:
-                below = f"{title.strip('[]')}.{key}"
                 parts.append(f"### `[{below}]`\n\n{nested.get('description', '')}\n\n{_table(nested, definitions)}")
+            for by, value, kind in _kinds(inner, definitions):
+                parts.append(
+                    f'### `[{below}]` with `{by} = "{value}"`\n\n{kind["description"]}\n\n{_table(kind, definitions)}'
+                )
     parts.append(_rules())
     return "\n".join(parts).rstrip() + "\n"
 
@@ -66,6 +70,16 @@ def _target(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[dict[st
             found: dict[str, Any] = definitions[candidate["$ref"].rpartition("/")[2]]
             return (found, many) if "properties" in found else (None, False)
     return None, False
+
+
+def _kinds(field: dict[str, Any], definitions: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The tables a field may be, where one of their keys says which: that key, its value and the table."""
+    found = []
+    for choice in field.get("anyOf", [field]):
+        told = choice.get("discriminator", {})
+        for value, reference in sorted(told.get("mapping", {}).items()):
+            found.append((told["propertyName"], value, definitions[reference.rpartition("/")[2]]))
+    return found
 
 
 def _table(target: dict[str, Any], definitions: dict[str, Any]) -> str:
@@ -93,6 +107,8 @@ def _kind(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     if "$ref" in field:
         target = definitions[field["$ref"].rpartition("/")[2]]
         return _kind(target, definitions) if "enum" in target else "table"
+    if "discriminator" in field:
+        return "table"
     if "format" in field:
         return str(field["format"])
     names = {

@@ -166,11 +166,56 @@ class Service(Section):
         return self
 
 
-class Migrations(Section):
-    """The team's migration tool, run in the release's own folder."""
+class AlembicTool(Section):
+    """Alembic, with the release's own migrations and `env.py`."""
 
     tool: Literal["alembic"]
     config: str = Field("alembic.ini", description="Path inside the release")
+
+
+class SqlTool(Section):
+    """Plain SQL files, `0001_name.up.sql` and `0001_name.down.sql`, run by the gate."""
+
+    tool: Literal["sql"]
+    folder: str = Field("migrations", description="Folder of the files, inside the release")
+    table: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z_][a-z0-9_]*\.)?[a-z_][a-z0-9_]*$",
+            description="What was applied, as TABLE or SCHEMA.TABLE; made and kept by the gate",
+        ),
+    ] = "schema_migrations"
+
+
+class CommandTool(Section):
+    """The team's own commands, run in the release's folder; what each one prints stands in docs/migrations.md."""
+
+    tool: Literal["command"]
+    revisions: Annotated[
+        Command,
+        _placeholders("python folder version"),
+        Field(description="Prints all revisions the release carries, oldest first; is given no database"),
+    ]
+    current: Annotated[
+        Command, _placeholders("python folder version"), Field(description="Prints the revision the database is at")
+    ]
+    pending: Annotated[
+        Command, _placeholders("python folder version"), Field(description="Prints what `up` would run, oldest first")
+    ]
+    up: Annotated[
+        Command, _placeholders("python folder version revision"), Field(description="Applies {revision}, the next one")
+    ]
+    down: Annotated[Command, _placeholders("python folder version revision")] | None = Field(
+        None, description="Takes {revision} back, the last one; left out: no migration has a downgrade"
+    )
+    sql: Annotated[Command, _placeholders("python folder version start")] | None = Field(
+        None, description="Prints the SQL from {start} (or none) to the head, for the linter; touches nothing"
+    )
+    timeout: Seconds = Field(600.0, description="For each command")
+    env: dict[str, Secret] = Field({}, description="Variables the commands need besides DATABASE_URL")
+
+
+Tool = Annotated[AlembicTool | SqlTool | CommandTool, Field(discriminator="tool")]
 
 
 class Database(Section):
@@ -180,10 +225,13 @@ class Database(Section):
     maintenance_url: Secret | None = Field(
         None, description="The same server, as a role that may create databases and end sessions: only restore uses it"
     )
-    migrations: Migrations | None = None
+    migrations: Tool | None = Field(None, description="The team's migration tool")
     invariants: str | None = Field(None, description="SQL file whose statements must return no rows")
     minimum_version: Annotated[int, Field(ge=10)] = Field(14, description="Oldest supported major version")
     lock_timeout: Seconds = Field(5.0, description="How long a migration may wait, with the application behind it")
+    lock_retries: Annotated[int, Field(ge=0, le=20)] = Field(
+        5, description="How often a migration that got no lock is tried again, after 0.5 s, 1 s, 2 s … 10 s at most"
+    )
     statement_timeout: Seconds = Field(300.0, description="How long one statement of a migration may take")
 
 

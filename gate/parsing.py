@@ -48,9 +48,7 @@ def parse(
         environment = Environment.model_validate(filled)
     except ValidationError as fault:
         missing = {path for path, _ in problems}
-        problems += [
-            (tuple(map(str, e["loc"])), _message(e)) for e in fault.errors() if tuple(map(str, e["loc"])) not in missing
-        ]
+        problems += [(path, _message(e)) for e in fault.errors() if (path := _written(filled, e["loc"])) not in missing]
     lines = [f"{shown}: {_key(path)}{text}" for path, text in problems]
     rules: tuple[Rule, ...] = ()
     if environment is not None:
@@ -93,11 +91,30 @@ def _fill(
     return value, used, problems
 
 
+def _written(table: Any, loc: tuple[int | str, ...]) -> Keys:
+    """The keys of a fault as they stand in the file: a choice between kinds of tables adds its name to the path."""
+    path: Keys = ()
+    for number, key in enumerate(loc, 1):
+        if isinstance(table, dict) and key not in table and number < len(loc):
+            continue
+        path = (*path, str(key))
+        if isinstance(table, dict):
+            table = table.get(key)
+        elif isinstance(table, list) and isinstance(key, int):
+            table = table[key]
+    return path
+
+
 def _message(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key"
     if error["type"] == "missing":
         return "is required"
+    if error["type"] == "union_tag_not_found":
+        return f"{error['ctx']['discriminator'].strip(chr(39))} is required"
+    if error["type"] == "union_tag_invalid":
+        ctx = error["ctx"]
+        return f"{ctx['discriminator'].strip(chr(39))}: {ctx['tag']} is none of {ctx['expected_tags']}"
     text = error["msg"].removeprefix("Value error, ")
     return text[:1].lower() + text[1:]
 

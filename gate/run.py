@@ -107,7 +107,7 @@ class Run:
         """The migration tool of the candidate, None where the environment declares none."""
         from gate.database import migrations
 
-        return migrations.create(self.environment, self.release)
+        return migrations.create(self.environment, self.release, self.view.progress)
 
     def suite(
         self,

@@ -1,7 +1,10 @@
 """The application's PostgreSQL: what it is, how it changes, and how its data is kept.
 
 connection, facts      how to reach it without showing the password; its version, size and room
-migrations, alembic    what a release changes, up and down; ``alembic_child`` runs in a process of the release
+migrations             what a release changes, up and down; ``patience`` waits for locks
+alembic                by Alembic; ``child`` runs ``alembic_child`` in a process of the release (``release_process``)
+sql_migrations         by plain SQL files: ``sql_files`` reads them, ``sql_runner`` runs one; ``version_table``
+command                by the team's own commands
 fingerprint, catalog   whether two databases hold the same, data and schema
 invariants             what must always be true of the data
 backup, manifest       a dump of one moment, proven by restoring it

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import sys
-import tempfile
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import tenacity
-
-from gate import shell
-from gate.database.connection import CONNECT_TIMEOUT, connect, scrubbed, where
-from gate.database.migrations import Migration, MigrationFailed, Ran, UnknownRevision
-from gate.errors import DatabaseError, ShellError
+from gate.config import AlembicTool
+from gate.database.child import OFFLINE, Child
+from gate.database.connection import connect, where
+from gate.database.migrations import Migration, Ran, not_below, unknown
+from gate.database.patience import Patience
+from gate.database.version_table import Names, drop_if_empty, exists
+from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.releases import Release
 
-if TYPE_CHECKING:
-    from gate.database.connection import Connection
-
 _CHILD = Path(__file__).with_name("alembic_child.py")
 _BASE = "base"
-_LOCK_NOT_AVAILABLE = "55P03"
-_ATTEMPTS = 3  # at a lock that does not come
-_CAN_NOTICE_A_DEAD_CLIENT = 140000  # the first server version that can
-_ASK_TIMEOUT = 60.0  # seconds: loading the release's migrations, reading its version table
-
-# The same server and database, whichever way one is connected to it; every role may ask this.
-_IDENTITY = "SELECT current_database() || '@' || extract(epoch FROM pg_postmaster_start_time())"
-
-# A URL where nothing is asked of a database; offline it only tells Alembic which dialect to write.
-_OFFLINE = Secret("postgresql://offline@localhost/offline")
 
 
 @dataclass
@@ -43,21 +27,21 @@ class _Known:
     """What one release's files say; a built release never changes, so that it is asked once."""
 
     facts: dict[str, Any] | None = None
-    version_table: tuple[str, str] | None = None
+    version_table: Names | None = None
 
 
 _KNOWN: dict[tuple[Path, str, str], _Known] = {}
 
 
 class AlembicMigrations:
-    """``Migrations`` of a release that carries an ``alembic.ini``. Time-outs in seconds, for each statement."""
+    """``Migrations`` of a release that carries an ``alembic.ini``."""
 
-    def __init__(self, release: Release, *, config: str, lock_timeout: float, statement_timeout: float) -> None:
+    def __init__(self, release: Release, tool: AlembicTool, patience: Patience) -> None:
         self._release = release
-        self._config = config
-        self._lock_timeout = lock_timeout
-        self._statement_timeout = statement_timeout
-        self._known = _KNOWN.setdefault((release.folder, release.digest, config), _Known())
+        self._config = tool.config
+        self._patience = patience
+        self._child = Child("alembic", sys.executable, _CHILD, [tool.config], release, patience)
+        self._known = _KNOWN.setdefault((release.folder, release.digest, tool.config), _Known())
 
     def revisions(self) -> list[Migration]:
         return [
@@ -87,19 +71,19 @@ class AlembicMigrations:
         head = self.head()
         if head is None or head == current:
             return []
-        return self._patiently(url, "upgrade", head)
+        return self._change(url, "upgrade", head)
 
     def downgrade(self, url: Secret, to: str | None) -> list[Ran]:
         current = self._known_current(url)
         if to is not None and to not in self._ancestors(current):
-            raise DatabaseError(f"{where(url)} is at {current or 'no revision'}; {to} is not below it")
-        ran = self._patiently(url, "downgrade", to or _BASE) if current != to else []
-        if to is None:
-            self._drop_empty_version_table(url)
+            raise not_below(url, current, to)
+        ran = self._change(url, "downgrade", to or _BASE) if current != to else []
+        if to is None and self._known.version_table is not None:
+            drop_if_empty(url, self._known.version_table, self._patience.lock_timeout)
         return ran
 
     def sql(self, start: str | None) -> str:
-        answer = self._ask(_OFFLINE, "sql", start or _BASE, online=False)
+        answer = self._child.ask(OFFLINE, "sql", start or _BASE, online=False)
         return str(answer[-1]["sql"])
 
     @property
@@ -107,7 +91,7 @@ class AlembicMigrations:
         """The revisions and the head. Raises DatabaseError for more heads than one."""
         known = self._known
         if known.facts is None:
-            known.facts = self._ask(_OFFLINE, "facts", online=False)[0]
+            known.facts = self._child.ask(OFFLINE, "facts", online=False)[0]
         heads = known.facts["heads"]
         if len(heads) > 1:
             raise DatabaseError(
@@ -123,11 +107,11 @@ class AlembicMigrations:
 
         known = self._known
         if known.version_table is None:
-            facts, answer = self._ask(url, "current")
+            facts, answer = self._child.ask(url, "current")
             known.facts, known.version_table = facts, tuple(answer["version_table"])
             return list(answer["applied"])
         with connect(url) as connection:
-            if not _exists(connection, known.version_table):
+            if not exists(connection, known.version_table):
                 return []
             table = sql.Identifier(*known.version_table)
             return [row[0] for row in connection.execute(sql.SQL("SELECT version_num FROM {}").format(table))]
@@ -150,126 +134,9 @@ class AlembicMigrations:
     def _known_current(self, url: Secret) -> str | None:
         current = self.current(url)
         if current is not None and not self.knows(current):
-            raise UnknownRevision(
-                f"{where(url)} is at {current}, unknown to release {self._release.version}, "
-                f"which ends at {self.head() or 'no revision'}: a later release migrated it",
-                revision=current,
-                next_step="deploy a release that carries this revision, or downgrade with that release first",
-            )
+            raise unknown(url, self._release, current, self.head())
         return current
 
-    def _patiently(self, url: Secret, command: str, revision: str) -> list[Ran]:
-        """Runs a command, again when a lock did not come: whoever held it for a moment may be gone."""
-        retry = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda fault: isinstance(fault, MigrationFailed) and fault.sqlstate == _LOCK_NOT_AVAILABLE
-            ),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS),
-            wait=tenacity.wait_fixed(0.5),
-            reraise=True,
-        )
-        return retry(self._run, url, command, revision)
-
-    def _run(self, url: Secret, command: str, revision: str) -> list[Ran]:
-        """Runs a command that changes the database. Raises MigrationFailed with what it left the database at."""
-        finished, documents = self._child(url, [command, revision], timeout=self._statement_timeout * 10)
-        if finished is None or finished.code or not documents or "done" not in documents[-1]:
-            self._fail(url, command, documents, finished)
-        return [Ran(item["end"], item["seconds"]) for item in documents if "end" in item]
-
-    def _fail(
-        self, url: Secret, command: str, documents: list[dict[str, Any]], finished: shell.Finished | None
-    ) -> None:
-        begun = [item["begin"] for item in documents if "begin" in item]
-        ended = [item["end"] for item in documents if "end" in item]
-        revision = begun[-1] if len(begun) > len(ended) else None
-        file = next((item.file for item in self.revisions() if item.id == revision), None)
-        what = f"{command} of {revision} ({file})" if revision else command
-        reason = self._reason(url, documents, finished)
-        state = next((item.get("sqlstate") for item in documents if "error" in item), None)
-        try:
-            at = self.current(url)
-        except DatabaseError as fault:
-            raise DatabaseError(f"{what} failed: {reason}; where that left the database is unknown: {fault}") from None
-        raise MigrationFailed(
-            f"{what} failed: {reason}; the database is at {at or 'no revision'}",
-            revision=revision,
-            at=at,
-            sqlstate=state,
-        )
-
-    def _ask(self, url: Secret, *arguments: str, online: bool = True) -> list[dict[str, Any]]:
-        """Runs a command that changes nothing. Raises DatabaseError."""
-        finished, documents = self._child(url, list(arguments), timeout=_ASK_TIMEOUT, online=online)
-        if finished is None or finished.code or not documents:
-            reason = self._reason(url, documents, finished)
-            raise DatabaseError(f"release {self._release.version}: alembic {arguments[0]} failed: {reason}")
-        return documents
-
-    def _reason(self, url: Secret, documents: list[dict[str, Any]], finished: shell.Finished | None) -> str:
-        fault = next((item for item in documents if "error" in item), None)
-        if fault is not None:
-            place = f" ({fault['at']})" if fault.get("at") else ""
-            return scrubbed(url, f"{fault['error']}: {fault['message']}{place}")
-        if finished is None:
-            return "it did not end in time"
-        said = finished.err.strip().splitlines()
-        return scrubbed(url, said[-1] if said else f"exit code {finished.code}")
-
-    def _child(
-        self, url: Secret, arguments: list[str], *, timeout: float, online: bool = True
-    ) -> tuple[shell.Finished | None, list[dict[str, Any]]]:
-        """How the child ended (None: it was too slow) and what it answered until then."""
-        with tempfile.TemporaryDirectory(prefix="deploy-gate-") as place:
-            answers = Path(place) / "answers"
-            argv = [sys.executable, "-P", str(_CHILD), str(answers), self._config, *arguments]
-            finished: shell.Finished | None = None
-            with contextlib.suppress(ShellError):
-                finished = shell.run(
-                    argv, cwd=self._release.folder, env=self._environment(url, online), timeout=timeout, check=False
-                )
-            lines = answers.read_text(encoding="utf-8").splitlines(keepends=True) if answers.exists() else []
-        return finished, [json.loads(line) for line in lines if line.endswith("\n")]
-
-    def _environment(self, url: Secret, online: bool) -> dict[str, str]:
-        kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-        given = {name: os.environ[name] for name in kept if name in os.environ}
-        given |= {
-            "PYTHONDONTWRITEBYTECODE": "1",  # a release's folder must stay what its manifest says
-            "GATE_PID": str(os.getpid()),
-            "DATABASE_URL": url.reveal(),
-        }
-        if online:
-            options = {
-                "lock_timeout": f"{self._lock_timeout * 1000:.0f}",
-                "statement_timeout": f"{self._statement_timeout * 1000:.0f}",
-            }
-            with connect(url) as connection:
-                identity = connection.execute(_IDENTITY).fetchone()
-                if connection.info.server_version >= _CAN_NOTICE_A_DEAD_CLIENT:
-                    options["client_connection_check_interval"] = "1s"
-            given |= {
-                "GATE_DATABASE_IDENTITY": str(identity[0]) if identity else "",
-                "GATE_DATABASE_IDENTITY_SQL": _IDENTITY,
-                "PGOPTIONS": " ".join(f"-c {name}={value}" for name, value in options.items()),
-                "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT),
-            }
-        return given
-
-    def _drop_empty_version_table(self, url: Secret) -> None:
-        """Before the first migration there was no such table: only then is the schema equal to what it was."""
-        from psycopg import sql
-
-        names = self._known.version_table
-        with connect(url, lock_timeout=self._lock_timeout) as connection, connection.transaction():
-            if names is None or not _exists(connection, names):
-                return
-            table = sql.Identifier(*names)
-            connection.execute(sql.SQL("LOCK TABLE {}").format(table))
-            if connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(table)).fetchone() is None:
-                connection.execute(sql.SQL("DROP TABLE {}").format(table))
-
-
-def _exists(connection: Connection, names: tuple[str, str]) -> bool:
-    found = connection.execute("SELECT FROM pg_tables WHERE schemaname = %s AND tablename = %s", names)
-    return found.fetchone() is not None
+    def _change(self, url: Secret, command: str, to: str) -> list[Ran]:
+        files = {item.id: item.file for item in self.revisions()}
+        return self._child.change(url, command, to, files=files, current=lambda: self.current(url))

@@ -47,8 +47,17 @@ def space_needed(database_bytes: int) -> int:
     return database_bytes * 3 // 2 + SPARE
 
 
-def create(environment: Environment, folder: Path, *, label: str, progress: Progress = lambda _: None) -> Backup:
+def create(
+    environment: Environment,
+    folder: Path,
+    *,
+    label: str,
+    head: str | None = None,
+    progress: Progress = lambda _: None,
+) -> Backup:
     """Dumps the database of an environment into ``folder``; ``label`` becomes part of the backup's id.
+
+    ``head`` is the revision the schema is at: only a release's migration tool can tell, and nobody else migrates.
 
     Raises DatabaseError; a backup that was not finished leaves nothing behind.
     """
@@ -68,7 +77,6 @@ def create(environment: Environment, folder: Path, *, label: str, progress: Prog
                 sequences = fingerprint.sequences_seen_by(connection)
                 tables = fingerprint.data_seen_by(connection)
                 schema = fingerprint.schema_seen_by(connection)
-                head = _schema_head(connection)
                 wal = log_position(connection)
                 _dump(connection, database, origin, partial, progress)
             manifest.sync(partial)
@@ -173,18 +181,6 @@ def _dump(connection: Connection, database: Database, origin: Origin, partial: P
         snapshot_id=exported[0] if exported else None,
         tick=lambda: progress(f"{size(partial.stat().st_size)} of at most {size(origin.size_bytes)} written"),
     )
-
-
-def _schema_head(connection: Connection) -> str | None:
-    """The revision the schema is at, where Alembic keeps it in its usual table."""
-    from psycopg import sql
-
-    heads = [
-        row[0]
-        for names in connection.execute(catalog.ALEMBIC_TABLES).fetchall()
-        for row in connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(*names)))
-    ]
-    return heads[0] if len(heads) == 1 else None
 
 
 def check_file(backup: Backup) -> None:

@@ -199,8 +199,3 @@ ROLES: Final = """
                  WHERE m.member = r.oid ORDER BY 1)
     FROM pg_roles r WHERE r.rolname !~ '^pg_' ORDER BY 1
 """
-
-ALEMBIC_TABLES: Final = """
-    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind = 'r' AND c.relname = 'alembic_version'
-"""

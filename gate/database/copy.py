@@ -90,7 +90,7 @@ def dry_run(
     UnknownRevision, DatabaseError.
     """
     database = environment.database
-    tool = migrations.create(environment, release)
+    tool = migrations.create(environment, release, progress)
     if database is None or tool is None:
         raise DatabaseError(f"{environment.file}: there is no [database] with migrations")
     pending = tuple(tool.pending(database.url))

@@ -1,8 +1,4 @@
-"""What a release changes about the schema, and the way up and down: one Protocol, one tool behind it.
-
-The tool runs in a process of the release, with the release's folder as working directory and an environment that
-holds little more than DATABASE_URL: nothing in it could lead a dry run to the live database.
-"""
+"""What a release changes about the schema, and the way up and down: one Protocol, whichever tool is behind it."""
 
 from __future__ import annotations
 
@@ -10,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gate.config import Environment
+from gate.config import AlembicTool, CommandTool, Environment, SqlTool
+from gate.database.connection import where
 from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.releases import Release
@@ -86,16 +83,58 @@ class Migrations(Protocol):
         """The SQL of an upgrade from a revision (None: from nothing) to ``head``, for a linter; touches nothing."""
 
 
-def create(environment: Environment, release: Release) -> Migrations | None:
-    """The migration tool of a release; None where the environment declares no database or no migrations."""
+def create(environment: Environment, release: Release, progress: Progress = lambda _: None) -> Migrations | None:
+    """The migration tool of a release; None where the environment declares no database or no migrations.
+
+    ``progress`` is told when a lock does not come and the migration is tried again.
+    """
     database = environment.database
     if database is None or database.migrations is None:
         return None
-    from gate.database.alembic import AlembicMigrations
+    from gate.database.patience import Patience
 
-    return AlembicMigrations(
-        release,
-        config=database.migrations.config,
-        lock_timeout=database.lock_timeout,
-        statement_timeout=database.statement_timeout,
+    patience = Patience(database.lock_timeout, database.statement_timeout, database.lock_retries, progress)
+    match database.migrations:
+        case AlembicTool() as tool:
+            from gate.database.alembic import AlembicMigrations
+
+            return AlembicMigrations(release, tool, patience)
+        case SqlTool() as tool:
+            from gate.database.sql_migrations import SqlMigrations
+
+            return SqlMigrations(release, tool, patience)
+        case CommandTool() as tool:
+            from gate.database.command import CommandMigrations
+
+            return CommandMigrations(release, tool, patience)
+
+
+def failed(
+    what: str, reason: str, *, revision: str | None, current: Callable[[], str | None], sqlstate: str | None = None
+) -> DatabaseError:
+    """What to raise for a migration that failed: MigrationFailed, unless even ``current`` cannot be told."""
+    try:
+        at = current()
+    except DatabaseError as fault:
+        return DatabaseError(f"{what} failed: {reason}; where that left the database is unknown: {fault}")
+    return MigrationFailed(
+        f"{what} failed: {reason}; the database is at {at or 'no revision'}",
+        revision=revision,
+        at=at,
+        sqlstate=sqlstate,
     )
+
+
+def unknown(url: Secret, release: Release, revision: str, head: str | None) -> UnknownRevision:
+    """What to raise for a database at a revision that a release, which ends at ``head``, does not carry."""
+    return UnknownRevision(
+        f"{where(url)} is at {revision}, unknown to release {release.version}, "
+        f"which ends at {head or 'no revision'}: a later release migrated it",
+        revision=revision,
+        next_step="deploy a release that carries this revision, or downgrade with that release first",
+    )
+
+
+def not_below(url: Secret, current: str | None, to: str) -> DatabaseError:
+    """What to raise for a downgrade to a revision that does not lie below the one the database is at."""
+    return DatabaseError(f"{where(url)} is at {current or 'no revision'}; {to} is not below it")

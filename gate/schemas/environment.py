@@ -58,6 +58,8 @@ def _required(node: Schema, definitions: dict[str, Schema]) -> Schema:
     """Only the required keys of ``node`` and of all below it."""
     if "$ref" in node:
         return _required(definitions[node["$ref"].removeprefix("#/$defs/")], definitions)
+    if "discriminator" in node:
+        return {"required": [node["discriminator"]["propertyName"]]}
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice != {"type": "null"}]
         return _required(choices[0], definitions) if len(choices) == 1 else {}

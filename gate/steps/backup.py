@@ -23,7 +23,9 @@ class Backup(Step):
 
         folder = folder_of(run.environment)
         began = time.monotonic()
-        made = backup.create(run.environment, folder, label=run.candidate_id, progress=run.view.progress)
+        tool = run.migrations()
+        head = tool.current(run.environment.database.url) if tool is not None else None
+        made = backup.create(run.environment, folder, label=run.candidate_id, head=head, progress=run.view.progress)
         verified = backup.verify(made, run.environment, progress=run.view.progress)
         run.evidence.backup = {
             "id": made.id,

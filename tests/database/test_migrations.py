@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gate.config import Environment
+from gate.config import AlembicTool, Environment
 from gate.database import fingerprint, migrations
 from gate.database.alembic import AlembicMigrations
 from gate.database.cluster import Cluster
 from gate.database.connection import connect
 from gate.database.migrations import MigrationFailed, UnknownRevision
+from gate.database.patience import Patience
 from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.shell import wait_until
@@ -32,7 +33,7 @@ def tool(
     folder: Path, *revisions: tuple[str, str], statement_timeout: float = 30.0, **release: str
 ) -> AlembicMigrations:
     made = project.release(folder, *revisions, **release)
-    return AlembicMigrations(made, config="alembic.ini", lock_timeout=0.5, statement_timeout=statement_timeout)
+    return AlembicMigrations(made, AlembicTool(tool="alembic"), Patience(0.5, statement_timeout, lock_retries=2))
 
 
 def test_no_tool_where_none_is_declared(environment: Environment, tmp_path: Path) -> None:
@@ -216,9 +217,10 @@ def test_a_killed_gate_takes_its_migration_along(tmp_path: Path, live: Secret) -
     project.release(tmp_path / "release", revision("0001", None, 'op.execute("SELECT pg_sleep(60)")'))
     code = (
         "import sys; from pathlib import Path; from gate.releases import Release; from gate.redact import Secret;"
+        "from gate.config import AlembicTool; from gate.database.patience import Patience;"
         "from gate.database.alembic import AlembicMigrations;"
         "release = Release('1.0.0', '', None, Path(sys.argv[1]));"
-        "AlembicMigrations(release, config='alembic.ini', lock_timeout=1, statement_timeout=90)"
+        "AlembicMigrations(release, AlembicTool(tool='alembic'), Patience(1, 90))"
         ".upgrade(Secret(sys.stdin.read()))"
     )
     root = Path(__file__).resolve().parents[2]

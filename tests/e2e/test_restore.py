@@ -39,7 +39,8 @@ def _only_the_live_one(shop: Site) -> Iterator[None]:
 
 def taken(site: Site) -> str:
     """Makes a backup of the present; its id."""
-    return backup.create(load("local", site.root), site.state / "backups", label="by-hand").id
+    head = asked(site, "SELECT version_num FROM alembic_version")
+    return backup.create(load("local", site.root), site.state / "backups", label="by-hand", head=head).id
 
 
 def asked(site: Site, *statements: str) -> Any:

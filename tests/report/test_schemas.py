@@ -57,6 +57,7 @@ def test_a_variable_fits_where_a_text_has_a_form(table: dict[str, Any]) -> None:
     assert faults(table) == []
 
 
+MIXED = {"url": "x", "migrations": {"tool": "sql", "config": "alembic.ini"}}
 SPOILT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "unknown table": (lambda t: t.update(surprise=1), "surprise"),
     "unknown key": (lambda t: t["services"]["web"].update(rout="/"), "rout"),
@@ -67,6 +68,8 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "unknown engine": (lambda t: t["engine"].update(kind="magic"), "process"),
     "no web address": (lambda t: t["app"].update(url="ftp://x"), "ftp"),
     "time without unit": (lambda t: t["traffic"].update(drain_timeout=30), "30"),
+    "migrations without tool": (lambda t: t.update(database={"url": "x", "migrations": {"config": "x"}}), "tool"),
+    "key of another tool": (lambda t: t.update(database=MIXED), "alembic.ini"),
     "database without url": (lambda t: t.update(database={}), "url"),
 }
 
