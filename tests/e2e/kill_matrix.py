@@ -38,19 +38,21 @@ _LONG = 0.05  # seconds between two lines of a journal that are worth a kill hal
 
 @dataclass(frozen=True)
 class Kind:
-    """A deployment to be killed: what is deployed, how traffic is given, and where it interrupts itself."""
+    """A deployment to be killed: what is deployed, how traffic is given, the exit code that it would have ended with,
+    and where it interrupts itself."""
 
     name: str
     version: str
     steps: str
+    ends: int
     interrupted_at: str = ""
 
 
 PARTS = ("postgres", "cache", "proxy", "stable", "candidate")
 """What a deployment works with, and may lose."""
-GOOD = Kind("good", "1.1.0", '["50% 4s", "100% 6s"]')
-BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]')
-STOPPED = Kind("stopped", "1.1.0", '["50% 4s", "100% 20s"]', interrupted_at="bake")
+GOOD = Kind("good", "1.1.0", '["50% 4s", "100% 6s"]', 0)
+BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]', 1)
+STOPPED = Kind("stopped", "1.1.0", '["50% 4s", "100% 20s"]', 130, interrupted_at="bake")
 KINDS = (GOOD, BAD, STOPPED)
 
 
@@ -102,7 +104,8 @@ class Matrix:
         """Every point of one kind of deployment, by running it once."""
         self._prepare(kind)
         with self._shopping():
-            self._run(Point(kind, NEVER, "", "", "after"))
+            ended = self._run(Point(kind, NEVER, "", "", "after"))
+        assert ended == kind.ends, f"{kind.name}: exit code {ended}: not all of its journal would be walked"
         events = self._events()
         points = []
         for number, event in enumerate(events):
