@@ -187,6 +187,23 @@ class SqlTool(Section):
     ] = "schema_migrations"
 
 
+class DjangoTool(Section):
+    """Django's migrations, in a process of the release."""
+
+    tool: Literal["django"]
+    settings: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z_][\w.]*$",
+            description="Module of the settings, such as shop.settings; its default database is DATABASE_URL's",
+        ),
+    ]
+    python: str | None = Field(
+        None, description="Python 3.11 or newer that has the release's Django; left out: the one that runs the gate"
+    )
+    env: dict[str, Secret] = Field({}, description="Variables the settings need besides DATABASE_URL")
+
+
 class CommandTool(Section):
     """The team's own commands, run in the release's folder; what each one prints stands in docs/migrations.md."""
 
@@ -215,7 +232,7 @@ class CommandTool(Section):
     env: dict[str, Secret] = Field({}, description="Variables the commands need besides DATABASE_URL")
 
 
-Tool = Annotated[AlembicTool | SqlTool | CommandTool, Field(discriminator="tool")]
+Tool = Annotated[AlembicTool | SqlTool | DjangoTool | CommandTool, Field(discriminator="tool")]
 
 
 class Database(Section):

@@ -2,7 +2,8 @@
 
 connection, facts      how to reach it without showing the password; its version, size and room
 migrations             what a release changes, up and down; ``patience`` waits for locks
-alembic                by Alembic; ``child`` runs ``alembic_child`` in a process of the release (``release_process``)
+alembic, django        by these tools: ``child`` runs ``release_child`` with ``alembic_child`` or ``django_child`` in a
+                       process of the release, whose variables ``release_process`` makes
 sql_migrations         by plain SQL files: ``sql_files`` reads them, ``sql_runner`` runs one; ``version_table``
 command                by the team's own commands
 fingerprint, catalog   whether two databases hold the same, data and schema

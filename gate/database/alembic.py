@@ -82,7 +82,7 @@ class AlembicMigrations:
             drop_if_empty(url, self._known.version_table, self._patience.lock_timeout)
         return ran
 
-    def sql(self, start: str | None) -> str:
+    def sql(self, url: Secret, start: str | None) -> str:  # noqa: ARG002 - another tool needs it
         answer = self._child.ask(OFFLINE, "sql", start or _BASE, online=False)
         return str(answer[-1]["sql"])
 

@@ -1,7 +1,8 @@
-"""A script of ours in a process of the release: the gate never imports a team's modules.
+"""Starts a script of ours in a process of the release, and reads what it answers.
 
-The script writes one JSON object a line into a file of answers: ``begin`` and ``end`` of each revision, ``done``, or
-``error`` with ``message``, ``sqlstate`` and ``at``, the line of the release that failed.
+The script (see ``release_child``) writes one JSON object a line into a file of answers: ``begin`` (and ``whole``, in
+one transaction) and ``end`` of each revision, ``done``, or ``error`` with ``message``, ``sqlstate`` and ``at``, the
+line of the release that failed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from gate.errors import DatabaseError, ShellError
 from gate.redact import Secret
 from gate.releases import Release
 
+_FRAME = Path(__file__).with_name("release_child.py")
 _ASK_TIMEOUT = 60.0  # seconds: loading the release's migrations, reading its version table
 
 # A URL where nothing is asked of a database; offline it only tells which dialect to write.
@@ -33,7 +35,7 @@ Documents = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class Child:
-    """Starts ``script`` as ``python -P script ANSWERS *given COMMAND …``; ``name`` is the tool's, for messages."""
+    """``script`` is given what ``given`` holds and then a command; ``name`` is the tool's, for messages."""
 
     name: str
     python: str
@@ -66,15 +68,17 @@ class Child:
         finished, documents = self._run(url, (command, to), timeout=self.patience.statement_timeout * 10, online=True)
         if finished is not None and not finished.code and documents and "done" in documents[-1]:
             return [Ran(item["end"], item["seconds"]) for item in documents if "end" in item]
-        begun = [item["begin"] for item in documents if "begin" in item]
-        ended = [item["end"] for item in documents if "end" in item]
-        revision = begun[-1] if len(begun) > len(ended) else None
+        begun = [item for item in documents if "begin" in item]
+        ended = [item for item in documents if "end" in item]
+        failing = begun[-1] if len(begun) > len(ended) else {}
+        revision = failing.get("begin")
         raise failed(
             f"{command} of {revision} ({files.get(revision)})" if revision else command,
             _reason(url, documents, finished),
             revision=revision,
             current=current,
             sqlstate=next((item.get("sqlstate") for item in documents if "error" in item), None),
+            whole=failing.get("whole", True),
         ) from None
 
     def _run(
@@ -84,7 +88,7 @@ class Child:
         env = release_process.online(url, self.patience, self.env) if online else release_process.offline(url, self.env)
         with tempfile.TemporaryDirectory(prefix="deploy-gate-") as place:
             answers = Path(place) / "answers"
-            argv = [self.python, "-P", str(self.script), str(answers), *self.given, *arguments]
+            argv = [self.python, "-P", str(_FRAME), str(answers), str(self.script), *self.given, *arguments]
             finished: shell.Finished | None = None
             with contextlib.suppress(ShellError):
                 finished = shell.run(argv, cwd=self.release.folder, env=env, timeout=timeout, check=False)

@@ -110,7 +110,7 @@ class CommandMigrations:
             ran.append(took)
         return ran
 
-    def sql(self, start: str | None) -> str:
+    def sql(self, url: Secret, start: str | None) -> str:  # noqa: ARG002 - another tool needs it
         if self._tool.sql is None:
             raise DatabaseError("[database.migrations] sql: no command says which SQL would run")
         env = release_process.offline(OFFLINE, self._tool.env)

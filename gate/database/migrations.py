@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gate.config import AlembicTool, CommandTool, Environment, SqlTool
+from gate.config import AlembicTool, CommandTool, DjangoTool, Environment, SqlTool
 from gate.database.connection import where
 from gate.errors import DatabaseError
 from gate.redact import Secret
@@ -37,11 +37,15 @@ class MigrationFailed(DatabaseError):  # noqa: N818 - what happened
     """A migration did not run to its end. ``revision`` failed; the database is at ``at`` now (None: before the first).
 
     What the revision did outside of its transaction (an index built concurrently, an enum's new value) is left behind,
-    although the database is not at it: compare ``fingerprint.schema`` with the one from before.
+    although the database is not at it: compare ``fingerprint.schema`` with the one from before. ``whole`` is false for
+    a revision that is known to run so: to run it again would meet what it left.
     """
 
-    def __init__(self, message: str, *, revision: str | None, at: str | None, sqlstate: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, revision: str | None, at: str | None, sqlstate: str | None = None, whole: bool = True
+    ) -> None:
         super().__init__(message)
+        self.whole = whole
         self.revision = revision
         self.at = at
         self.sqlstate = sqlstate
@@ -79,8 +83,11 @@ class Migrations(Protocol):
     def downgrade(self, url: Secret, to: str | None) -> list[Ran]:
         """Takes the database back to a revision, or with None to before the first. Raises as ``upgrade`` does."""
 
-    def sql(self, start: str | None) -> str:
-        """The SQL of an upgrade from a revision (None: from nothing) to ``head``, for a linter; touches nothing."""
+    def sql(self, url: Secret, start: str | None) -> str:
+        """The SQL of an upgrade from a revision (None: from nothing) to ``head``, for a linter; changes nothing.
+
+        A tool may look at the database of ``url`` for the names of what it would change.
+        """
 
 
 def create(environment: Environment, release: Release, progress: Progress = lambda _: None) -> Migrations | None:
@@ -103,6 +110,10 @@ def create(environment: Environment, release: Release, progress: Progress = lamb
             from gate.database.sql_migrations import SqlMigrations
 
             return SqlMigrations(release, tool, patience)
+        case DjangoTool() as tool:
+            from gate.database.django import DjangoMigrations
+
+            return DjangoMigrations(release, tool, patience)
         case CommandTool() as tool:
             from gate.database.command import CommandMigrations
 
@@ -110,7 +121,13 @@ def create(environment: Environment, release: Release, progress: Progress = lamb
 
 
 def failed(
-    what: str, reason: str, *, revision: str | None, current: Callable[[], str | None], sqlstate: str | None = None
+    what: str,
+    reason: str,
+    *,
+    revision: str | None,
+    current: Callable[[], str | None],
+    sqlstate: str | None = None,
+    whole: bool = True,
 ) -> DatabaseError:
     """What to raise for a migration that failed: MigrationFailed, unless even ``current`` cannot be told."""
     try:
@@ -122,6 +139,7 @@ def failed(
         revision=revision,
         at=at,
         sqlstate=sqlstate,
+        whole=whole,
     )
 
 

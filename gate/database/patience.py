@@ -47,7 +47,9 @@ class Patience:
         """
         retry = tenacity.Retrying(
             retry=tenacity.retry_if_exception(
-                lambda fault: isinstance(fault, MigrationFailed) and fault.sqlstate == LOCK_NOT_AVAILABLE
+                lambda fault: (
+                    isinstance(fault, MigrationFailed) and fault.whole and fault.sqlstate == LOCK_NOT_AVAILABLE
+                )
             ),
             stop=tenacity.stop_after_attempt(self.lock_retries + 1),
             wait=tenacity.wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE),

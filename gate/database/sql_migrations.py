@@ -66,7 +66,7 @@ class SqlMigrations:
             self._runner.drop_table_if_empty(url)
         return ran
 
-    def sql(self, start: str | None) -> str:
+    def sql(self, url: Secret, start: str | None) -> str:  # noqa: ARG002 - another tool needs it
         pending = [
             step.up for step in self._steps if start is None or sql_files.order(step.id) > sql_files.order(start)
         ]
@@ -108,8 +108,12 @@ class SqlMigrations:
             except ScriptFailed as fault:
                 what = f"{command} of {step.id} ({script.file})"
                 raise failed(
-                    what, str(fault), revision=step.id, current=lambda: self.current(url), sqlstate=fault.sqlstate
+                    what,
+                    str(fault),
+                    revision=step.id,
+                    current=lambda: self.current(url),
+                    sqlstate=fault.sqlstate,
+                    whole=script.transaction,
                 ) from None
 
-        # What ran outside of a transaction may have left something behind: running it again would hide that.
-        return self._patience.again(once) if script.transaction else once()
+        return self._patience.again(once)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from gate.releases import Release
 from tests.database import project
@@ -68,8 +72,55 @@ def _command(folder: Path, changes: Sequence[Change]) -> None:
     (folder / "migrate.py").write_text(COMMANDS.read_text())
 
 
+_SETTINGS = """
+import os
+from psycopg.conninfo import conninfo_to_dict
+
+url = conninfo_to_dict(os.environ["DATABASE_URL"])
+names = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
+place = {names[key]: value for key, value in url.items() if key in names}
+options = {"options": url.get("options", "")}
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options, **place}}
+INSTALLED_APPS = ["shop"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+"""
+
+_DJANGO_MIGRATION = """
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [{parents}]
+    operations = [migrations.RunSQL({up!r}, {down!r})]
+"""
+
+
+def _django(folder: Path, changes: Sequence[Change]) -> None:
+    place = folder / "shop" / "migrations"
+    place.mkdir(parents=True)
+    (folder / "site_settings.py").write_text(_SETTINGS)
+    (folder / "shop" / "__init__.py").touch()
+    (folder / "shop" / "models.py").touch()  # without it Django sends no signals for the application
+    (place / "__init__.py").touch()
+    parents = ""
+    for change in changes:
+        text = _DJANGO_MIGRATION.format(parents=parents, up=change.up, down=change.down)
+        (place / f"{change.name}.py").write_text(text)
+        parents = repr(("shop", change.name))
+
+
+def need_django() -> None:
+    """Skips the test where there is no Django, except in CI: there it would never be missed."""
+    if importlib.util.find_spec("django") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("django is not installed; the extra `dev` has it")
+        pytest.skip("django is not installed")
+
+
 KITS = {
     "alembic": Kit({"tool": "alembic"}, _alembic, id=lambda change: change.name[:4]),
+    "django": Kit({"tool": "django", "settings": "site_settings"}, _django, id=lambda change: f"shop.{change.name}"),
     "sql": Kit({"tool": "sql"}, _sql),
     "command": Kit(
         {

@@ -136,10 +136,10 @@ def test_what_a_command_is_given(tmp_path: Path, live: Secret, monkeypatch: pyte
     assert "PRODUCTION_PASSWORD" not in seen
 
 
-def test_no_sql_for_the_linter_is_told(tmp_path: Path) -> None:
+def test_no_sql_for_the_linter_is_told(tmp_path: Path, live: Secret) -> None:
     with pytest.raises(DatabaseError, match=r"\[database\.migrations\] sql: no command says"):
-        tool(tmp_path, {}).sql("a")
+        tool(tmp_path, {}).sql(live, "a")
     silent = tool(tmp_path, {}, sql=["true"])
     with pytest.raises(DatabaseError, match=r"\] sql \(true\) printed nothing"):
-        silent.sql("a")
-    assert silent.sql("b") == "", "nothing is what there is from the head to the head"
+        silent.sql(live, "a")
+    assert silent.sql(live, "b") == "", "nothing is what there is from the head to the head"

@@ -242,11 +242,11 @@ def test_a_killed_gate_takes_its_migration_along(tmp_path: Path, live: Secret) -
     assert wait_until(lambda: not sleeping(), timeout=15), "the server still works for a gate that is gone"
 
 
-def test_the_sql_for_a_linter(tmp_path: Path) -> None:
+def test_the_sql_for_a_linter(tmp_path: Path, live: Secret) -> None:
     found = tool(tmp_path, first(), second())
-    assert "CREATE TABLE items" in found.sql(None)
-    assert "CREATE TABLE items" not in found.sql("0001")
-    assert "ALTER TABLE items ADD COLUMN note text" in found.sql("0001")
+    assert "CREATE TABLE items" in found.sql(live, None)
+    assert "CREATE TABLE items" not in found.sql(live, "0001")
+    assert "ALTER TABLE items ADD COLUMN note text" in found.sql(live, "0001")
 
 
 def test_an_env_that_goes_elsewhere_touches_nothing(tmp_path: Path, live: Secret, shop: Secret) -> None:

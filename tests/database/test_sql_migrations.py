@@ -161,7 +161,7 @@ def test_an_index_built_beside_the_traffic(tmp_path: Path, live: Secret) -> None
     found = tool(tmp_path, {**ITEMS, "0002_index.up.sql": CONCURRENT, "0002_index.down.sql": back})
     assert [item.id for item in found.upgrade(live)] == ["0001_items", "0002_index"]
     assert [item.id for item in found.downgrade(live, "0001_items")] == ["0002_index"]
-    sql = found.sql(None)
+    sql = found.sql(live, None)
     assert sql.index("BEGIN;") < sql.index("COMMIT;") < sql.index("CREATE INDEX CONCURRENTLY"), "as it runs"
     assert sql.count("BEGIN;") == 1
 

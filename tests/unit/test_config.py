@@ -81,7 +81,7 @@ def test_a_good_file() -> None:
         ({"database__migrations": {}}, "environments/here.toml: [database] migrations: tool is required"),
         (
             {"database__migrations": {"tool": "magic"}},
-            "[database] migrations: tool: magic is none of 'alembic', 'sql', 'command'",
+            "[database] migrations: tool: magic is none of 'alembic', 'sql', 'django', 'command'",
         ),
         ({"database__migrations": {"tool": "sql", "config": "x"}}, "[database.migrations] config: unknown key"),
         ({"database__migrations": {"tool": "command"}}, "[database.migrations] current: is required"),
