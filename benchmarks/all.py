@@ -1,7 +1,11 @@
-"""Runs every benchmark and writes their figures to docs/benchmarks.md. Run: make bench (about 45 minutes)."""
+"""Runs the benchmarks and writes their figures to docs/benchmarks.md. Run: make bench (more than an hour).
+
+python benchmarks/all.py NAME [NAME ...] runs only those; the others stay as figures.json beside this file has them.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -22,37 +26,47 @@ BENCHMARKS = {
     "watching": [],
     "detection": [],
     "healthy": ["--deploys", "200"],
+    "database": ["--megabytes", "10", "200", "1000"],
 }
+FIGURES = HERE / "figures.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
 LIMIT = 3600.0
 """Seconds one benchmark may take."""
 
 
 def main() -> int:
-    results: dict[str, Any] = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
-        "python": platform.python_version(),
-        "cores": os.cpu_count(),
-    }
-    for name, options in BENCHMARKS.items():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these of {', '.join(BENCHMARKS)}")
+    names = parser.parse_args().names or list(BENCHMARKS)
+    unknown = set(names) - BENCHMARKS.keys()
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}")
+    figures: dict[str, Any] = json.loads(FIGURES.read_text(encoding="utf-8"))
+    for name in names:
+        options = BENCHMARKS[name]
         print(f"── {name} {' '.join(options)}", file=sys.stderr, flush=True)
         argv = [sys.executable, "-m", f"benchmarks.{name}", *options]
         ended = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=LIMIT, check=False)
         if ended.returncode:
             print(f"{name} ended with exit code {ended.returncode}", file=sys.stderr)
             return 1
-        results[name] = json.loads(ended.stdout)
-    PAGE.write_text(page(results), encoding="utf-8")
+        measured_at = datetime.now(UTC).isoformat(timespec="minutes")
+        figures[name] = {"measured_at": measured_at, "result": json.loads(ended.stdout)}
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(figures), encoding="utf-8")
     print(f"written to {PAGE.relative_to(ROOT)}", file=sys.stderr)
     return 0
 
 
-def page(results: dict[str, Any]) -> str:
-    """The figures as a page, each section with the command that makes it."""
+def page(figures: dict[str, Any]) -> str:
+    """The figures as a page, each section with the command that makes it and when that was run last."""
+    results = {name: each["result"] for name, each in figures.items()}
     names = dict.fromkeys(name for steps in results["deployment"]["steps"].values() for name in steps)
     commands = {name: " ".join(["python -m", f"benchmarks.{name}", *options]) for name, options in BENCHMARKS.items()}
+    told = {name: f"`{commands[name]}`, {each['measured_at'][:10]}" for name, each in figures.items()}
     template = jinja2.Template((HERE / "page.md.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
-    return str(template.render(**results, names=list(names), commands=commands))
+    machine = {"python": platform.python_version(), "cores": os.cpu_count()}
+    return str(template.render(**results, **machine, names=list(names), commands=told))
 
 
 if __name__ == "__main__":
