@@ -66,18 +66,21 @@ class Looks:
         )
         return Wanted(0.0, signals, limits)
 
-    def all(self) -> Iterator[Observation]:
-        """One look at everything that is due."""
+    def often(self) -> Iterator[Observation]:
+        """One look at what is asked every second: health, resources, who answers."""
         both = [(self._candidate, Role.CANDIDATE)] + ([(self._stable, Role.STABLE)] if self._stable else [])
         for instance, role in both:
             yield from self.health(instance, role)
             yield from self._resources(instance, role)
         yield self._identity()
+
+    def seldom(self) -> Iterator[Observation]:
+        """One look at the data and the disk, if it is due; a large table may take long."""
         if self._now() >= self._data_due:
             began = self._now()
             self._data_due = math.inf  # one that becomes due while this one runs is made up for
-            yield from self._data()
             yield self._disk()
+            yield from self._data()
             self._data_due = min(self._data_due, self._now() + max(DATA, 10 * (self._now() - began)))
 
     def health(self, instance: Instance, role: Role) -> list[Observation]:

@@ -1,7 +1,8 @@
 """Watches a candidate under live traffic: reads the signals, judges them, and writes every observation down.
 
-Two threads of its own: one reads logs and judges, ten times a second; the other asks what may answer slowly (health,
-identity, resources, the data). A release that hangs never delays the judgement of the requests it fails.
+Three threads of its own: one reads logs and judges, ten times a second; the others ask what may answer slowly: one
+health, identity and resources, one the data. A release that hangs never delays the judgement of the requests it fails,
+nor does a large table delay the look at who is alive.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import queue
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from gate.config import Environment
@@ -68,7 +69,10 @@ class Watch:
         self._requests = AccessLog(Traffic(environment).access_log, roles, self.origin, asked_by_the_gate(environment))
         self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
         self._judging_thread = self._thread("watching", self._judging)
-        self._looking_thread = self._thread("looking", self._looking)
+        self._looking_threads = [
+            self._thread("looking", lambda: self._looking(self._looks.often)),
+            self._thread("looking at the data", lambda: self._looking(self._looks.seldom)),
+        ]
         self._looks = Looks(environment, engine, candidate, stable, self._now)
 
     def begin(self, share: float, seconds: float) -> None:
@@ -122,7 +126,8 @@ class Watch:
         """Begins to watch in the background."""
         self._take([self._looks.wanted, *self._requests.before(BEFORE)])
         self._judging_thread.start()
-        self._looking_thread.start()
+        for thread in self._looking_threads:
+            thread.start()
 
     def stop(self) -> None:
         """Ends the watch; what was seen stays in the file.
@@ -183,9 +188,9 @@ class Watch:
         self._looks.probed_at = None  # told once for each request that went unheard
         return [Blind(at, "error_rate", "the proxy's access log does not show a request that was just made")]
 
-    def _looking(self) -> None:
+    def _looking(self, look: Callable[[], Iterator[Observation]]) -> None:
         while not self._ended.wait(LOOK):
-            for seen in self._looks.all():
+            for seen in look():
                 self._incoming.put(seen)
 
     def _take(self, seen: Iterable[Observation]) -> None:

@@ -23,6 +23,9 @@ _SLOW_P0 = 0.01  # tolerated share of requests beyond the limit on p95
 _SLOW_P1 = 0.05  # a 95th percentile beyond the limit is 5 % of the requests beyond it
 _SHIFT_FACTOR, _SHIFT_LEAST = 2.0, 100.0  # slower than stable: beyond twice its p95, and 100 ms more
 _EXAMPLE = 160  # characters of a log line that are told
+_SENT = ("error_rate", "response_time", "log_error_rate")  # measured by what users send, not by a look
+GRACE = 20.0
+"""Seconds that a step whose time is over waits for a look that has not answered yet, at a large table say."""
 _LATELY = 20  # rows of which the slowest request is told
 _NOTHING = "nothing was found"
 _SHIFT_NEEDS = 50  # requests of stable on a route before it is a measure
@@ -126,9 +129,15 @@ class Judge:
         worst = Decision.worst([item.decision for item in reasons])
         if worst is Decision.GO:
             return Standing(Decision.GO, tuple(reasons))
-        if not over:
+        if not over or (self._on_its_way(step, reasons) and at < step.at + step.seconds + GRACE):
             return Standing(None)
         return Standing(worst, tuple(item for item in reasons if item.decision is worst))
+
+    def _on_its_way(self, step: TrafficStep, reasons: Sequence[Reason]) -> bool:
+        """Whether nothing is missing but a look that may take longer than a short step."""
+        held = {item.signal for item in reasons if item.decision is not Decision.GO}
+        late = {signal for signal in self._wanted if signal not in _SENT and not self._measured(signal, step)}
+        return held <= late
 
     @property
     def evidence(self) -> tuple[float, float]:

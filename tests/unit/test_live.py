@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gate.limits import Limit, Rule, Statistic, Unit
-from gate.live.judge import Judge, Standing
+from gate.live.judge import GRACE, Judge, Standing
 from gate.observations import (
     Blind,
     ErrorLines,
@@ -281,9 +281,25 @@ def test_a_wanted_signal_that_was_never_measured_is_a_hold(signal: str) -> None:
     seen: list[Observation] = [BAKE, Wanted(0.0, (signal,)), usual()]
     if signal != "error_rate":
         seen.append(requests(0.1, 500))
-    standing = judged(seen, 30.0)
+    standing = judged(seen, 30.0 + GRACE)
     assert standing.decision is HOLD
     assert any(item.signal == signal for item in standing.reasons)
+
+
+def test_a_step_waits_for_a_look_that_takes_longer() -> None:
+    """A look at a large table may take longer than a short step: that is no reason to hold a release."""
+    wanted = replace(WANTED, signals=(*WANTED.signals, "invariants_broken"))
+    seen: list[Observation] = [BAKE, wanted, usual(), healthy(0.1), requests(0.1, 5000)]
+    late = 30.0 + GRACE - 0.1
+    assert judged(seen, late).decision is None
+    assert judged([*seen, InvariantSeen(late, "stock", 0)], late).decision is GO
+    assert judged([*seen, InvariantSeen(late, "stock", 1)], late).decision is ROLLBACK
+    assert judged(seen, late + 0.1).decision is HOLD
+
+
+def test_a_step_does_not_wait_for_a_look_where_it_is_held_anyway() -> None:
+    wanted = replace(WANTED, signals=(*WANTED.signals, "invariants_broken"))
+    assert judged([BAKE, wanted, usual(), healthy(0.1), requests(0.1, 12)], 30.0).decision is HOLD
 
 
 def test_a_dry_run_rule_only_tells() -> None:
@@ -468,7 +484,7 @@ def test_resources_are_owed_for_every_service(measured: tuple[str, ...], decisio
     wanted = replace(WANTED, signals=(*WANTED.signals, "cpu"), services=("web", "worker"))
     used = [Used(at, CANDIDATE, name, 0.1, 0.1) for at in (0.1, 1.1, 2.1) for name in measured]
     seen: list[Observation] = [BAKE, wanted, usual(), healthy(0.1), requests(0.1, 5000), *used]
-    standing = judged(seen, 30.0)
+    standing = judged(seen, 30.0 + GRACE)
     assert standing.decision is decision
     assert decision is GO or standing.reasons[0].text == "cpu: was not measured"
 
