@@ -193,7 +193,7 @@ def test_a_lock_that_is_never_free(tmp_path: Path, live: Secret) -> None:
 def test_a_statement_that_takes_too_long(tmp_path: Path, live: Secret) -> None:
     slow = revision("0001", None, 'op.execute("SELECT pg_sleep(20)")')
     with pytest.raises(MigrationFailed, match="QueryCanceled") as caught:
-        tool(tmp_path, slow, statement_timeout=0.3).upgrade(live)
+        tool(tmp_path, slow, statement_timeout=1.0).upgrade(live)
     assert caught.value.revision == "0001"
 
 
