@@ -50,9 +50,9 @@ class Kind:
 
 PARTS = ("postgres", "cache", "proxy", "stable", "candidate")
 """What a deployment works with, and may lose."""
-GOOD = Kind("good", "1.1.0", '["50% 4s", "100% 6s"]', 0)
+GOOD = Kind("good", "1.1.0", '["50% 8s", "100% 6s"]', 0)
 BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]', 1)
-STOPPED = Kind("stopped", "1.1.0", '["50% 4s", "100% 20s"]', 130, interrupted_at="bake")
+STOPPED = Kind("stopped", "1.1.0", '["50% 8s", "100% 20s"]', 130, interrupted_at="bake")
 KINDS = (GOOD, BAD, STOPPED)
 
 

@@ -17,7 +17,7 @@ from example.customers import Customers
 from gate.shell import wait_until
 from tests.e2e.sites import Ran, Site, few_cases, make_site
 
-STEPS = '["50% 20s", "100% 6s"]'
+STEPS = '["50% 20s", "100% 12s"]'
 
 
 @dataclass(frozen=True)
