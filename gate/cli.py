@@ -163,7 +163,10 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
         top.add_argument("--version", metavar="V", help="the release: a SemVer tag, v1.1.0 and 1.1.0 alike")
         top.add_argument("--allow-downgrade", action="store_true", help="let V be older than the release that serves")
         top.add_argument(
-            "--again", metavar="WHY", default="", help="let V be a release that was rolled back here before"
+            "--again",
+            metavar="WHY",
+            default="",
+            help="let V be a release that was rolled back here, by the gate or by a person",
         )
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")

@@ -326,7 +326,9 @@ class Commands:
         if failed is None:
             return ""
         why = f": {failed.reasons[0]}" if failed.reasons else ""
-        told = f"{release.version} was rolled back in deployment {failed.id} ({failed.started_at[:16]}Z){why}"
+        told = (
+            f"{release.version} was rolled back in deployment {failed.id} ({failed.started_at[:16]}Z, {failed.by}){why}"
+        )
         if not options.again:
             raise Refused(
                 told,

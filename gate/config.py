@@ -324,7 +324,7 @@ class RuleRow(Section):
     statistic: Annotated[Statistic | None, Field(strict=False)] = Field(
         None, description="What is held against the limits; only error_rate has a choice: sequential or share"
     )
-    min_n: Annotated[int, Field(ge=1)] = Field(
+    min_n: Annotated[int, Field(ge=1, le=100_000)] = Field(
         1, description="Fewer samples are HOLD; a test on live traffic may ask for more"
     )
     severity: Annotated[Severity, Field(strict=False)] = Field(Severity.HIGH, description="Of the rule")

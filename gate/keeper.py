@@ -42,9 +42,12 @@ def main(arguments: list[str]) -> int:
     watch, live = None, None
     if hold.share and candidate is not None:
         folder = environment.state_folder / "runs" / number
-        watch = Watch(environment, engine, candidate, stable, folder, held=True)
-        watch.start()
-        watch.begin(hold.share, left)
+        try:
+            watch = Watch(environment, engine, candidate, stable, folder, held=True)
+            watch.start()
+            watch.begin(hold.share, left)
+        except OSError as fault:  # a full disk: its time still comes
+            terminal.say(f"nothing can be watched: {fault.strerror}")
 
     def decided() -> bool:
         bad = watch is not None and watch.standing.decision is Decision.ROLLBACK

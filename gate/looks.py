@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from gate.config import Environment
@@ -43,7 +44,8 @@ class Looks:
         self._stable = stable
         self._now = now
         self._data_due = 0.0
-        self.probed_at: float | None = None
+        self.probed: deque[float] = deque()
+        """When the front door was asked, for whoever looks whether the proxy's log shows it."""
 
     def ask_everything_next(self) -> None:
         """The next look asks the data as well: a step begins, and what was seen before it does not count for it."""
@@ -141,11 +143,12 @@ class Looks:
         services = self._environment.routed()
         service = next(one for one in services.values() if one.route == "/")
         path, _, field = (service.identity or "").partition("#")
-        self.probed_at = self._now()
+        asked_at = self._now()
         try:
             # The door is plain HTTP on this machine; not reading the certificates saves 30 ms of CPU a look.
             with httpx.Client(verify=False, timeout=5, trust_env=False) as client:  # noqa: S501 - see above
                 answer = client.get(f"{door.url}{path}", headers=dict(door.headers))
+            self.probed.append(asked_at)  # only what was answered must stand in the log
             value = answer.json()
             for part in field.split("."):
                 value = value[part]

@@ -128,6 +128,13 @@ class Blind:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """The proxy's log, which did not show a request that was just made, grows again."""
+
+    at: float
+
+
+@dataclass(frozen=True)
 class Kept:
     """A person has said that the candidate goes on, although it was held."""
 
@@ -152,6 +159,7 @@ Observation = (
     | InvariantSeen
     | Identified
     | Blind
+    | Heard
     | Kept
     | Moment
 )
@@ -166,6 +174,7 @@ _KINDS: dict[str, type] = {
     "invariant": InvariantSeen,
     "identity": Identified,
     "blind": Blind,
+    "heard": Heard,
     "kept": Kept,
     "moment": Moment,
 }

@@ -145,7 +145,7 @@ def _demand_less_is_better(row: Row, go: Limit | None, rollback: Limit | None) -
     """Of every signal of the gate's own, less is better: a limit the other way round lets the worst pass."""
     if go is not None and ">" in go.op:
         raise ValueError(f"go = {row.go!r}: of {row.signal} less is better; write < or <=")
-    if rollback is not None and "<" in rollback.op:
+    if rollback is not None and ">" not in rollback.op:
         raise ValueError(f"rollback = {row.rollback!r}: of {row.signal} less is better; write > or >=")
 
 

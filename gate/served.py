@@ -43,18 +43,23 @@ def last(store: Store) -> Deployment | None:
 
 
 def failed(store: Store, digest: str) -> Deployment | None:
-    """The deployment in which a release with this digest failed here, and was not kept since; None without one.
+    """The run in which a release with this digest was rolled back here, by the gate or by a person who went back from
+    it, if it has not been kept since; None without one.
 
     One that a person interrupted, or whose gate died, says nothing about the release. Raises OperationFailed.
     """
-    for item in store.deployments():
-        if item.action != "deploy" or item.digest != digest:
-            continue
-        if item.outcome is Outcome.RELEASED:
-            return None
-        died = any(event.kind == DIED for event in store.events(item.id))
-        if item.outcome in (Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED) and not died:
-            return item
+    runs = store.deployments()
+    served_as = {f"r{item.id}": item.digest for item in runs}
+    for item in runs:
+        if _took_over(store, item):
+            if item.digest == digest:
+                return None
+            if item.action == "rollback" and served_as.get(item.stable_instance or "") == digest:
+                return item
+        elif item.action == "deploy" and item.digest == digest:
+            died = any(event.kind == DIED for event in store.events(item.id))
+            if item.outcome in (Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED) and not died:
+                return item
     return None
 
 

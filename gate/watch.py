@@ -12,13 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.live.judge import Judge, Standing
 from gate.looks import Looks, asked_by_the_gate
-from gate.observations import TICK, Blind, Kept, Moment, Observation, Requests, Role, TrafficStep
+from gate.observations import TICK, Blind, Heard, Kept, Moment, Observation, Requests, Role, TrafficStep
 from gate.results import Decision, Reason
 from gate.signals.access_log import AccessLog
 from gate.signals.application_log import ErrorWatch
@@ -56,7 +57,7 @@ class Watch:
         self.origin = time.time()
         """When it began, in seconds since the epoch: where observations count their time from."""
         self._zero = time.monotonic()
-        self._rows = Rows(folder, self.origin, held=held)
+        self._rows = Rows(folder, self.origin, held=held, redact=environment.redactor)
         self._judge = Judge(environment.all_rules)
         self._incoming: queue.SimpleQueue[Observation] = queue.SimpleQueue()
         self._ended = threading.Event()
@@ -65,6 +66,9 @@ class Watch:
         self._step: TrafficStep | None = None
         self._users: deque[tuple[float, int]] = deque()
         self.lasted = 0.0
+        self._asked: deque[float] = deque()  # requests of our own that the proxy's log has not shown yet
+        self._heard_at = 0.0
+        self._told_unheard = False
         roles = {candidate.id: Role.CANDIDATE} | ({stable.id: Role.STABLE} if stable else {})
         self._requests = AccessLog(Traffic(environment).access_log, roles, self.origin, asked_by_the_gate(environment))
         self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
@@ -132,11 +136,12 @@ class Watch:
     def stop(self) -> None:
         """Ends the watch; what was seen stays in the file.
 
-        A look that still waits for an answer is not waited for: traffic has to go back now.
+        A look that still waits for an answer is not waited for: traffic has to go back now. Nor does a disk that takes
+        nothing any more stand in its way.
         """
         self._ended.set()
         self._judging_thread.join(timeout=5)
-        with self._lock:
+        with self._lock, suppress(OSError):
             self._rows.close()
 
     def _judging(self) -> None:
@@ -146,14 +151,17 @@ class Watch:
                     self._tick()
 
     def _tick(self) -> None:
+        before = self._requests.lines
         requests = self._requests.read()
         self._count(requests)
         seen: list[Observation] = [*requests]
         while not self._incoming.empty():
             seen.append(self._incoming.get())
         at = self._now()
+        if self._requests.lines > before:
+            self._heard_at = at
         seen += [lines for watch in self._lines for lines in watch.read(at)]
-        silent = self._requests_unheard(at)
+        silent = self._unheard(at)
         self._take([*seen, *silent])
         if self._standing.decision is Decision.ROLLBACK:
             return
@@ -180,13 +188,25 @@ class Watch:
         while self._users and self._users[0][0] < self._now() - 2 * _RATE_OVER:
             self._users.popleft()
 
-    def _requests_unheard(self, at: float) -> list[Blind]:
-        asked = self._looks.probed_at
-        heard = self._requests.last_line_at
-        if asked is None or at - asked < LOG_LAG or (heard is not None and heard >= asked - LOG_LAG):
-            return []
-        self._looks.probed_at = None  # told once for each request that went unheard
-        return [Blind(at, "error_rate", "the proxy's access log does not show a request that was just made")]
+    def _unheard(self, at: float) -> list[Blind | Heard]:
+        """Whether the proxy's log shows the requests that the looks make: else users' are not seen either.
+
+        Only whether it grows counts, by this process's own clock; the machine's may be set while we watch.
+        """
+        while self._looks.probed:
+            self._asked.append(self._looks.probed.popleft())
+        while self._asked and self._asked[0] <= self._heard_at:
+            self._asked.popleft()
+        found: list[Blind | Heard] = []
+        while self._asked and at - self._asked[0] >= LOG_LAG:
+            self._asked.popleft()
+            found.append(Blind(at, "error_rate", "the proxy's access log does not show a request that was just made"))
+        if found:
+            self._told_unheard = True
+        elif self._told_unheard and at - self._heard_at < LOOK:
+            self._told_unheard = False
+            found.append(Heard(at))
+        return found
 
     def _looking(self, look: Callable[[], Iterator[Observation]]) -> None:
         while not self._ended.wait(LOOK):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gate.observations import Observation, from_row, to_row
+from gate.redact import Redactor
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,13 @@ class Watched:
 
 
 class Rows:
-    """The file of one watch, made new below ``folder``; ``origin`` is when it began, in seconds since the epoch."""
+    """The file of one watch, made new below ``folder``; ``origin`` is when it began, in seconds since the epoch.
 
-    def __init__(self, folder: Path, origin: float, *, held: bool) -> None:
+    It is free of secrets, as everything that becomes part of a report: users may put one into a path.
+    """
+
+    def __init__(self, folder: Path, origin: float, *, held: bool, redact: Redactor) -> None:
+        self._redact = redact
         folder.mkdir(parents=True, exist_ok=True)
         number = 1 + len(list(folder.glob(_FILES)))
         self._file = (folder / f"live-{number}.jsonl").open("x", encoding="utf-8")
@@ -36,7 +41,7 @@ class Rows:
 
     def write(self, seen: Iterable[Observation]) -> None:
         for item in seen:
-            self._line(to_row(item))
+            self._line(self._redact.tree(to_row(item)))
         self._file.flush()
 
     def close(self) -> None:

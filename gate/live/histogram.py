@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 
 
 class Histogram:
@@ -16,6 +17,10 @@ class Histogram:
     def add(self, milliseconds: float, many: int = 1) -> None:
         self._counts[_two_figures(milliseconds)] += many
         self.total += many
+
+    def count(self, wanted: Callable[[float], bool]) -> int:
+        """How many durations are ``wanted``."""
+        return sum(many for value, many in self._counts.items() if wanted(value))
 
     def quantile(self, share: float) -> float | None:
         """The smallest duration that ``share`` (0 to 1) of all do not exceed; None without any."""

@@ -5,6 +5,7 @@ The same observations in the same order give the same answer, live and in ``repl
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,9 @@ from gate import rules as known_rules
 from gate.limits import Rule, Statistic
 from gate.live.histogram import Histogram
 from gate.live.reasons import reason, unmeasured
-from gate.live.shares import WHOLE, Counts, Shares, Tested
+from gate.live.shares import WHOLE, Counts, Shares, Tested, at_least
 from gate.live.states import States
-from gate.observations import ErrorLines, Observation, Requests, Role, TrafficStep, Wanted
+from gate.observations import ErrorLines, Kept, Observation, Requests, Role, TrafficStep, Wanted
 from gate.results import Decision, Reason
 
 _SLOW_P0 = 0.01  # tolerated share of requests beyond the limit on p95
@@ -47,14 +48,14 @@ class Judge:
         sixth = detection.ALPHA / 6
         self._errors = Shares(
             self._rules["error_rate"],
-            "failed",
+            "{bad} of {requests} failed",
             alpha=2 * sixth,
             tested=_tested(self._rules["error_rate"], detection.FLOOR, detection.BAD_SHARE),
         )
         slow = self._rules["response_time"]
         self._slow = Shares(
             slow,
-            "took longer",
+            "{bad} of {requests} took longer",
             alpha=sixth,
             tested=Tested(_SLOW_P0, _SLOW_P1),
             least=slow.min_n,
@@ -63,7 +64,7 @@ class Judge:
         gone = self._rules["gone_rate"]
         self._gone = Shares(
             gone,
-            "were given up by the client before the answer",
+            "{bad} of {requests} were given up by the client before the answer",
             alpha=sixth,
             tested=_tested(gone, 0.05, 0.2),
             least=gone.min_n,
@@ -71,7 +72,7 @@ class Judge:
         lines = self._rules["log_error_rate"]
         self._logged = Shares(
             lines,
-            "wrote an error line",
+            "{bad} error lines in {requests}",
             alpha=sixth,
             tested=_tested(lines, detection.FLOOR, detection.BAD_SHARE),
             example=lambda: f"; the first: {self._first_line[:_EXAMPLE]}" if self._first_line else "",
@@ -79,7 +80,7 @@ class Judge:
         shift = self._rules["slower_than_stable"]
         self._shift = Shares(
             shift,
-            "were slower than nearly all of stable's",
+            "{bad} of {requests} were slower than nearly all of stable's",
             alpha=sixth,
             tested=_tested(shift, 0.1, 0.5),
             least=shift.min_n,
@@ -94,6 +95,8 @@ class Judge:
         self._services: tuple[str, ...] = ()
         self._tick: list[Requests] = []
         self._lines: Counter[Role] = Counter()
+        self._stable_lines: int | None = None  # since the watch began; None: nobody reads stable's log
+        self._closed_at = 0.0
         self._first_line = ""
 
     def take(self, seen: Observation) -> None:
@@ -109,12 +112,15 @@ class Judge:
                 self._tick.append(seen)
             case ErrorLines():
                 self._read(seen)
+            case Kept():
+                self._states.forget_unread()
+                self._times = {WHOLE: Histogram()}
             case _:
                 self._states.take(seen)
 
     def standing(self, at: float) -> Standing:
         """The decision at ``at``, seconds since the watch began."""
-        self._close_tick()
+        self._close_tick(at)
         against = self._against()
         worst = Decision.worst([item.decision for item in against]) if against else Decision.GO
         if worst is not Decision.GO:
@@ -134,9 +140,13 @@ class Judge:
         return Standing(worst, tuple(item for item in reasons if item.decision is worst))
 
     def _on_its_way(self, step: TrafficStep, reasons: Sequence[Reason]) -> bool:
-        """Whether nothing is missing but a look that may take longer than a short step."""
+        """Whether nothing is missing but a look: one that takes longer than a short step, or has to be repeated."""
         held = {item.signal for item in reasons if item.decision is not Decision.GO}
-        late = {signal for signal in self._wanted if signal not in _SENT and not self._measured(signal, step)}
+        late = {
+            signal
+            for signal in self._wanted
+            if self._states.unread(signal) or (signal not in _SENT and not self._measured(signal, step))
+        }
         return held <= late
 
     @property
@@ -155,6 +165,7 @@ class Judge:
         return max(self._errors.needed, self._rules["response_time"].min_n - self._times[WHOLE].total)
 
     def _begin(self, step: TrafficStep) -> None:
+        self._close_tick(step.at)  # what came before belongs to the step before
         self._step = step
         for family in self._families:
             family.begin(step.share, step.seconds)
@@ -166,9 +177,9 @@ class Judge:
         self._slow.remember(seen.route, (slow, seen.count - slow))
         self._time_stable(seen)
 
-    def _close_tick(self) -> None:
+    def _close_tick(self, at: float) -> None:
         tick, self._tick = self._tick, []
-        self._close_logs(tick)
+        self._close_logs(tick, at)
         if not tick:
             return
         self._errors.take(_sum((item, (item.errors, item.count - item.errors)) for item in tick))
@@ -182,8 +193,9 @@ class Judge:
             if item.role is Role.STABLE:
                 self._time_stable(item)
             else:
-                self._states.saw("error_rate", item.at)
-                self._states.saw("response_time", item.at)
+                # The proxy's clock is the machine's, which may be set forward: nothing is seen before it happens.
+                self._states.saw("error_rate", min(item.at, at))
+                self._states.saw("response_time", min(item.at, at))
                 self._slowest.append(max((ms for ms, _ in item.milliseconds), default=0.0))
                 for times in (self._times[WHOLE], self._times.setdefault(item.route, Histogram())):
                     for milliseconds, many in item.milliseconds:
@@ -193,10 +205,13 @@ class Judge:
         self._states.saw("log_error_rate", seen.at, seen.role)
         if seen.role is Role.CANDIDATE:
             self._first_line = self._first_line or seen.first
+        else:
+            self._stable_lines = (self._stable_lines or 0) + seen.count
         self._lines[seen.role] += seen.count
 
-    def _close_logs(self, tick: Sequence[Requests]) -> None:
+    def _close_logs(self, tick: Sequence[Requests], at: float) -> None:
         """Error lines against the requests of the same tick; without any, what is written at once counts as one."""
+        spent, self._closed_at = max(0.0, at - self._closed_at), at
         lines, self._lines = self._lines, Counter()
         answered = Counter[Role]()
         for item in tick:
@@ -205,7 +220,17 @@ class Judge:
         for role in answered.keys() | lines.keys():
             bad = min(lines[role], max(1, answered[role]))
             counts[role, WHOLE] = (bad, max(0, answered[role] - bad))
-        self._logged.take(counts)
+        usual = 2 * self._lines_a_second(at) * spent / max(1, answered[Role.CANDIDATE])
+        self._logged.take(counts, tolerated=usual)
+
+    def _lines_a_second(self, at: float) -> float:
+        """Error lines that stable writes whatever its traffic is: a worker's come with time, not with requests.
+
+        Two standard errors of a Poisson count are added, for in the first seconds little is known of it.
+        """
+        if self._stable_lines is None or at <= 0:
+            return 0.0
+        return (self._stable_lines + 2 * math.sqrt(self._stable_lines + 1)) / at
 
     def _time_stable(self, seen: Requests) -> None:
         times = self._stable_times.setdefault(seen.route, Histogram())
@@ -243,24 +268,37 @@ class Judge:
         found = [self._errors.at_the_end(last=last), *self._latency(), *self._states.at_the_end()]
         if "log_error_rate" in self._wanted:
             found.append(self._logged.at_the_end(last=last))
-        found += [item for family in (self._gone, self._shift) for item in family.shadowed()]
+        for family in (self._gone, self._shift):
+            found += family.shadowed() or family.between()
         told = {item.signal for item in found}
         for signal in self._wanted:
-            if not self._measured(signal, step):
+            if self._states.unread(signal):
+                found.append(unmeasured(self._rules[signal], "could not be read when it was tried last"))
+            elif not self._measured(signal, step):
                 found.append(unmeasured(self._rules[signal], "was not measured"))
             elif signal not in told:
                 found.append(self._states.shadowed(signal) or reason(self._rules[signal], Decision.GO, 0, 1, _NOTHING))
         return found
 
     def _latency(self) -> list[Reason]:
-        """The 95th percentile of all requests, and of every route that has enough and is slow where stable is not."""
+        """The 95th percentile of all requests, and of every route that is surely slow where stable is not."""
         rule = self._rules["response_time"]
         whole = self._times[WHOLE]
         if whole.total < rule.min_n:
             return [unmeasured(rule, f"too little traffic: {whole.total} requests, {rule.min_n} are needed")]
-        routes = [name for name, times in self._times.items() if name != WHOLE and times.total >= rule.min_n]
-        slow = [item for name in routes if not self._stable_is_slow(name) for item in self._p95(rule, name)]
-        return [*self._p95(rule, WHOLE), *(item for item in slow if item.decision is not Decision.GO)]
+        slow = [name for name in self._times if name != WHOLE and self._surely_slow(rule, name)]
+        return [item for name in (WHOLE, *slow) for item in self._p95(rule, name)]
+
+    def _surely_slow(self, rule: Rule, name: str) -> bool:
+        """Whether more than 5 % of a route's requests are beyond GO, with 99.9 % certainty, and stable's are not.
+
+        A percentile of 20 requests is two of them: looked at route by route, one would always be slow by chance.
+        """
+        times, go = self._times[name], rule.go
+        if go is None or times.total < rule.min_n or self._stable_is_slow(name):
+            return False
+        slow = times.count(lambda milliseconds: not go.holds(milliseconds / 1000))
+        return at_least(slow, times.total) > _SLOW_P1
 
     def _p95(self, rule: Rule, name: str) -> list[Reason]:
         times = self._times[name]

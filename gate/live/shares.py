@@ -23,6 +23,7 @@ WHOLE = ""
 BLAMELESS = math.log(100)
 """Evidence against stable (natural logarithm of a likelihood ratio) from which on a fault is not the candidate's."""
 _Z = 3.09  # of the standard normal distribution, 99.9 % one-sided
+_NO_CHANCE = 2  # bad requests of a route that are not called chance
 _LATELY = 20  # ticks that a reason tells of when the fault began late
 
 Counts = tuple[int, int]  # bad, good
@@ -60,13 +61,14 @@ class Shares:
     """One signal.
 
     Nothing is decided against the candidate from fewer than ``least`` requests: the first ones of a cold instance are
-    slow together. ``value`` is the figure told where it is not the share itself; ``example`` ends the sentence.
+    slow together. ``told`` is the sentence about ``{bad}`` of ``{requests}``; ``value`` the figure told where it is not
+    the share itself; ``example`` ends the sentence.
     """
 
     def __init__(
         self,
         rule: Rule,
-        what: str,
+        told: str,
         *,
         alpha: float,
         tested: Tested,
@@ -75,7 +77,7 @@ class Shares:
         example: Callable[[], str] = str,
     ) -> None:
         self.rule = rule
-        self._what = what
+        self._told = told
         self._least = least
         self._value = value
         self._example = example
@@ -84,11 +86,13 @@ class Shares:
         self._before: dict[str, _Seen] = defaultdict(_Seen)
         self._routes: dict[str, _Route] = {}
         self._step: tuple[float, int] | None = None
+        self._before_step = 0  # requests of the candidate
         self._route(WHOLE)
 
     def begin(self, share: float, seconds: float) -> None:
         """A step of ``seconds`` begins; with all the traffic (``share`` 1) it is the last."""
         self._step = share, max(1, round(seconds / TICK))
+        self._before_step = self._routes[WHOLE].candidate_seen.total
         for route in self._routes.values():
             self._tell(route)
 
@@ -97,16 +101,16 @@ class Shares:
         self._before[route].add(counts)
         self._before[WHOLE].add(counts)
 
-    def take(self, tick: Mapping[tuple[Role, str], Counts]) -> None:
-        """One tick of traffic: ``(bad, good)`` by role and route."""
+    def take(self, tick: Mapping[tuple[Role, str], Counts], *, tolerated: float = 0.0) -> None:
+        """One tick of traffic: ``(bad, good)`` by role and route. At least ``tolerated`` is healthy in it."""
         whole: dict[Role, Counts] = {}
         for (role, name), counts in tick.items():
             if name != WHOLE:
-                self._add(name, role, counts)
+                self._add(name, role, counts, tolerated)
             bad, good = whole.get(role, (0, 0))
             whole[role] = (bad + counts[0], good + counts[1])
         for role, counts in whole.items():
-            self._add(WHOLE, role, counts)
+            self._add(WHOLE, role, counts, tolerated)
 
     def against(self, excused: bool) -> list[Reason]:
         """What speaks against the candidate now: ROLLBACK; HOLD where stable is as bad, or ``excused`` for ailing."""
@@ -135,7 +139,14 @@ class Shares:
         if self.rule.statistic is Statistic.SHARE:
             seen = whole.candidate_seen
             return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.GO
-        return whole.candidate.accepted and whole.candidate_seen.total >= self.rule.min_n
+        return whole.candidate.accepted and self._lacking == 0
+
+    @property
+    def _lacking(self) -> int:
+        """Requests without which nothing is called healthy. The last step owes its own: a fault may start late."""
+        last = self._step is not None and self._step[0] >= 1
+        seen = self._routes[WHOLE].candidate_seen.total - (self._before_step if last else 0)
+        return max(0, self.rule.min_n - seen)
 
     def at_the_end(self, *, last: bool) -> Reason:
         """What is to say once a step's time is over and nothing spoke against the candidate.
@@ -150,31 +161,52 @@ class Shares:
         promising = not last and seen.total >= self.rule.min_n and whole.candidate.evidence_good > 0
         if not self.accepted and not promising:
             told = whole.candidate.needed_clean(tolerated) is not None
-            if not seen.bad or seen.total < self.rule.min_n:
+            if not seen.bad or self._lacking:
                 more = f"about {self.needed} more are needed" if told else "and nothing can be told from it"
-                return unmeasured(
-                    self.rule, f"too little traffic: {_counted(seen.total)} reached the candidate, {more}"
-                )
+                share = " with all the traffic" if last and self._before_step else ""
+                n = seen.total - (self._before_step if last else 0)
+                return unmeasured(self.rule, f"too little traffic: {_counted(n)} reached the candidate{share}, {more}")
             return self._reason(WHOLE, whole, Decision.HOLD)
         if not self.accepted:
-            text = f"{self.rule.signal}: {seen.bad} of {_counted(seen.total)} {self._what}, so far more good than bad"
+            found = self._told.format(bad=seen.bad, requests=_counted(seen.total))
+            text = f"{self.rule.signal}: {found}, so far more good than bad"
             return Reason(
                 self.rule.signal, Decision.GO, text, seen.bad / seen.total, "", seen.total, self.rule.severity
             )
+        ailing = self._ailing_route() if last else None
+        if ailing is not None:
+            return self._reason(ailing, self._routes[ailing], Decision.HOLD)
         # Healthier than what must be caught, yet surely worse than what is tolerated: between the two limits.
-        between = _at_least(seen.bad, seen.total) > tolerated
+        between = at_least(seen.bad, seen.total) > tolerated
         # Stable may be so bad that a share beyond the limit is tolerated: nobody is to blame, and nobody calls it good.
         limit = self.rule.rollback
         beyond = limit is not None and seen.total > 0 and limit.holds(seen.bad / seen.total)
         decision = Decision.HOLD if last and (between or beyond) else Decision.GO
         return self._reason(WHOLE, whole, decision, stable_bad=beyond and tolerated > self._floor)
 
+    def between(self) -> list[Reason]:
+        """HOLD where the candidate is surely worse than GO allows, though not proven bad; nothing otherwise."""
+        whole = self._routes[WHOLE]
+        seen = whole.candidate_seen
+        if seen.total < max(1, self._least) or at_least(seen.bad, seen.total) <= self._tolerated(WHOLE, whole):
+            return []
+        return [self._reason(WHOLE, whole, Decision.HOLD)]
+
+    def _ailing_route(self) -> str | None:
+        """A route with too few requests for its test, of which nearly all are bad, and not on stable."""
+        for name, route in self._routes.items():
+            seen = route.candidate_seen
+            if name == WHOLE or seen.bad < _NO_CHANCE or self._blameless(name, route):
+                continue
+            if at_least(seen.bad, seen.total) > max(self._bad_share, self._tolerated(name, route)):
+                return name
+        return None
+
     @property
     def needed(self) -> int:
         """Good requests still needed to call the candidate healthy."""
         whole = self._routes[WHOLE]
-        owed = self.rule.min_n - whole.candidate_seen.total
-        return max(0, owed, whole.candidate.needed_clean(self._tolerated(WHOLE, whole)) or 0)
+        return max(0, self._lacking, whole.candidate.needed_clean(self._tolerated(WHOLE, whole)) or 0)
 
     @property
     def evidence(self) -> tuple[float, float]:
@@ -182,12 +214,12 @@ class Shares:
         stream = self._routes[WHOLE].candidate
         return stream.evidence_bad / stream.bound_bad, stream.evidence_good / stream.bound_good
 
-    def _add(self, name: str, role: Role, counts: Counts) -> None:
+    def _add(self, name: str, role: Role, counts: Counts, tolerated: float) -> None:
         if not sum(counts):
             return
         route = self._route(name)
         if role is Role.CANDIDATE:
-            route.candidate.add(*counts, self._tolerated(name, route))
+            route.candidate.add(*counts, min(1.0, max(tolerated, self._tolerated(name, route))))
             route.candidate_seen.add(counts)
             route.lately.append(counts)
         else:
@@ -235,7 +267,7 @@ class Shares:
         before, now = self._before[name], route.stable_seen
         bad, total = before.bad + now.bad, before.total + now.total
         few = before.total < detection.TRUSTED  # from there on its share is what is tolerated
-        return few and _at_least(bad, total) > self._floor
+        return few and at_least(bad, total) > self._floor
 
     def _reason(self, name: str, route: _Route, decision: Decision, *, stable_bad: bool = False) -> Reason:
         seen = route.candidate_seen
@@ -244,7 +276,8 @@ class Shares:
             recent.add(counts)
         late = recent.total and seen.total > recent.total and recent.bad / recent.total > 2 * seen.bad / seen.total
         told = recent if late and decision is not Decision.GO else seen
-        text = f"{told.bad} of {'the last ' if told is recent else ''}{_counted(told.total)} {self._what}"
+        requests = f"{'the last ' if told is recent else ''}{_counted(told.total)}"
+        text = self._told.format(bad=told.bad, requests=requests)
         if name:
             text += f" on {name}"
         stable = _Seen(
@@ -265,7 +298,7 @@ def _counted(requests: int) -> str:
     return f"{requests} request" if requests == 1 else f"{requests} requests"
 
 
-def _at_least(bad: int, total: int) -> float:
+def at_least(bad: int, total: int) -> float:
     """Lower end of Wilson's interval of a share, one-sided at 99.9 % (Wilson 1927)."""
     if not total:
         return 0.0

@@ -9,6 +9,7 @@ from gate.limits import Rule
 from gate.live.reasons import reason
 from gate.observations import (
     Blind,
+    Heard,
     HostUsed,
     Identified,
     InvariantSeen,
@@ -65,6 +66,8 @@ class States:
             case Identified():
                 if seen.found != seen.expected:
                     self._stranger = seen
+            case Heard():
+                self._blind.pop(("error_rate", Role.CANDIDATE), None)
             case Blind():
                 self._blind[seen.what, seen.role].append(seen)
             case _:
@@ -80,6 +83,14 @@ class States:
         if role is Role.CANDIDATE:
             self._measured_at[signal] = at
         self._blind.pop((signal, role), None)
+
+    def forget_unread(self) -> None:
+        """A person knows of what could not be read, and goes on: it counts anew from here."""
+        self._blind.clear()
+
+    def unread(self, signal: str) -> bool:
+        """Whether the last try to read a signal of the candidate was in vain."""
+        return bool(self._blind.get((signal, Role.CANDIDATE)))
 
     @property
     def stable_ails(self) -> bool:

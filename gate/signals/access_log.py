@@ -59,8 +59,8 @@ class AccessLog:
 
         The proxy writes neither which of the two nor who answered.
         """
-        self.last_line_at: float | None = None
-        """Time of the newest line of any kind: after a request of one's own it shows that the log lives."""
+        self.lines = 0
+        """Requests of any kind that were read: after one of one's own more of them show that the log lives."""
         self._file = file
         self._follower = Follower(file, from_end=True)
         self._roles = roles
@@ -139,7 +139,7 @@ class AccessLog:
 
     def _count(self, line: _Line, counts: _Counts) -> None:
         at = line.ended - self._origin
-        self.last_line_at = at if self.last_line_at is None else max(at, self.last_line_at)
+        self.lines += 1
         self._remember(line)
         if line.cut_off:
             self.cut_off.append(round(at, 4))
@@ -264,7 +264,7 @@ def _parse(text: str) -> _Line:
 
 def _rounded(duration: float | None) -> float | None:
     """Seconds as milliseconds with three figures that count."""
-    if duration is None or not 0 <= duration < math.inf:
+    if duration is None or not 0 <= duration < _END_OF_TIME:
         return None
     return float(f"{duration * 1000:.3g}")
 

@@ -71,7 +71,7 @@ def test_who_answered_who_left_and_who_was_a_probe(here: Site) -> None:
         (Role.STABLE, "GET /page", 1, 0, 0, False),
         (Role.STABLE, "other", 0, 0, 1, False),
     ]
-    assert requests.last_line_at is not None
+    assert requests.lines >= 4
 
 
 def test_a_request_that_nobody_is_there_for(here: Site) -> None:

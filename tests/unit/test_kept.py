@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,16 +11,11 @@ import pytest
 from gate import replay, watched
 from gate.evidence import LIVE
 from gate.live import trace
-from gate.observations import Identified, Kept, Moment, Observation, Requests, Role, TrafficStep, Wanted
-from gate.report.record import (
-    DecisionRecord,
-    Person,
-    PhaseVerdict,
-    ReleaseRecord,
-    TrafficRecord,
-    WatchRecord,
-)
-from gate.results import Decision, Outcome, Verdict
+from gate.observations import Identified, Kept, Moment, Observation, Requests, Role, TrafficStep, Wanted, to_row
+from gate.redact import Redactor
+from gate.report.record import DecisionRecord, PhaseVerdict, TrafficRecord, WatchRecord
+from gate.results import Decision, Verdict
+from tests.report import samples
 
 STRANGER = Identified(1.0, "1.1.0", "1.0.0")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -56,7 +52,7 @@ def test_traffic_may_prove_it_bad_while_it_is_held() -> None:
 
 def test_every_watch_has_its_own_file(tmp_path: Path) -> None:
     for origin, held in ((1000.0, False), (2000.0, True)):
-        rows = watched.Rows(tmp_path, origin, held=held)
+        rows = watched.Rows(tmp_path, origin, held=held, redact=Redactor())
         rows.write([Wanted(0.0, ("disk",)), Moment(origin)])
         rows.close()
     first, second = watched.read(tmp_path)
@@ -66,7 +62,7 @@ def test_every_watch_has_its_own_file(tmp_path: Path) -> None:
 
 
 def test_the_line_its_writer_was_killed_in_is_left_out(tmp_path: Path) -> None:
-    rows = watched.Rows(tmp_path, 1000.0, held=False)
+    rows = watched.Rows(tmp_path, 1000.0, held=False, redact=Redactor())
     rows.write([Moment(1.0)])
     rows.close()
     with (tmp_path / "live-1.jsonl").open("a") as file:
@@ -75,33 +71,21 @@ def test_the_line_its_writer_was_killed_in_is_left_out(tmp_path: Path) -> None:
     assert found.observations == [Moment(1.0)]
 
 
+def test_a_secret_in_a_path_is_not_kept(tmp_path: Path) -> None:
+    rows = watched.Rows(tmp_path, 1000.0, held=False, redact=Redactor(["hush-hush-hush"]))
+    rows.write([Requests(0.1, Role.CANDIDATE, "GET /hook/hush-hush-hush", 1, 0), Moment(0.1)])
+    rows.close()
+    assert "hush-hush" not in (tmp_path / "live-1.jsonl").read_text()
+    assert len(watched.read(tmp_path)[0].observations) == 2
+
+
 def record(*watches: WatchRecord, verdicts: tuple[PhaseVerdict, ...]) -> DecisionRecord:
-    release = ReleaseRecord("1.1.0", "sha256:1", None, "/nowhere")
-    return DecisionRecord(
-        outcome=Outcome.RELEASED,
-        exit_code=0,
-        environment="here",
-        app="app",
-        deployment=2,
-        action="deploy",
-        started_at=NOON,
-        ended_at=NOON + timedelta(minutes=5),
-        by=Person("anna", "here"),
-        command="",
-        release=release,
-        stable_before=None,
-        serving=None,
-        first_deployment=False,
-        reasons=(),
-        steps=(),
-        traffic=TrafficRecord(watches=watches),
-        verdicts=verdicts,
-    )
+    end = NOON + timedelta(minutes=5)
+    traffic = TrafficRecord(watches=watches)
+    return replace(samples.released(), started_at=NOON, ended_at=end, suites=(), traffic=traffic, verdicts=verdicts)
 
 
 def of(began: datetime, seen: list[Observation], *, held: bool = False) -> WatchRecord:
-    from gate.observations import to_row
-
     return WatchRecord(began, tuple(tuple(to_row(item)) for item in seen), held)
 
 

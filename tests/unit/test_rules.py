@@ -125,6 +125,8 @@ def test_of_a_signal_of_ones_own_more_may_be_better() -> None:
     [
         (Row("error_rate", go=">= 2%"), "go"),
         (Row("error_rate", rollback="< 1%"), "rollback"),
+        (Row("services_lost", rollback="== 1"), "rollback"),
+        (Row("disk", rollback="== 95%"), "rollback"),
         (Row("error_rate", go="== 0%"), "go"),
         (Row("error_rate", go="<= 0%"), "go"),
         (Row("error_rate", rollback="> 0%"), "rollback"),

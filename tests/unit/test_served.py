@@ -22,7 +22,9 @@ def run(store: Store, told: str) -> None:
     action = "rollback" if kind in "-?" else "deploy"
     outcome = Outcome.ROLLED_BACK if kind in "!~" else DONE[action]
     facts: dict[str, Any] = {"digest": f"sha256:{version}", "folder": version, "by": "x", "commit": None}
-    number = store.begin(action=action, version=version, stable_version=None, stable_instance=None, **facts)
+    before = served.last(store)
+    stable = f"r{before.id}" if before else None
+    number = store.begin(action=action, version=version, stable_version=None, stable_instance=stable, **facts)
     store.write(number, "accept", "do", {})
     store.write(number, "accept", "undone" if kind in "!?~" else "done", {})
     if kind == "~":
@@ -68,6 +70,10 @@ def test_the_way_back_never_leads_forward(tmp_path: Path, runs: str, serves: str
         ("~A", None),  # the gate died: that says nothing about the release
         ("!A ~A", 1),
         ("+A +B -A", None),  # a person went back to it
+        ("+B +A -B", 3),  # and from it
+        ("+B +A -B +A", None),
+        ("+B +A -B -A", None),  # forward on purpose
+        ("+B +A ?B", None),  # that rollback died and was undone: it serves
     ],
 )
 def test_what_has_failed_here(tmp_path: Path, runs: str, failed: int | None) -> None:

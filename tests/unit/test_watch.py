@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
 
@@ -21,13 +23,16 @@ from gate.watch import Watch
 from tests.unit.test_config import GOOD, VARIABLES
 
 CANDIDATE = Instance("r2", "1.1.0", "sha256:2", None, "/nowhere", datetime.now(UTC))
+NOWHERE = "http://127.0.0.1:9"
+"""Where nobody listens."""
 
 
 class Asked:
     """An engine whose answer about health is the test's."""
 
-    def __init__(self, health: Callable[[], list[ServiceState]]) -> None:
+    def __init__(self, health: Callable[[], list[ServiceState]], url: str) -> None:
         self._health = health
+        self._url = url
 
     def health(self, _instance: Instance) -> list[ServiceState]:
         return self._health()
@@ -36,7 +41,7 @@ class Asked:
         return []
 
     def endpoint(self, _instance: Instance | None) -> Endpoint:
-        return Endpoint("http://127.0.0.1:9")  # nobody listens there
+        return Endpoint(self._url)
 
     def host(self) -> Host:
         return Host(cpu=0.1, own=0.0, memory=0.1, disk=0.1, disk_free=1, cores=1)
@@ -49,10 +54,10 @@ WELL = [ServiceState("web", alive=True, healthy=True)]
 
 
 @contextmanager
-def watching(root: Path, health: Callable[[], list[ServiceState]]) -> Iterator[Watch]:
+def watching(root: Path, health: Callable[[], list[ServiceState]], url: str = NOWHERE) -> Iterator[Watch]:
     """A watch on a last step of a minute; nobody sends anything, and there is no proxy."""
     environment = parse(GOOD, VARIABLES, name="here", file=root / "environments" / "here.toml", root=root)
-    watch = Watch(environment, cast(Engine, Asked(health)), CANDIDATE, None, root / "run")
+    watch = Watch(environment, cast(Engine, Asked(health, url)), CANDIDATE, None, root / "run")
     watch.start()
     watch.begin(1.0, 60.0)
     try:
@@ -99,6 +104,46 @@ def test_a_dead_candidate_decides_at_once_and_stays_decided(tmp_path: Path) -> N
         assert decided(watch)
         states[:] = WELL
         assert not wait_until(lambda: watch.standing.decision is not Decision.ROLLBACK, timeout=1.5)
+
+
+class Door(BaseHTTPRequestHandler):
+    """A front door that answers, and a proxy behind it that writes its log elsewhere."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"version": "1.1.0"}')
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+def test_a_log_that_does_not_show_our_own_requests_is_never_a_go(tmp_path: Path) -> None:
+    """As after a rotation by someone else: there is a file, and nobody writes to it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        log = tmp_path / ".gate" / "here" / "traffic" / "access.log"
+        log.parent.mkdir(parents=True)
+        log.touch()
+        with watching(tmp_path, lambda: WELL, url) as watch:
+            assert decided(watch, timeout=15)
+            assert watch.standing.decision is Decision.HOLD
+            assert "does not show a request that was just made" in watch.standing.reasons[0].text
+        server.shutdown()
+
+
+def test_a_disk_that_takes_nothing_any_more_does_not_keep_traffic_from_going_back(tmp_path: Path) -> None:
+    with watching(tmp_path, lambda: WELL) as watch:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            held = decided(watch)
+            watch.stop()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert held
+        assert watch.standing.decision is Decision.HOLD
 
 
 def test_what_was_seen_is_judged_again_to_the_same_end(tmp_path: Path) -> None:
