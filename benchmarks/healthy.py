@@ -48,8 +48,9 @@ def shopping(url: str, database: str, pipe: Connection) -> None:
 class Deploys:
     """Canary deployments of a healthy release, and what the watch said about each."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, console: Console) -> None:
         self._environment = environment
+        self._console = console
         self._engine = ProcessEngine(environment)
         self._releases = [Source(environment).get(version) for version in VERSIONS]
         self._number = 0
@@ -80,7 +81,9 @@ class Deploys:
             wait_until(lambda: watch.standing.decision is not None, timeout=seconds + 30, every=0.1)
             decision = watch.standing.decision
             if decision is not Decision.GO:
-                self.reasons += [item.text for item in watch.standing.reasons]
+                told = [f"{self._number}: {item.text}" for item in watch.standing.reasons]
+                self._console.print("\n".join(told), highlight=False)
+                self.reasons += told
                 break
         self.watched += time.monotonic() - began
         self.spent += time.process_time() - cpu
@@ -99,7 +102,7 @@ def measure(deploys: int, console: Console) -> dict[str, Any]:
     with shop() as environment:
         assert environment.database is not None
         ours, theirs = multiprocessing.Pipe()
-        run = Deploys(environment)
+        run = Deploys(environment, console)
         stable = run.start()
         run.promote(stable)
         arguments = (environment.app.url, environment.database.url.reveal(), theirs)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from gate import __version__, watched
+from gate import __version__, served, watched
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.errors import OperationFailed
@@ -314,9 +314,11 @@ def _resources(run: Run) -> tuple[ResourceSeries, ...]:
 
 
 def _kept(run: Run) -> Kept:
-    backup = run.evidence.backup
-    versions = {item.version for item in run.store.deployments(run.environment.retention.instances)}
-    return Kept(instances=tuple(sorted(versions)), backups=(backup["id"],) if backup else ())
+    """Where a rollback from what serves now would lead, nearest first; not what was just rolled back from."""
+    backup, serving = run.evidence.backup, run.engine.stable()
+    ways = served.before(run.store, serving.digest) if serving is not None else []
+    versions = dict.fromkeys(item.version for item in ways[: run.environment.retention.instances])
+    return Kept(instances=tuple(versions), backups=(backup["id"],) if backup else ())
 
 
 def _versions(run: Run) -> dict[str, str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from gate import detection
 from gate.limits import Rule, Statistic
 from gate.live.reasons import reason, unmeasured
-from gate.observations import TICK, Role
+from gate.observations import TICK, Requests, Role
 from gate.results import Decision, Reason
 
 WHOLE = ""
@@ -48,6 +48,8 @@ class _Route:
     candidate_seen: _Seen = field(default_factory=_Seen)
     stable_seen: _Seen = field(default_factory=_Seen)
     lately: deque[Counts] = field(default_factory=lambda: deque(maxlen=_LATELY))
+    bad_ticks: int = 0
+    """Ticks in which a request of the candidate was bad."""
 
 
 class Tested(NamedTuple):
@@ -56,13 +58,23 @@ class Tested(NamedTuple):
     floor: float
     bad_share: float
 
+    @staticmethod
+    def of(rule: Rule, floor: float, bad_share: float) -> Tested:
+        """What a rule's limits say, and the defaults where they say nothing; one limit alone tells the other."""
+        if rule.statistic is Statistic.SHARE:  # compared as it stands; the test only tells how much traffic is needed
+            return Tested(floor, bad_share)
+        if rule.rollback is not None:
+            bad_share = rule.rollback.value
+        return Tested(rule.go.value if rule.go is not None else min(floor, bad_share / 5), bad_share)
+
 
 class Shares:
     """One signal.
 
-    Nothing is decided against the candidate from fewer than ``least`` requests: the first ones of a cold instance are
-    slow together. ``told`` is the sentence about ``{bad}`` of ``{requests}``; ``value`` the figure told where it is not
-    the share itself; ``example`` ends the sentence.
+    Nothing is decided against the candidate from fewer than ``least`` requests, for the first ones of a cold instance
+    are slow together, nor from bad ones that ended in fewer than ``apart`` ticks: one moment in which everything stood
+    still is no fault of many requests. ``told`` is the sentence about ``{bad}`` of ``{requests}``; ``value`` the figure
+    told where it is not the share itself; ``example`` ends the sentence.
     """
 
     def __init__(
@@ -73,12 +85,14 @@ class Shares:
         alpha: float,
         tested: Tested,
         least: int = 1,
+        apart: int = 1,
         value: Callable[[], float] | None = None,
         example: Callable[[], str] = str,
     ) -> None:
         self.rule = rule
         self._told = told
         self._least = least
+        self._apart = apart
         self._value = value
         self._example = example
         self._alpha = alpha
@@ -221,6 +235,7 @@ class Shares:
         if role is Role.CANDIDATE:
             route.candidate.add(*counts, min(1.0, max(tolerated, self._tolerated(name, route))))
             route.candidate_seen.add(counts)
+            route.bad_ticks += counts[0] > 0
             route.lately.append(counts)
         else:
             before = self._before[name]
@@ -258,7 +273,8 @@ class Shares:
         if self.rule.statistic is Statistic.SHARE:
             seen = route.candidate_seen
             return seen.total > 0 and self.rule.decide(seen.bad / seen.total, seen.total) is Decision.ROLLBACK
-        return route.candidate.rejected and route.candidate_seen.total >= self._least
+        enough = route.candidate_seen.total >= self._least and route.bad_ticks >= self._apart
+        return route.candidate.rejected and enough
 
     def _blameless(self, name: str, route: _Route) -> bool:
         """Whether stable is surely bad itself: now, or by all that is known of it while that is too little to trust."""
@@ -296,6 +312,15 @@ class Shares:
 
 def _counted(requests: int) -> str:
     return f"{requests} request" if requests == 1 else f"{requests} requests"
+
+
+def summed(counted: Iterable[tuple[Requests, Counts]]) -> dict[tuple[Role, str], Counts]:
+    """What was counted in each row of a tick, by role and route."""
+    found: dict[tuple[Role, str], Counts] = {}
+    for item, (bad, good) in counted:
+        before = found.get((item.role, item.route), (0, 0))
+        found[item.role, item.route] = (before[0] + bad, before[1] + good)
+    return found
 
 
 def at_least(bad: int, total: int) -> float:

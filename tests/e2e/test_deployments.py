@@ -39,6 +39,8 @@ def test_no_request_and_no_order_is_lost_in_a_good_and_a_bad_deployment(site: Si
     assert tally.lost(site.database) == []
     assert tally.releases.keys() == {"1.0.0", "1.1.0"}
     assert len(tally.acknowledged) > 100
+    record = json.loads((site.root / bad.document["report"]).with_name("decision.json").read_text())
+    assert record["kept"]["instances"] == ["1.0.0"], "what was rolled back from is no way back"
 
 
 def test_dry_run_says_go_and_touches_nothing(site: Site) -> None:

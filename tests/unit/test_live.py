@@ -76,6 +76,11 @@ def watched(ticks: Iterable[Sequence[Observation]], *, first: Sequence[Observati
     return standings
 
 
+def spread(first: Sequence[Observation], count: int, *, ms: float) -> Standing:
+    """The standing after ``count`` requests of the candidate, one in each tick."""
+    return watched([[requests(number / 10, 1, ms=ms)] for number in range(count)], first=first)[-1]
+
+
 def rule(signal: str, **changed: Any) -> Rule:
     (default,) = [one for one in DEFAULTS if one.signal == signal]
     return replace(default, **changed)
@@ -157,11 +162,34 @@ def test_a_route_that_fails_alone_is_found_in_the_crowd() -> None:
 
 
 def test_requests_beyond_the_limit_are_a_rollback_from_twenty_on() -> None:
-    assert judged([CANARY, usual(), requests(0.1, 19, ms=3001.0)], 0.1).decision is None
-    standing = judged([CANARY, usual(ms=3000.0), requests(0.1, 20, ms=3001.0)], 0.1)
+    assert spread([CANARY, usual(ms=3000.0)], 19, ms=3001.0).decision is None
+    standing = spread([CANARY, usual(ms=3000.0)], 20, ms=3001.0)
     assert standing.decision is ROLLBACK
     assert "response_time 3.00 s > 3 s: 20 of 20 requests took longer" in standing.reasons[0].text
-    assert judged([CANARY, usual(ms=3000.0), requests(0.1, 20, ms=3000.0)], 0.1).decision is None
+    assert spread([CANARY, usual(ms=3000.0)], 20, ms=3000.0).decision is None
+
+
+@pytest.mark.parametrize("first", [[CANARY, usual()], [BAKE, usual()]])
+def test_a_moment_in_which_everything_stood_still_is_no_fault(first: Sequence[Observation]) -> None:
+    """A hundred requests wait for the same disk, and all end at once when it answers."""
+    still = [[requests(1.0, 25, ms=4000.0)] for _ in range(4)]
+    assert [standing.decision for standing in watched(still, first=first)] == [None] * 4
+    assert watched([*still, [requests(1.5, 1, ms=4000.0)]], first=first)[-1].decision is ROLLBACK, "and again"
+
+
+def test_what_slows_both_releases_at_once_blames_nobody() -> None:
+    """A busy disk: in every third second all requests take long, whoever answers them."""
+    random = Random(3)
+    ticks = []
+    for number in range(300):
+        long = (number // 10) % 3 == 0
+        row = [requests(number / 10, random.randrange(1, 4), role=role, ms=400.0 if long else 12.0) for role in Role]
+        ticks.append(row)
+    standings = watched(ticks, first=[TrafficStep(0.0, 0.5, 30.0), usual()])
+    assert {standing.decision for standing in standings} <= {None, GO, HOLD}
+    alone = [[item if item.role is CANDIDATE else requests(item.at, 2, role=STABLE) for item in row] for row in ticks]
+    found = watched(alone, first=[TrafficStep(0.0, 0.5, 30.0), usual()])
+    assert any(standing.decision is ROLLBACK for standing in found), "the candidate alone is to blame"
 
 
 def test_a_percentile_between_the_limits_is_a_hold_at_the_end() -> None:
@@ -173,12 +201,11 @@ def test_a_percentile_between_the_limits_is_a_hold_at_the_end() -> None:
 
 
 def test_much_slower_than_stable_at_the_same_time_is_a_rollback() -> None:
-    slow = requests(0.1, 40, ms=150.0)
-    standing = judged([CANARY, usual(ms=10.0), slow], 0.1)
+    standing = spread([CANARY, usual(ms=10.0)], 40, ms=150.0)
     assert standing.decision is ROLLBACK
     assert standing.reasons[0].signal == "slower_than_stable"
-    assert judged([CANARY, usual(ms=80.0), slow], 0.1).decision is None, "not twice as slow, nor 100 ms more"
-    assert judged([BAKE, usual(ms=10.0), slow], 0.1).decision is None, "alone it may be the load"
+    assert spread([CANARY, usual(ms=80.0)], 40, ms=150.0).decision is None, "not twice as slow, nor 100 ms more"
+    assert spread([BAKE, usual(ms=10.0)], 40, ms=150.0).decision is None, "alone it may be the load"
 
 
 def test_clients_that_give_up_waiting_are_a_rollback() -> None:
@@ -512,7 +539,13 @@ def test_what_a_rule_on_dry_run_found_is_told(signal: str) -> None:
         "error_rate": requests(0.1, 110, 40),
     }[signal]
     step = replace(CANARY, seconds=1.0)
-    standing = judged([step, WANTED, usual(), healthy(0.1), bad], 1.0, [rule(signal, dry_run=True)])
+    judge = Judge([rule(signal, dry_run=True)])
+    for item in (step, WANTED, usual(), healthy(0.1)):
+        judge.take(item)
+    for number in range(5):
+        judge.take(replace(bad, at=number / 10))
+        judge.standing(number / 10)
+    standing = judge.standing(1.0)
     told = next(item.text for item in standing.reasons if item.signal == signal)
     assert standing.decision is GO
     assert told.startswith(f"dry run, would be ROLLBACK: {signal}"), told
