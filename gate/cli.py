@@ -33,6 +33,8 @@ ACTIONS = {
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
     "replay": "judge a past deployment again, by the rules of today or of a file",
     "releases": "versions that can be deployed",
+    "lock": "who holds the lock",
+    "unlock": "free the lock from a run that is provably gone (only a lock that machines share can need it)",
     "up": "start the environment's own servers (database, cache, proxy)",
     "down": "stop the releases and the servers; data stays",
 }
@@ -216,6 +218,8 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
         "status": inspection.status,
         "releases": inspection.releases,
         "restore": inspection.backups,
+        "lock": inspection.lock,
+        "unlock": inspection.unlock,
         "up": inspection.up,
         "down": inspection.down,
         "history": lambda: inspection.history(arguments.deployment),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import answers, engines, holding, lock, mending, pipeline, recording, served, serving
+from gate import answers, engines, holding, lock, mending, pipeline, recording, served, serving, unrecorded
 from gate.answers import Answer
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
@@ -39,6 +39,7 @@ class Commands:
         self._command = command
         self._ask = ask
         self._state = environment.state_folder
+        self._lock = lock.Lock(environment)
         self.answer: Answer | None = None
         """How the run has ended, once it has."""
 
@@ -61,7 +62,7 @@ class Commands:
     def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes an earlier release serve again; a deployment that is held is undone."""
         version = str(parse_version(version, self._environment.name)) if version else None
-        with self._locked(f"rolling back to {version or 'the release before'}") as store:
+        with self._locked_whatever(f"rolling back to {version or 'the release before'}") as (store, fault):
             held = holding.find(store)
             if held is not None and version in (None, held.deployment.stable_version):
                 return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
@@ -71,10 +72,14 @@ class Commands:
             if stable is None:
                 self._refuse_lost(engine, store)
                 raise UsageError("nothing serves here, so there is nothing to roll back from")
-            release = self._target(store, stable, version)
+            if fault is None:
+                release = self._target(store, stable, version)
+            else:
+                release = unrecorded.target(self._environment, engine, stable, version, self._door)
             if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
-            return self._run(store, release, stable, "rollback", Options(allow_downgrade=True))
+            note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
+            return self._run(store, release, stable, "rollback", Options(allow_downgrade=True), note=note)
 
     def keep(self) -> Answer:
         """Goes on with the deployment that is held."""
@@ -173,9 +178,18 @@ class Commands:
         return Answer(Outcome.PLANNED, self._environment.redactor.tree(document))
 
     def _recovering(self, store: Store, dead: Deployment) -> Run:
-        stable = engines.create(self._environment).find(dead.stable_instance) if dead.stable_instance else None
+        stable = self._stable_of(dead)
         release = Release(dead.version, dead.digest, dead.commit, Path(dead.folder))
         return self._new_run(store, release, stable, dead.action, deployment=dead.id)
+
+    def _stable_of(self, dead: Deployment) -> Instance | None:
+        """What served when a run began; or what does by now, after a rollback that nobody could record."""
+        if dead.stable_instance is None:
+            return None
+        engine = engines.create(self._environment)
+        serving = engine.stable()
+        taken_back = serving if serving is not None and serving.id != f"r{dead.id}" else None
+        return engine.find(dead.stable_instance) or taken_back
 
     def _run(
         self,
@@ -252,6 +266,7 @@ class Commands:
             options=options,
             command=self._command,
             asking=self._ask,
+            demand_lock=self._lock.demand,
         )
 
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
@@ -352,11 +367,25 @@ class Commands:
 
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[Store]:
-        with lock.held(self._state / "lock", purpose):
+        with self._lock.held(purpose):
             yield self._store()
 
+    @contextmanager
+    def _locked_whatever(self, purpose: str) -> Iterator[tuple[Store, OperationFailed | None]]:
+        """The same, but where the records cannot be used: then with none, locked on this machine, and with why."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._lock.held(purpose))
+                store, fault = self._store(), None
+                store.deployments(1)
+            except OperationFailed as unusable:
+                stack.close()
+                stack.enter_context(self._lock.held(purpose, alone=True))
+                store, fault = unrecorded.store(), unusable
+            yield store, fault
+
     def _store(self) -> Store:
-        return Store(self._state / "gate.db")
+        return Store.of(self._environment)
 
     def _shown(self, path: Path) -> str:
         root = self._environment.root

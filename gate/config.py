@@ -398,6 +398,10 @@ class State(Section):
     """Where the gate keeps its journal, lock, backups and logs."""
 
     folder: str = Field(".gate", description="Folder; each environment has one of its name in it")
+    url: Secret | None = Field(
+        None,
+        description="postgresql://… for the records and the lock of several machines; without it: files in the folder",
+    )
 
 
 class Environment(Section):

@@ -54,7 +54,7 @@ class Inspection:
         parts = Stack(self._environment).status()
         instances = self._instances(engine, serves.instance, faults)
         told = self._remembered(engine, serves, faults)
-        holder = lock.holder(self._environment.state_folder / "lock")
+        holder = self._holder(faults)
         unwatched = told.held is not None and not holder and not holding.keeper(self._environment).alive()
         if unwatched:
             faults.append("nobody watches what is held, and nobody will roll it back: the process that did is gone")
@@ -126,7 +126,7 @@ class Inspection:
 
     def _remembered(self, engine: Engine, serves: Serving, faults: list[str]) -> _Remembered:
         try:
-            store = self._store()
+            store = Store.of(self._environment)
             lost = mending.lost(engine, store) if serves.instance is None and not serves.unknown else None
             last = next(iter(store.deployments(1)), None)
             return _Remembered(last, store.unfinished(), holding.find(store), lost)
@@ -136,7 +136,7 @@ class Inspection:
 
     def history(self, deployment: int | None) -> Document:
         """All deployments, newest first; or one whole, with its reasons and its journal."""
-        store = self._store()
+        store = Store.of(self._environment)
         rows = store.deployments()
         if deployment is None:
             table = Table(box=None, pad_edge=False)
@@ -173,7 +173,7 @@ class Inspection:
         from gate import replay
 
         rules = replay.rules_of(rules_file) if rules_file is not None else self._environment.all_rules
-        found = next((item for item in self._store().deployments() if item.id == deployment), None)
+        found = next((item for item in Store.of(self._environment).deployments() if item.id == deployment), None)
         if found is None or found.report is None:
             raise UsageError(
                 f"no deployment {deployment} with a report here",
@@ -268,8 +268,7 @@ class Inspection:
         """
         from gate.stack import Stack
 
-        state = self._environment.state_folder
-        with lock.held(state / "lock", "starting the servers"):
+        with lock.Lock(self._environment).held("starting the servers", alone=True):
             store = self._usable_store()
             if store is not None:
                 mending.rebuild(self._environment, store, self._terminal.say)
@@ -284,6 +283,25 @@ class Inspection:
             self._watch_again(store)
         return self.status()
 
+    def lock(self) -> Document:
+        """Who holds the lock."""
+        holder = lock.Lock(self._environment).holder()
+        self._terminal.say(f"held by {holder}" if holder else "nobody holds it")
+        return {"environment": self._environment.name, "lock": holder}
+
+    def unlock(self) -> Document:
+        """Frees the lock from a holder that is provably gone. Raises Locked where it is not."""
+        told = lock.Lock(self._environment).free()
+        self._terminal.say(told)
+        return {"environment": self._environment.name, "unlocked": told}
+
+    def _holder(self, faults: list[str]) -> str | None:
+        try:
+            return lock.Lock(self._environment).holder()
+        except OperationFailed as fault:
+            faults.append(f"who holds the lock cannot be told: {fault}")
+            return None
+
     def _watch_again(self, store: Store | None) -> None:
         """Somebody must watch what is held; whoever did may have been killed, or the machine started anew."""
         held = holding.find(store) if store is not None else None
@@ -294,7 +312,7 @@ class Inspection:
     def _usable_store(self) -> Store | None:
         """None where the records cannot be used: ``status`` says so, and the servers start without them."""
         try:
-            store = self._store()
+            store = Store.of(self._environment)
             store.deployments(1)
         except OperationFailed:
             return None
@@ -304,8 +322,7 @@ class Inspection:
         """Stops the releases and the environment's own servers; data stays."""
         from gate.stack import Stack
 
-        state = self._environment.state_folder
-        with lock.held(state / "lock", "stopping the servers"):
+        with lock.Lock(self._environment).held("stopping the servers", alone=True):
             self._refuse_held()
             engine = engines.create(self._environment)
             for instance in engine.instances():
@@ -333,9 +350,6 @@ class Inspection:
             "health": told,
             "healthy": all(state.healthy for state in states),
         }
-
-    def _store(self) -> Store:
-        return Store(self._environment.state_folder / "gate.db")
 
 
 def _row(item: Deployment) -> Document:

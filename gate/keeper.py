@@ -13,7 +13,7 @@ from gate import engines, holding, shell
 from gate.commands import Commands
 from gate.config import Environment
 from gate.environments import load
-from gate.errors import GateError, Locked
+from gate.errors import GateError, Locked, OperationFailed
 from gate.results import Decision, Outcome, Verdict
 from gate.store import Store
 from gate.terminal import Terminal
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     name, root, number = arguments
     environment = load(name, Path(root))
     terminal = Terminal(sys.stdout, environment.redactor)
-    store = Store(environment.state_folder / "gate.db")
+    store = Store.of(environment)
     hold = holding.find(store)
     if hold is None or hold.deployment.id != int(number):
         return 0
@@ -49,9 +49,16 @@ def main(arguments: list[str]) -> int:
         except OSError as fault:  # a full disk: its time still comes
             terminal.say(f"nothing can be watched: {fault.strerror}")
 
+    def still_held() -> bool:
+        try:
+            return holding.find(store) == hold
+        except OperationFailed as fault:  # whoever decides needs the records too
+            terminal.say(str(fault))
+            return True
+
     def decided() -> bool:
         bad = watch is not None and watch.standing.decision is Decision.ROLLBACK
-        return bad or holding.find(store) != hold
+        return bad or not still_held()
 
     try:
         shell.wait_until(decided, timeout=left, every=EVERY)
@@ -61,7 +68,7 @@ def main(arguments: list[str]) -> int:
     finally:
         if watch is not None:
             watch.stop()
-    return give_up(environment, terminal, lambda: holding.find(store) == hold, why, live)
+    return give_up(environment, terminal, still_held, why, live)
 
 
 def give_up(

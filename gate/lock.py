@@ -1,4 +1,8 @@
-"""One deployment at a time: a lock that dies with its holder and tells who holds it."""
+"""One deployment at a time: a lock that dies with its holder and tells who holds it.
+
+On this machine it is the kernel's lock on a file. Where several machines share their records, PostgreSQL's lock comes
+on top: the file keeps two runs on one machine apart, the server those of two.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,16 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from gate.config import Environment
 from gate.errors import Locked, OperationFailed
+
+if TYPE_CHECKING:
+    from gate.records.advisory import AdvisoryLock
 
 
 def whoami() -> str:
@@ -24,53 +33,123 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-@contextmanager
-def held(file: Path, purpose: str) -> Iterator[None]:
-    """Holds the lock for a block. Raises Locked, naming the holder, when another process has it.
+class Lock:
+    """The lock of one environment."""
 
-    The kernel frees it when the holder dies, however it dies; the text in the file only explains.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as fault:
-        raise OperationFailed(f"{file}: the lock cannot be opened: {fault.strerror}") from None
-    try:
+    def __init__(self, environment: Environment) -> None:
+        self._file = environment.state_folder / "lock"
+        self._shared = _shared(environment)
+        self._handle: int | None = None
+        self._alone = False
+
+    @contextmanager
+    def held(self, purpose: str, *, alone: bool = False) -> Iterator[None]:
+        """Holds it for a block. Raises Locked, naming the holder, when another process has it; OperationFailed.
+
+        The kernel, or the server, frees it when the holder dies, however it dies. ``alone``: only on this machine,
+        where the server that knows of the others does not answer and waiting for it would be worse.
+        """
+        self._alone = alone
+        shared = nullcontext() if self._shared is None or alone else self._shared.held(_signed(purpose))
+        with self._on_this_machine(purpose), shared:
+            yield
+
+    def demand(self) -> None:
+        """Raises OperationFailed unless the lock is still ours: its file may be replaced, a connection may be lost."""
+        if self._handle is None:
+            raise OperationFailed("the lock of this environment is not held")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            ours = os.path.samestat(os.fstat(self._handle), self._file.stat())
+        except OSError:
+            ours = False
+        if not ours:
+            raise OperationFailed(f"{self._file}: the lock's file was replaced: another run may hold this environment")
+        if self._shared is not None and not self._alone:
+            self._shared.demand()
+
+    def holder(self) -> str | None:
+        """Who holds it now, None when nobody does. Raises OperationFailed where that cannot be told."""
+        here = self._holder_on_this_machine()
+        if here is not None or self._shared is None:
+            return here
+        found = self._shared.holder()
+        return found.told if found is not None else None
+
+    def free(self) -> str:
+        """Frees it from a holder that is provably gone; one line about it. Raises Locked where it is not, or may not
+        be, gone."""
+        here = self._holder_on_this_machine()
+        found = self._shared.holder() if self._shared is not None else None
+        if here is not None or (found is not None and found.here and not found.gone):
+            told = here or (found.told if found is not None else "")
+            raise Locked(f"held by {told}, which runs on this machine", next_step="end it, or wait: it is free then")
+        if self._shared is None or found is None:
+            return "nobody holds it"
+        if not found.gone:
             raise Locked(
-                f"another run holds this environment: {_described(file)}",
-                next_step="wait for it to end; the lock is free the moment its holder is gone",
-            ) from None
-        holder = {"by": whoami(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        with suppress(OSError):  # a full disk: the lock is held all the same
+                f"held by {found.told}; whether that run is gone cannot be told from this machine",
+                next_step=f"run this on {found.host or 'the machine it ran on'}; or, if you are sure that it is gone, "
+                f"in the database: SELECT pg_terminate_backend({found.session})",
+            )
+        self._shared.end(found)
+        return f"was held by {found.told}, whose process is gone: freed"
+
+    @contextmanager
+    def _on_this_machine(self, purpose: str) -> Iterator[None]:
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as fault:
+            raise OperationFailed(f"{self._file}: the lock cannot be opened: {fault.strerror}") from None
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Locked(
+                    f"another run holds this environment: {_described(self._file)}",
+                    next_step="wait for it to end; the lock is free the moment its holder is gone",
+                ) from None
+            told = {"told": _signed(purpose), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+            with suppress(OSError):  # a full disk: the lock is held all the same
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, json.dumps(told).encode(), 0)
+            self._handle = handle
+            yield
             os.ftruncate(handle, 0)
-            os.pwrite(handle, json.dumps({**holder, "purpose": purpose}).encode(), 0)
-        yield
-        os.ftruncate(handle, 0)
-    finally:
-        os.close(handle)
+        finally:
+            self._handle = None
+            os.close(handle)
 
-
-def holder(file: Path) -> str | None:
-    """Who holds the lock now, None when nobody does."""
-    try:
-        handle = os.open(file, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
+    def _holder_on_this_machine(self) -> str | None:
+        try:
+            handle = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _described(self._file)
+        finally:
+            os.close(handle)
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _described(file)
-    finally:
-        os.close(handle)
-    return None
+
+
+def _shared(environment: Environment) -> AdvisoryLock | None:
+    if environment.state.url is None:
+        return None
+    from gate.records.advisory import AdvisoryLock
+    from gate.records.postgres import PostgresSchema, schema_name
+
+    return AdvisoryLock(PostgresSchema(environment.state.url, schema_name(environment.app.name, environment.name)))
+
+
+def _signed(purpose: str) -> str:
+    return f"{purpose} by {whoami()} (process {os.getpid()})"
 
 
 def _described(file: Path) -> str:
     try:
         told = json.loads(file.read_text())
-        return f"{told['purpose']} by {told['by']} (process {told['pid']}) since {told['since']}"
+        return f"{told['told']} since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # taken this very moment: its holder has not written yet
         return "a run that has just begun"

@@ -238,6 +238,7 @@ def _say_kept(run: Run, step: str, reasons: list[str]) -> None:
 def _perform(run: Run, step: Step) -> None:
     with _step(run, step.name) as say:
         with run.interrupts.allowed():
+            run.demand_lock()
             facts = step.intend(run)
             run.journal.write(step.name, "do", facts)
             say(step.do(run, facts))

@@ -70,6 +70,7 @@ class Run:
     options: Options = Options()
     command: str = ""
     asking: Ask | None = None
+    demand_lock: Callable[[], None] = lambda: None
     restoring: Restoring | None = None
     evidence: Evidence = field(default_factory=Evidence)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))

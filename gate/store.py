@@ -1,23 +1,22 @@
-"""Where the gate remembers deployments: one SQLite file per environment, through SQLAlchemy.
+"""What the gate remembers of deployments, through SQLAlchemy: in a file, or in a PostgreSQL that a team shares.
 
-Every write is its own transaction and is on disk before the call returns (``synchronous=FULL``): the journal is
-written ahead of what it announces.
+Every write is its own transaction and is durable before the call returns: the journal is written ahead of what it
+announces.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from gate.errors import OperationFailed
+from gate.config import Environment
+from gate.records import place_of
+from gate.records.place import Place
 from gate.results import Outcome
 
 _META = sa.MetaData()
@@ -54,8 +53,6 @@ _EVENTS = sa.Table(
 )
 
 _UNTOUCHED = [str(outcome) for outcome in (Outcome.REFUSED, Outcome.PLANNED, Outcome.USAGE, Outcome.LOCKED)]
-_ROOM = 1 << 20
-"""Bytes of free disk below which a write that fails has failed for want of space."""
 FLAKY = "flaky"
 """Kind of the journal's line about a failure that was forgiven; its facts name the ``case``."""
 
@@ -101,25 +98,26 @@ class Flake:
 
 
 class Store:
-    """Deployments and their journals. Raises OperationFailed when the file cannot be read or written."""
+    """Deployments and their journals. Raises OperationFailed when they cannot be read or written."""
 
-    def __init__(self, file: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, place: Place, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._file = file
+        self._place = place
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(f"sqlite:///{file}", connect_args={"timeout": 5})
-            sa.event.listen(self._engine, "connect", _durable)
-            _META.create_all(self._engine)
+            self._engine = place.open()
         except (OSError, sa.exc.SQLAlchemyError) as fault:
-            raise self._unusable(fault) from None
+            raise place.unusable(fault) from None
+
+    @staticmethod
+    def of(environment: Environment) -> Store:
+        """The records of an environment, where its file says they are."""
+        return Store(place_of(environment))
 
     def begin(self, *, above: int = 0, **facts: Any) -> int:
         """Remembers a deployment that starts now; returns its number, which is higher than ``above`` and all before."""
         facts |= {"started_at": self._now(), "reasons": [], "cases": 0, "checks": 0}
-        newest = next(iter(self.deployments(1)), None)
-        if above > (newest.id if newest is not None else 0):
-            facts["id"] = above + 1
+        newest = next((item.id for item in self.deployments(1)), 0)
+        facts["id"] = max(above, newest) + 1  # a server's own numbers do not go on from one that was given
         return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
     def end(
@@ -192,40 +190,11 @@ class Store:
             with self._engine.connect() as connection:
                 return list(connection.execute(query))
         except sa.exc.SQLAlchemyError as fault:
-            raise self._unusable(fault) from None
+            raise self._place.unusable(fault) from None
 
     def _write(self, statement: Any) -> Any:
         try:
             with self._engine.begin() as connection:
                 return connection.execute(statement)
         except sa.exc.SQLAlchemyError as fault:
-            raise self._unusable(fault) from None
-
-    def _unusable(self, fault: Exception) -> OperationFailed:
-        cause = getattr(fault, "orig", None) or fault
-        step = f"check the disk and the permissions of {self._file.parent}"
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the rest of it tells more than is needed here
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            step = (
-                f"move it away: mv {self._file} {self._file}.damaged; what serves goes on, lost are the history, "
-                "where rollback leads to, and how to undo a deployment that has not ended"
-            )
-        elif code == sqlite3.SQLITE_FULL or self._no_room():  # of its helper files it tells only that they failed
-            step = "free some disk space"
-        return OperationFailed(
-            f"{self._file}: the gate's own records cannot be used: {type(cause).__name__}: {cause}", next_step=step
-        )
-
-    def _no_room(self) -> bool:
-        try:
-            return shutil.disk_usage(self._file.parent).free < _ROOM
-        except OSError:
-            return False
-
-
-def _durable(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+            raise self._place.unusable(fault) from None

@@ -140,12 +140,11 @@ def _version(text: str, environment: Environment) -> str:
 
 
 def _known_digests(environment: Environment) -> dict[str, str]:
-    file = environment.state_folder / "gate.db"
-    if not file.is_file():
+    if environment.state.url is None and not (environment.state_folder / "gate.db").is_file():
         return {}
     from gate.store import Store
 
-    return Store(file).known_digests()
+    return Store.of(environment).known_digests()
 
 
 def judged(

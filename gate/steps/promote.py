@@ -35,6 +35,9 @@ class Promote(Step):
 
     def undo(self, run: Run, facts: Facts) -> str:
         origin = facts["stable"]
+        serving = run.engine.stable()
+        if origin is not None and run.engine.find(origin) is None and serving is not None and serving == run.stable:
+            return f"traffic is on {serving.id}, by a rollback that is not recorded"
         if origin is not None:
             revive(run)
         spent = switch(run, origin)

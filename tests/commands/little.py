@@ -55,7 +55,7 @@ class Little(sites.Site):
 
     @property
     def store(self) -> Store:
-        return Store(self.state / "gate.db")
+        return Store.of(self.loaded)
 
     @property
     def traffic(self) -> Traffic:
@@ -89,15 +89,17 @@ class Little(sites.Site):
 
 
 @contextmanager
-def little(root: Path | None = None, *versions: str) -> Iterator[Little]:
-    """The project with its proxy up and these versions deployed; ``root``: an empty folder with a short path."""
+def little(root: Path | None = None, *versions: str, state: str = "") -> Iterator[Little]:
+    """The project with its proxy up and these versions deployed; ``root``: an empty folder with a short path;
+    ``state``: the URL of a PostgreSQL that keeps its records."""
     with nullcontext(root) if root is not None else engine_site.folder() as place:
         port = engine_site.free_port()
         made = Little(place, f"http://127.0.0.1:{port}", {**os.environ, "PYTHONPATH": str(HOUSE)})
         for name in ("pytest.ini", "conftest.py", "deploy_gate.py"):
             shutil.copy(HOUSE / name, place / name)
         (place / "fixtures").symlink_to(HOUSE / "fixtures")
-        made.write("environments/local.toml", ENVIRONMENT.format(port=port))
+        kept = f'\n[state]\nurl = "{state}"\n' if state else ""
+        made.write("environments/local.toml", ENVIRONMENT.format(port=port) + kept)
         made.restore()
         try:
             assert made.gate("up").code == 0

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from gate.database.cluster import scratch
 from gate.shell import wait_until
 from tests.commands.little import Little, little
 from tests.e2e.sites import Ran, Site
@@ -23,10 +26,14 @@ WAITS = """
 """
 
 
-@pytest.fixture
-def here() -> Iterator[Little]:
-    with little() as made:
-        yield made
+@pytest.fixture(params=["file", "postgres"])
+def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Little]:
+    """With its records in a file, and in a server."""
+    with ExitStack() as stack:
+        state = ""
+        if request.param == "postgres":
+            state = stack.enter_context(scratch(tmp_path)).url("postgres").reveal()
+        yield stack.enter_context(little(state=state))
 
 
 def test_fifty_gates(here: Little) -> None:

@@ -96,7 +96,7 @@ def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None
     file = held.root / "environments" / "local.toml"
     held.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "5s", listen'))
     assert held.deploy("1.1.0").code == 6
-    with lock.held(held.state / "lock", "looking in"):
+    with lock.Lock(held.loaded).held("looking in"):
         assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=7, every=1)
     assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
     assert held.gate("history").document["deployments"][0]["outcome"] == "ROLLED_BACK"

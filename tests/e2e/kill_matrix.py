@@ -25,6 +25,7 @@ from example.customers import Customers, Tally
 from gate.config import Environment
 from gate.database import migrations
 from gate.environments import load
+from gate.records.sqlite import SqliteFile
 from gate.releases import Source
 from gate.results import Outcome
 from gate.store import Event, Store
@@ -198,7 +199,7 @@ class Matrix:
         ).returncode
 
     def _events(self) -> list[Event]:
-        store = Store(self.site.state / "gate.db")
+        store = Store(SqliteFile(self.site.state / "gate.db"))
         return store.events(store.deployments(1)[0].id)
 
     def _environment(self) -> Environment:

@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path.cwd()))
 
 from gate.commands import Commands
 from gate.environments import load
+from gate.records import place_of
+from gate.records.place import Place
 from gate.redact import Redactor
 from gate.run import Options
 from gate.store import Store
@@ -47,8 +49,8 @@ def newest(state: Path) -> Path:
 class Killing(Store):
     """The ordinary records; the victim dies at one write of a journal."""
 
-    def __init__(self, file: Path, point: int, moment: str, victim: str) -> None:
-        super().__init__(file)
+    def __init__(self, place: Place, point: int, moment: str, victim: str) -> None:
+        super().__init__(place)
         self._left, self._moment, self._victim = point, moment, victim
 
     def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
@@ -81,7 +83,7 @@ class Killed(Commands):
     """The ordinary commands on records that kill."""
 
     def records(self, point: int, moment: str, victim: str) -> Killed:
-        self._killing = Killing(self._state / "gate.db", point, moment, victim)
+        self._killing = Killing(place_of(self._environment), point, moment, victim)
         return self
 
     def _store(self) -> Store:

@@ -14,6 +14,7 @@ from example.customers import Customers
 from gate import restoring, served
 from gate.database import backup, swap
 from gate.environments import load
+from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
 from gate.shell import wait_until
 from gate.store import Store
@@ -114,7 +115,7 @@ def test_restored_under_customers(shop: Site) -> None:
 
 
 def test_the_way_back_is_the_same_after_a_restore(shop: Site) -> None:
-    store = Store(shop.state / "gate.db")
+    store = Store(SqliteFile(shop.state / "gate.db"))
     assert [item.outcome for item in store.deployments(1)] == [Outcome.RESTORED]
     digest = shop.gate("status").document["stable"]["digest"]
     assert served.before(store, digest)[0].version == "1.0.0"
@@ -201,7 +202,7 @@ def test_data_that_does_not_pass_is_swapped_back(shop: Site) -> None:
 def test_killed_in_a_step(shop: Site, step: str) -> None:
     made, was = taken(shop), oid(shop)
     process = shop.start("restore", made, "--confirm", "local")
-    newest = Store(shop.state / "gate.db")
+    newest = Store(SqliteFile(shop.state / "gate.db"))
     before = newest.deployments(1)[0].id
 
     def begun() -> bool:

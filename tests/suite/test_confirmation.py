@@ -20,6 +20,7 @@ from gate import shell
 from gate.confirm import CORRUPTION
 from gate.engines.process import ProcessEngine
 from gate.interrupt import Interrupted, Interrupts
+from gate.records.sqlite import SqliteFile
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Decision, Outcome, SuiteResult, Verdict
 from gate.run import Run
@@ -124,7 +125,7 @@ class Deployment:
 
 def deployment(project: Project, action: str = "deploy") -> Deployment:
     environment = project.environment
-    store = Store(project.root / "gate.db")
+    store = Store(SqliteFile(project.root / "gate.db"))
     facts: dict[str, Any] = {"version": "1.0.0", "digest": "sha256:1", "folder": str(project.root), "by": "me@here"}
     number = store.begin(action=action, commit=None, stable_version=None, stable_instance=None, **facts)
     view = Watching()

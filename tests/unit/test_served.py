@@ -9,6 +9,7 @@ import pytest
 
 from gate import served
 from gate.journal import DIED
+from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
 from gate.store import Store
 
@@ -52,7 +53,7 @@ def run(store: Store, told: str) -> None:
     ],
 )
 def test_the_way_back_never_leads_forward(tmp_path: Path, runs: str, serves: str, ways: str) -> None:
-    store = Store(tmp_path / "gate.db")
+    store = Store(SqliteFile(tmp_path / "gate.db"))
     for told in runs.split():
         run(store, told)
     assert "".join(item.version for item in served.before(store, f"sha256:{serves}")) == ways
@@ -77,7 +78,7 @@ def test_the_way_back_never_leads_forward(tmp_path: Path, runs: str, serves: str
     ],
 )
 def test_what_has_failed_here(tmp_path: Path, runs: str, failed: int | None) -> None:
-    store = Store(tmp_path / "gate.db")
+    store = Store(SqliteFile(tmp_path / "gate.db"))
     for told in runs.split():
         run(store, told)
     found = served.failed(store, "sha256:A")

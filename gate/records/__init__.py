@@ -1,0 +1,24 @@
+"""Where the gate's own records lie: a file of this machine, or a PostgreSQL that a team shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gate.config import Environment
+from gate.records.place import Place
+from gate.records.sqlite import SqliteFile
+
+
+def place_of(environment: Environment) -> Place:
+    """The place that ``[state]`` of an environment file names."""
+    url = environment.state.url
+    if url is None:
+        return file_of(environment)
+    from gate.records.postgres import PostgresSchema, schema_name
+
+    return PostgresSchema(url, schema_name(environment.app.name, environment.name))
+
+
+def file_of(environment: Environment) -> SqliteFile:
+    """The file beside the environment's other state; also for what could not be recorded where it should have been."""
+    return SqliteFile(Path(environment.state_folder) / "gate.db")
