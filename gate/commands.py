@@ -75,7 +75,7 @@ class Commands:
             if fault is None:
                 release = self._target(store, stable, version)
             else:
-                release = unrecorded.target(self._environment, engine, stable, version, self._door)
+                release = unrecorded.target(self._environment, engine, stable, version, fault=fault, door=self._door)
             if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
             note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
@@ -329,10 +329,13 @@ class Commands:
         if held is not None:
             raise self._undecided(held)
         ended = "could not be undone" if dead.outcome is Outcome.ROLLBACK_FAILED else "died unfinished"
-        begun = ", ".join(item.name for item in reversed(pipeline.unfinished_steps(store, dead.id)))
+        steps = pipeline.unfinished_steps(store, dead.id)
+        begun = ", ".join(item.name for item in reversed(steps))
+        accepted = any(item.name == "accept" and item.done for item in steps)
+        does = "proves and finishes it, for it was accepted" if accepted else "takes that back and proves what serves"
         raise Locked(
             f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
-            next_step=f"{self._door} {self._environment.name} recover",
+            next_step=f"{self._door} {self._environment.name} recover   {does}",
         )
 
     def _demand_reason(self, store: Store, release: Release, options: Options) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import UsageError
+from gate.errors import OperationFailed
 from gate.records.sqlite import SqliteFile
 from gate.releases import Release, Source, faults, read
 from gate.store import Store
@@ -17,19 +17,27 @@ def store() -> Store:
     return Store(SqliteFile(None))
 
 
-def target(environment: Environment, engine: Engine, stable: Instance, version: str | None, door: str) -> Release:
+def target(
+    environment: Environment,
+    engine: Engine,
+    stable: Instance,
+    version: str | None,
+    *,
+    fault: OperationFailed,
+    door: str,
+) -> Release:
     """The release asked for, as it runs or as its source has it; else the only other one that still runs.
 
-    Raises UsageError where that cannot be told, and OperationFailed for a release that cannot be deployed any more.
+    ``fault``: why there are no records. Raises OperationFailed where it cannot be told, or not be deployed any more.
     """
     others = [item for item in engine.instances() if item.digest != stable.digest]
     if version is None:
         digests = {item.digest for item in others}
         if len(digests) != 1:
             runs = f"these still run: {', '.join(item.version for item in others)}" if others else "no other one runs"
-            raise UsageError(
-                f"without the records it cannot be told which release served before {stable.version}; {runs}",
-                next_step=f"{door} {environment.name} rollback --to V   ('releases' lists them)",
+            raise OperationFailed(
+                f"{fault}; without them it cannot be told which release served before {stable.version}; {runs}",
+                next_step=f"{fault.next_step}; or name it: {door} {environment.name} rollback --to V",
             )
         version = others[0].version
     for item in others:
