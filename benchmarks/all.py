@@ -26,7 +26,7 @@ BENCHMARKS = {
     "watching": [],
     "detection": [],
     "healthy": ["--deploys", "200"],
-    "database": ["--megabytes", "10", "200", "1000"],
+    "database": ["--megabytes", "10", "200"],
 }
 FIGURES = HERE / "figures.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
