@@ -27,7 +27,7 @@ BENCHMARKS = {
     "detection": [],
     "healthy": ["--deploys", "200"],
     "kill_matrix": ["--every", "3"],
-    "database": ["--megabytes", "10", "200", "1000"],
+    "database": ["--megabytes", "10", "200"],
 }
 FIGURES = HERE / "figures.json"
 PAGE = ROOT / "docs" / "benchmarks.md"

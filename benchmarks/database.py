@@ -95,6 +95,10 @@ def measured(environment: Environment, url: Secret, server: Cluster) -> dict[str
     project.run(admin, "CREATE DATABASE plain OWNER app")
     plain = swap.at(url, "plain")
     made: list[Backup] = []
+    database = environment.database
+    assert database is not None
+    whole = environment.model_copy(update={"database": database.model_copy(update={"backup": "basebackup"})})
+    copied: list[Backup] = []
 
     def back() -> None:
         assert environment.database is not None
@@ -108,6 +112,8 @@ def measured(environment: Environment, url: Secret, server: Cluster) -> dict[str
         "pg_restore": lambda: tool("pg_restore", "--no-owner", "-d", plain.reveal(), str(file)),
         "backup": lambda: made.append(backup.create(environment, folder, label="r1")),
         "its proof": lambda: backup.verify(made[0], environment),
+        "base backup": lambda: copied.append(backup.create(whole, folder, label="r2")),
+        "its proof, started": lambda: backup.verify(copied[0], whole),
         "rehearsal": lambda: rehearsed(environment, release),
         "restore beside": back,
         "swap": lambda: swap.swap(admin, live="live", comes="beside", leaves="before"),
@@ -134,7 +140,9 @@ def one_size(megabytes: int, console: Console) -> dict[str, Any]:
         root = Path(place)
         with scratch(root / "server") as server:
             project.run(
-                server.url(), f"CREATE ROLE app LOGIN PASSWORD '{project.PASSWORD}'", "CREATE DATABASE live OWNER app"
+                server.url(),
+                f"CREATE ROLE app LOGIN REPLICATION PASSWORD '{project.PASSWORD}'",
+                "CREATE DATABASE live OWNER app",
             )
             url = server.url("live", "app", project.PASSWORD)
             console.print(f"filling {megabytes} MB")

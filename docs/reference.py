@@ -64,7 +64,13 @@ def _target(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[dict[st
     """The table a field refers to, directly, as an alternative to nothing, in a list or by name."""
     inner = field.get("items") or field.get("additionalProperties")
     many = isinstance(inner, dict) and "$ref" in inner
-    candidates = [field, *field.get("anyOf", []), *field.get("allOf", []), inner if many else {}]
+    candidates = [
+        field,
+        *field.get("anyOf", []),
+        *field.get("oneOf", []),
+        *field.get("allOf", []),
+        inner if many else {},
+    ]
     for candidate in candidates:
         if isinstance(candidate, dict) and "$ref" in candidate:
             found: dict[str, Any] = definitions[candidate["$ref"].rpartition("/")[2]]
@@ -94,7 +100,8 @@ def _table(target: dict[str, Any], definitions: dict[str, Any]) -> str:
 def _what(field: dict[str, Any], definitions: dict[str, Any]) -> str:
     nested, _ = _target(field, definitions)
     told = field.get("description") or (nested or {}).get("description") or ""
-    kinds = [_kind(item, definitions) for item in field.get("anyOf", [field]) if item.get("type") != "null"]
+    choices = field.get("anyOf") or field.get("oneOf") or [field]
+    kinds = [_kind(item, definitions) for item in choices if item.get("type") != "null"]
     kind = " or ".join(dict.fromkeys(filter(None, kinds)))
     return f"{told.rstrip('.')} ({kind})" if told and kind else told or kind
 

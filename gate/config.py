@@ -14,8 +14,10 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PrivateAttr,
+    Tag,
     model_validator,
 )
 
@@ -235,6 +237,32 @@ class CommandTool(Section):
 Tool = Annotated[AlembicTool | SqlTool | DjangoTool | CommandTool, Field(discriminator="tool")]
 
 
+class BackupCommands(Section):
+    """Backups by the team's own tool, such as pgbackrest or wal-g; what each command must do: docs/restore.md."""
+
+    command: Annotated[
+        Command, _placeholders("python id folder"), Field(description="Makes the backup {id}; ends with 0 if it did")
+    ]
+    verify: Annotated[
+        Command, _placeholders("python id folder"), Field(description="Ends with 0 only if {id} can be restored")
+    ]
+    restore: Annotated[Command, _placeholders("python id folder data")] | None = Field(
+        None, description="Fills {data}, a data folder that is not there yet, from {id}; left out: no `restore`"
+    )
+    timeout: Seconds = Field(6 * 3600.0, description="For each command")
+    env: dict[str, Secret] = Field({}, description="Variables the commands need")
+
+
+def _kind_of_backup(value: Any) -> str:
+    return "kind" if isinstance(value, str) else "commands"
+
+
+BackupKind = Annotated[
+    Annotated[Literal["auto", "dump", "basebackup"], Tag("kind")] | Annotated[BackupCommands, Tag("commands")],
+    Discriminator(_kind_of_backup),
+]
+
+
 class Database(Section):
     """The application's PostgreSQL."""
 
@@ -244,6 +272,11 @@ class Database(Section):
     )
     migrations: Tool | None = Field(None, description="The team's migration tool")
     invariants: str | None = Field(None, description="SQL file whose statements must return no rows")
+    backup: BackupKind = Field(
+        "auto",
+        description="How backups are made: pg_dump, pg_basebackup, the team's own commands; "
+        "`auto`: a base backup where it is allowed and quicker, else a dump",
+    )
     minimum_version: Annotated[int, Field(ge=10)] = Field(14, description="Oldest supported major version")
     lock_timeout: Seconds = Field(5.0, description="How long a migration may wait, with the application behind it")
     lock_retries: Annotated[int, Field(ge=0, le=20)] = Field(

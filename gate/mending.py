@@ -95,7 +95,9 @@ def clear(environment: Environment, say: Say) -> None:
             from gate.database.cluster import sweep
 
             sweep(scratch)
+        from gate.database.manifest import remove
+
         for file in backups.glob("*.partial"):
-            file.unlink()
+            remove(file)
     except (OSError, GateError) as fault:
         say(f"not everything that a killed run left could be removed: {fault}")

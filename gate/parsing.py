@@ -97,6 +97,8 @@ def _written(table: Any, loc: tuple[int | str, ...]) -> Keys:
     for number, key in enumerate(loc, 1):
         if isinstance(table, dict) and key not in table and number < len(loc):
             continue
+        if isinstance(table, str):
+            break
         path = (*path, str(key))
         if isinstance(table, dict):
             table = table.get(key)

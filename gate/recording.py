@@ -76,7 +76,11 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     record = document.to_json(made, run.environment.redactor)
     document.write(record, run.reports / DECISION)
     report = run.reports / REPORT
-    report.write_text(html.render(record), encoding="utf-8")
+    try:
+        report.write_text(html.render(record), encoding="utf-8")
+    except OSError:
+        report.unlink(missing_ok=True)  # none is better than half of one
+        raise
     return report
 
 

@@ -76,7 +76,7 @@ def folder_of(environment: Environment) -> Path:
 
 def choose(environment: Environment, wanted: str) -> Restoring:
     """The backup with an id; ``latest`` is the newest. Raises UsageError, or OperationFailed for one of no use."""
-    from gate.database import backup
+    from gate.database import backup, team_backup
     from gate.database.connection import parameters
 
     database = environment.database
@@ -91,7 +91,12 @@ def choose(environment: Environment, wanted: str) -> Restoring:
         raise OperationFailed(f"backup {chosen.id} is of environment {chosen.environment}, not of {environment.name}")
     backup.check_file(chosen)
     parts = parameters(database.url)
-    return Restoring(chosen, parts.get("dbname") or parts["user"])
+    live = parts.get("dbname") or parts["user"]
+    if chosen.origin.database != live:
+        raise OperationFailed(f"backup {chosen.id} is of database {chosen.origin.database}, not of {live}")
+    if chosen.kind == "command":
+        team_backup.demand_restore(chosen, environment)
+    return Restoring(chosen, live)
 
 
 def demand_fit(environment: Environment, release: Release, made: Backup) -> str:
@@ -125,9 +130,11 @@ def lost(environment: Environment, made: Backup, progress: Callable[[str], None]
     database = environment.database
     if database is None:
         return []
-    progress("comparing every table")
-    now = fingerprint.data(database.url)
-    lines = fingerprint.data_difference(made.tables, now)
+    if made.kind == "command":
+        lines = ["what was written since: only the team's own tool knows which rows the backup holds"]
+    else:
+        progress("comparing every table")
+        lines = fingerprint.data_difference(made.tables, fingerprint.data(database.url, progress=progress))
     with connect(database.url) as connection:
         if made.wal is not None and made.origin.major == connection.info.server_version // 10000:
             here = backup.log_position(connection)

@@ -210,19 +210,39 @@ class Cluster:
 def scratch(folder: Path) -> Iterator[Cluster]:
     """A running private server below ``folder`` (socket only, nothing durable); gone afterwards, with all its files.
 
-    The first call keeps an empty cluster there as a template, later ones copy it. Remains of a killed gate are removed.
+    The first call keeps an empty cluster there as a template, later ones copy it.
+    """
+    _private(folder)
+    with _exclusive(folder):
+        template = Cluster(folder / f"template-{major()}", durable=False)
+        template.init()
+    with reserved(folder) as cluster:
+        try:
+            _copy(template, cluster)
+        except OSError as fault:
+            free = shutil.disk_usage(folder).free // 2**20
+            raise DatabaseError(
+                f"{folder}: no private server could be made: {fault.strerror or 'not every file could be copied'} "
+                f"({free} MB free)"
+            ) from None
+        cluster.start()
+        yield cluster
+
+
+@contextlib.contextmanager
+def reserved(folder: Path) -> Iterator[Cluster]:
+    """A place for a private server below ``folder``: the block fills its data folder and starts it. Gone afterwards.
+
+    Remains of a killed gate are removed.
     """
     _private(folder)
     with _exclusive(folder):
         _sweep(folder)
-        template = Cluster(folder / f"template-{major()}", durable=False)
-        template.init()
         place = Path(tempfile.mkdtemp(dir=folder, prefix="scratch-"))
         owner = _lock(place / "owner.lock", fcntl.LOCK_EX)
     cluster = Cluster(place / "pg", durable=False)
     try:
-        _copy(template, cluster)
-        cluster.start()
+        _private(cluster.folder)
         yield cluster
     finally:
         cluster.remove()
@@ -249,7 +269,6 @@ def _sweep(folder: Path) -> None:
 
 
 def _copy(template: Cluster, cluster: Cluster) -> None:
-    _private(cluster.folder)
     shutil.copytree(template.data, cluster.data)
     shutil.copy2(template.folder / "password", cluster.folder / "password")
 

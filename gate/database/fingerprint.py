@@ -6,7 +6,7 @@ object ids, or on settings of the server and the role.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,24 +38,35 @@ class Sequenced:
     upwards: bool
 
 
-def data(url: Secret, snapshot_id: str | None = None, exclude: Collection[str] = ()) -> dict[str, TableFingerprint]:
+def data(
+    url: Secret,
+    snapshot_id: str | None = None,
+    exclude: Collection[str] = (),
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, TableFingerprint]:
     """The fingerprint of every table, all from one moment; ``exclude`` leaves out tables such as ``public.log``.
+
+    ``progress`` is told which table is read.
 
     Raises DatabaseError, also for a table that the role may not read or only in part.
     """
     with connect(url, statement_timeout=_TIMEOUT) as connection, snapshot(connection, snapshot_id):
-        return data_seen_by(connection, exclude)
+        return data_seen_by(connection, exclude, progress)
 
 
-def data_seen_by(connection: Connection, exclude: Collection[str] = ()) -> dict[str, TableFingerprint]:
+def data_seen_by(
+    connection: Connection, exclude: Collection[str] = (), progress: Callable[[str], None] = lambda _: None
+) -> dict[str, TableFingerprint]:
     """The same as ``data``, in the transaction of a connection."""
     from psycopg import sql
 
     found = {}
-    for schema_name, table, columns in connection.execute(catalog.TABLES).fetchall():
+    tables = connection.execute(catalog.TABLES).fetchall()
+    for number, (schema_name, table, columns) in enumerate(tables, start=1):
         shown = f"{schema_name}.{table}"
         if shown in exclude:
             continue
+        progress(f"reading table {number} of {len(tables)}, {shown}")
         row = sql.SQL("ROW({})").format(sql.SQL(", ").join(sql.Identifier("t", name) for name in columns))
         query = sql.SQL("SELECT count(*), coalesce(sum(hashtextextended({}::text, 0)), 0)::text FROM ONLY {} AS t")
         counted = connection.execute(query.format(row, sql.Identifier(schema_name, table))).fetchone()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,20 @@ class Backup:
     origin: Origin
     wal: str | None = None
     """Where the server's write-ahead log stood; None where it was not written down."""
+    kind: str = "dump"
+    """dump, basebackup or command."""
+    why: str = ""
+    """Why it is of this kind, where the gate chose."""
+    moved: dict[str, int] = field(default_factory=dict)
+    """Tables that were written to while a base backup was made, and how many rows each had before."""
+    superuser: str = ""
+    """The cluster's first role: who may read everything in a private start of it."""
+    cluster_bytes: int = 0
 
 
 def path_of(backup: Backup) -> Path:
     """Where the manifest of a backup lies."""
-    return backup.file.with_suffix(".json")
+    return backup.file.with_name(f"{backup.id}.json")
 
 
 def write(backup: Backup) -> None:
@@ -75,13 +85,29 @@ def read(file: Path) -> Backup:
 def write_json(file: Path, document: Mapping[str, Any], *, mode: int) -> None:
     """Replaces a file in one step: a reader sees the old or the new one, also after a power cut."""
     new = file.with_suffix(".new")
+    try:
+        _write_whole(new, document, mode)
+        new.rename(file)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    sync(file.parent)
+
+
+def _write_whole(new: Path, document: Mapping[str, Any], mode: int) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
         os.fchmod(stream.fileno(), mode)
         json.dump(document, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
-    new.rename(file)
-    sync(file.parent)
+
+
+def remove(path: Path) -> None:
+    """Removes a file or a folder of a backup; none is fine."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -92,12 +92,16 @@ def _with_numbers(suites: Any) -> Any:
 def write(document: Mapping[str, Any], file: Path) -> None:
     """Writes a document whole or not at all: a reader never sees half of it."""
     new = file.with_name(file.name + ".new")
-    with new.open("w", encoding="utf-8") as stream:
-        json.dump(document, stream, ensure_ascii=False, allow_nan=False, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(file)
+    try:
+        with new.open("w", encoding="utf-8") as stream:
+            json.dump(document, stream, ensure_ascii=False, allow_nan=False, indent=1)
+            stream.write("\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(file)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def read(file: Path) -> dict[str, Any]:

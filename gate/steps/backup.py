@@ -1,4 +1,4 @@
-"""Backup: a dump of the database, proven by restoring it and comparing every table, before anything is changed."""
+"""Backup: of the database, proven by restoring it and comparing every table, before anything is changed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Backup(Step):
         backup.prune(folder, kept.backups, pinned=pinned, days=kept.backup_days)
         size = f"{made.bytes / 2**20:.1f} MB" if made.bytes >= 2**20 else f"{made.bytes / 2**10:.0f} kB"
         spent = time.monotonic() - began
-        return f"{size}, restored and compared, {verified.tables} tables, {verified.rows} rows equal in {spent:.1f} s"
+        why = f" ({made.why})" if made.why else ""
+        return f"{size}, {verified.how} in {spent:.1f} s{why}"
 
     def undo(self, run: Run, facts: Facts) -> str:
         return "the backup is kept" if run.evidence.backup else ""

@@ -27,17 +27,17 @@ class Beside(Step):
         wanted, server = _wanted(run), server_of(run.environment)
         made, began = wanted.backup, time.monotonic()
         backup.check_file(made)
-        swap.make_beside(server, facts["live"], facts["beside"])
         place = swap.at(server, facts["beside"])
-        dump.restore(
-            made.file,
-            place,
-            private=False,
-            tick=lambda: run.view.progress(f"restoring, {time.monotonic() - began:.0f} s"),
-        )
-        run.view.progress("comparing every table")
+        with backup.as_dump(made, run.environment, run.view.progress) as (file, made):
+            swap.make_beside(server, facts["live"], facts["beside"])
+            dump.restore(
+                file,
+                place,
+                private=False,
+                tick=lambda: run.view.progress(f"restoring, {time.monotonic() - began:.0f} s"),
+            )
         with connect(place, statement_timeout=dump.TIMEOUT) as connection:
-            backup.compare(made, place, connection.info.server_version // 10000)
+            backup.compare(made, place, connection.info.server_version // 10000, run.view.progress)
             run.view.progress("gathering statistics")
             connection.execute("ANALYZE")  # without them every query after the swap would be planned blindly
         rows = sum(table.rows for table in made.tables.values())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.commands.little import little
 from tests.engine import disk
 from tests.engine.site import folder
@@ -28,3 +30,50 @@ def test_commands_on_a_full_disk() -> None:
         (state / "filler").unlink()
         assert here.gate("rollback").document["outcome"] == "ROLLED_BACK"
         assert here.serving() == "1.0.0"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the records' disk", "the suites' disk too"])
+def test_the_disk_fills_up_in_the_middle_of_a_deployment(whole: bool) -> None:
+    """Where the suites can still run, the undo is proven; else it is done, and said not to be proven."""
+    with folder() as root, disk.tiny(root / ".gate", "8m") as state:
+        if not whole:
+            (root / "runs").mkdir()
+            (state / "local").mkdir()
+            (state / "local" / "runs").symlink_to(root / "runs")
+        with little(root, "1.0.0") as here:
+            here.smoke(f"""
+                from pathlib import Path
+                from tests.engine import disk
+                disk.fill(Path({str(state)!r}))""")
+            here.release("1.1.0")
+            ran = here.deploy("1.1.0")
+            told = ran.told + ran.reasons
+            assert (ran.code, ran.document["outcome"]) == ((4, "ROLLBACK_FAILED") if whole else (1, "ROLLED_BACK")), (
+                told
+            )
+            assert "defect" not in told
+            assert "the gate's own records cannot be used" in told, "why it was undone"
+            assert "not in the journal: smoke undo" in told, "what could not be written down is said"
+            assert here.serving() == "1.0.0"
+            (state / "filler").unlink()
+            here.restore()
+            open_still = here.store.unfinished() is not None
+            assert here.gate("recover").code == (1 if open_still else 0)
+            status = here.gate("status").document
+            assert status["unfinished"] is None
+            assert [item["version"] for item in status["instances"]] == ["1.0.0"]
+            assert here.deploy("1.1.0").code == 0
+            assert here.serving() == "1.1.0"
+
+
+def test_a_report_that_finds_no_room_changes_no_outcome() -> None:
+    with folder() as root, disk.tiny(root / "reports") as reports, little(root, "1.0.0") as here:
+        disk.fill(reports)
+        here.release("1.1.0")
+        ran = here.deploy("1.1.0")
+        assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), ran.told
+        assert ran.document["report"] is None
+        assert "the report could not be written" in ran.told
+        assert here.serving() == "1.1.0"
+        left = {file.name for file in reports.rglob("2/*")}
+        assert not left & {"report.html", "decision.json", "decision.json.new"}, "no half of either"

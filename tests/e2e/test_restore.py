@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from example.customers import Customers
 from gate import restoring, served
@@ -114,6 +115,23 @@ def test_restored_under_customers(shop: Site) -> None:
     assert shop.gate("history").document["deployments"][0]["outcome"] == "RESTORED"
 
 
+def test_a_base_backup_is_restored_by_way_of_a_dump(shop: Site) -> None:
+    loaded = load("local", shop.root)
+    assert loaded.database is not None
+    with psycopg.connect(restoring.server_of(loaded).reveal(), autocommit=True, connect_timeout=5) as connection:
+        role = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(shop.database)["user"]))
+        connection.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(role))
+    changed = loaded.database.model_copy(update={"backup": "basebackup"})
+    asking = loaded.model_copy(update={"database": changed})
+    head = asked(shop, "SELECT version_num FROM alembic_version")
+    made = backup.create(asking, shop.state / "backups", label="whole", head=head)
+    backup.verify(made, asking)
+    was = oid(shop)
+    ran = restore(shop, made.id)
+    assert (ran.code, ran.document["outcome"]) == (0, "RESTORED"), f"{ran.reasons}\n{ran.told}"
+    assert oid(shop) != was
+
+
 def test_the_way_back_is_the_same_after_a_restore(shop: Site) -> None:
     store = Store(SqliteFile(shop.state / "gate.db"))
     assert [item.outcome for item in store.deployments(1)] == [Outcome.RESTORED]
@@ -158,7 +176,9 @@ def test_a_schema_that_what_serves_cannot_work_on_is_refused(shop: Site) -> None
     assert databases(shop) == {"store"}
 
 
-@pytest.mark.parametrize("fault", ["one bit", "cut short", "of another environment", "other content"])
+@pytest.mark.parametrize(
+    "fault", ["one bit", "cut short", "of another environment", "of another database", "other content"]
+)
 def test_a_backup_that_is_not_what_it_was_is_noticed_before_anything_is_touched(shop: Site, fault: str) -> None:
     made, was = taken(shop), oid(shop)
     file = shop.state / "backups" / f"{made}.dump"
@@ -170,6 +190,8 @@ def test_a_backup_that_is_not_what_it_was_is_noticed_before_anything_is_touched(
         file.write_bytes(content[: len(content) // 2])
     elif fault == "of another environment":
         manifest.write_text(json.dumps(told | {"environment": "production"}))
+    elif fault == "of another database":
+        manifest.write_text(json.dumps(told | {"origin": told["origin"] | {"database": "another"}}))
     else:
         told["tables"]["public.sales"]["checksum"] = "1"
         manifest.write_text(json.dumps(told))
