@@ -9,6 +9,14 @@ import pytest
 pytestmark = [pytest.mark.category("Database Migrations"), pytest.mark.requires("migrations")]
 
 
+def lived(rehearsed: Any, version: str, inconclusive: Any) -> Any:
+    """How a release did on the migrated copy; ends the case where that cannot be told."""
+    found = rehearsed.of(version)
+    if found is None:
+        inconclusive(rehearsed.unknown or "the migrations did not run up and down, so no release was started on them")
+    return found
+
+
 @pytest.mark.critical
 def test_schema_is_known_to_the_release(pending: Any, context: Any, warn: Any) -> None:
     """The database is at a revision this release carries."""
@@ -32,10 +40,42 @@ def test_every_migration_has_a_downgrade(migrations: Any, pending: Any, no_fault
 
 
 @pytest.mark.critical
-def test_migrations_run_up_and_down_on_a_copy(pending: Any, rehearse: Any, no_faults: Any) -> None:
+def test_migrations_run_up_and_down_on_a_copy(pending: Any, rehearse: Any, no_faults: Any, measure: Any) -> None:
     """On a copy of the live database the migrations run up and down, and leave schema and data as they were."""
+    if not pending.migrations:
+        return
+    found = rehearse()
+    hint = "Correct the migration or its downgrade; only the copy was touched."
+    no_faults([found.failed] if found.failed else [], hint)
+    no_faults([*found.run.schema_differences, *found.run.data_differences], hint)
+    measure("migration_time", found.run.up_seconds, detail="on the copy")
+    measure("copy_time", found.run.copy_seconds, detail="to dump the live database and restore it")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("stable")
+def test_what_serves_lives_on_the_new_schema(
+    pending: Any, rehearse: Any, context: Any, no_faults: Any, inconclusive: Any
+) -> None:
+    """On a migrated copy, the release that serves passes its critical smoke tests: it can stay, and be gone back to."""
     if pending.migrations:
-        no_faults(rehearse(), "Correct the migration or its downgrade; only the copy was touched.")
+        version = context.stable.version
+        found = lived(rehearse(), version, inconclusive)
+        failures = [f"{version} on the new schema: {failure}" for failure in found.failures]
+        no_faults(failures, "Split the migration: expand in this release, contract once no release needs the old form.")
+
+
+@pytest.mark.critical
+@pytest.mark.requires("stable")
+def test_the_release_works_on_the_migrated_copy(
+    pending: Any, rehearse: Any, context: Any, no_faults: Any, inconclusive: Any
+) -> None:
+    """On a migrated copy of the live data, the release passes its critical smoke tests."""
+    if pending.migrations:
+        version = context.release.version
+        found = lived(rehearse(), version, inconclusive)
+        failures = [f"{version} on the new schema: {failure}" for failure in found.failures]
+        no_faults(failures, "Mend the release; only the copy was touched.")
 
 
 @pytest.mark.critical

@@ -6,6 +6,7 @@ How a table becomes one of these is ``gate.parsing``; reading files is ``gate.en
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -484,6 +485,13 @@ class Environment(Section):
         """Says once where this environment came from; part of its making."""
         self._name, self._file, self._root = name, file, root
         self._rules, self._secrets = rules, secrets
+
+    def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
+        """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""
+        made = self.model_copy(update=dict(changes))
+        kept = self._secrets | frozenset(secrets)
+        made.bind(name=self._name, file=self._file, root=self._root, rules=self._rules, secrets=kept)
+        return made
 
     @property
     def name(self) -> str:

@@ -27,7 +27,7 @@ class Context:
     behind the front door; ``restored``: the release that serves again after a rollback; ``synthetic``: traffic of the
     team's own for the candidate. ``known_digests`` is the
     digest each version had when it was first deployed here; ``only`` are the severities to run and ``cases`` the ids of
-    the cases, empty for all.
+    the cases, empty for all. ``place``: the file of a rehearsal's place, empty for the environment itself.
     """
 
     environment: str
@@ -41,6 +41,7 @@ class Context:
     known_digests: Mapping[str, str] = field(default_factory=dict)
     only: tuple[Severity, ...] = ()
     cases: tuple[str, ...] = ()
+    place: str = ""
 
     def __post_init__(self) -> None:
         if self.phase not in PHASES:

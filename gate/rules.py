@@ -24,11 +24,14 @@ SIGNALS: dict[str, Unit] = {
     "services_lost": Unit.COUNT,
     "invariants_broken": Unit.COUNT,
     "wrong_identity": Unit.COUNT,
+    "migration_time": Unit.SECONDS,
+    "copy_time": Unit.SECONDS,
 }
 """Known signals and their units. ``response_time`` is a 95th percentile; cpu, memory and disk are shares of the limit
 or the capacity. Of live traffic: ``gone_rate`` is the share of clients that left before the answer,
 ``slower_than_stable`` the share of requests slower than nearly all of stable's on that route, ``log_error_rate`` error
-lines for each request; ``log_errors`` are error lines under smoke tests.
+lines for each request; ``log_errors`` are error lines under smoke tests. Of a rehearsal: ``migration_time``, how long
+the pending migrations took, and ``copy_time``, how long it took to dump the live database and restore it.
 """
 
 STATISTICS: dict[str, tuple[Statistic, ...]] = {
@@ -40,6 +43,8 @@ STATISTICS: dict[str, tuple[Statistic, ...]] = {
     "cpu": (Statistic.SUSTAINED,),
     "memory": (Statistic.SUSTAINED,),
     "disk": (Statistic.VALUE,),
+    "migration_time": (Statistic.VALUE,),
+    "copy_time": (Statistic.VALUE,),
 }
 """The statistics a signal can be judged by, the default first; counts are counted, a team's own signals are values."""
 
@@ -70,6 +75,8 @@ DEFAULTS: tuple[Rule, ...] = (
     _rule("services_lost", "== 0", "> 0", severity=Severity.CRITICAL),
     _rule("invariants_broken", "== 0", "> 0", severity=Severity.CRITICAL),
     _rule("wrong_identity", "== 0", "> 0", severity=Severity.CRITICAL),
+    _rule("migration_time", "<= 60s", "> 1h"),
+    _rule("copy_time", "<= 10m", "> 6h"),
 )
 
 

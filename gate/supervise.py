@@ -179,6 +179,12 @@ class Process:
         return tail(self.log, lines)
 
 
+def end_all(folder: Path) -> None:
+    """Ends every process whose lock lies anywhere below a folder. Raises OperationFailed when one survives."""
+    for lock in folder.rglob("*.lock"):
+        Process(lock.parent, lock.stem).kill()
+
+
 def tail(file: Path, lines: int) -> list[str]:
     """The last lines of a text file, read from its end; empty when there is no such file."""
     try:

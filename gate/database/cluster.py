@@ -19,7 +19,7 @@ from gate.database.accounts import Account
 from gate.database.binaries import binaries, major, tool
 from gate.errors import DatabaseError, ShellError
 from gate.redact import Secret
-from gate.supervise import Process
+from gate.supervise import Process, end_all
 
 SUPERUSER = "gate"
 _SOCKET_PORT = 5432  # only a part of the socket's file name where no port is listened on
@@ -246,7 +246,7 @@ def reserved(folder: Path) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.remove()
-        shutil.rmtree(place, ignore_errors=True)
+        _clear(place)
         os.close(owner)
 
 
@@ -264,8 +264,15 @@ def _sweep(folder: Path) -> None:
         except BlockingIOError:
             continue
         Cluster(place / "pg", durable=False).remove()
-        shutil.rmtree(place, ignore_errors=True)
+        _clear(place)
         os.close(owner)
+
+
+def _clear(place: Path) -> None:
+    """Removes a place with all that was started in it: an application is rehearsed beside its database."""
+    (place / "owner.lock").unlink(missing_ok=True)  # ours, and no process of its own
+    end_all(place)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _copy(template: Cluster, cluster: Cluster) -> None:

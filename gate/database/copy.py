@@ -83,11 +83,12 @@ def dry_run(
     release: Release,
     folder: Path | None = None,
     progress: Progress = lambda _: None,
+    then: Callable[[Secret], None] = lambda _: None,
 ) -> DryRun:
     """Runs a release's pending migrations on a private copy: up, down to where it was, compared, and if equal up again.
 
-    With nothing pending nothing is copied and ``revisions`` is empty. Raises MigrationFailed naming the revision,
-    UnknownRevision, DatabaseError.
+    ``then`` gets the copy's URL once it has the new schema for the second time. With nothing pending nothing is copied
+    and ``revisions`` is empty. Raises MigrationFailed naming the revision, UnknownRevision, DatabaseError.
     """
     database = environment.database
     tool = migrations.create(environment, release, progress)
@@ -100,7 +101,10 @@ def dry_run(
     began = time.monotonic()
     with private_copy(environment, folder, progress) as url:
         copied = time.monotonic() - began
-        return _up_and_down(tool, url, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
+        found = _up_and_down(tool, url, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
+        if found.equal:
+            then(url)
+        return found
 
 
 def _up_and_down(tool: Migrations, url: Secret, plan: DryRun, progress: Progress) -> DryRun:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gate import environments
+from gate.config import Environment
 from gate.context import Context
 from gate.errors import GateError
 from gate.pytest_plugin import alone
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
             given.environment if given else alone.environment_name(config.rootpath, config.getoption("--environment"))
         )
         environment = environments.load(name, config.rootpath)
+        if given is not None and given.place:
+            environment = _placed(environment, Path(given.place))
     except GateError as fault:
         raise pytest.UsageError(told(fault)) from None
     for warning in _NOTHING_PROVEN:  # a project's own lines come before these, so they cannot silence them
@@ -70,6 +73,16 @@ def _find_out(config: pytest.Config, session: Session) -> None:
         session.context  # noqa: B018 - kept from here on
     except GateError as fault:
         raise pytest.UsageError(session.redact(told(fault))) from None
+
+
+def _placed(environment: Environment, file: Path) -> Environment:
+    """The environment of a rehearsal. Raises GateError."""
+    from gate.rehearsal.place import Place
+
+    try:
+        return Place.read(file).of(environment)
+    except (OSError, ValueError, TypeError) as fault:
+        raise pytest.UsageError(f"{file}: no place of a rehearsal: {type(fault).__name__}") from None
 
 
 def _given(file: str | None) -> Context | None:

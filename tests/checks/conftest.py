@@ -46,22 +46,23 @@ def home() -> Iterator[Path]:
 def table(home: Path) -> Iterator[dict[str, Any]]:
     """An environment in which nothing is wrong, its servers running, its database at the schema of 1.0.0."""
     database, cache, front = free_ports(3)
+    url = f"postgresql://made_up:{DATABASE_PASSWORD}@127.0.0.1:{database}/made_up"
     good: dict[str, Any] = {
         "app": {"name": "made-up", "url": f"http://127.0.0.1:{front}"},
         "releases": {"source": "releases"},
         "engine": {"kind": "process"},
         "services": {
             "web": {
-                "command": ["{python}", "-m", "http.server"],
+                "command": ["{python}", "-m", "uvicorn", "app:app", "--uds", "{socket}", "--lifespan", "off"],
                 "route": "/",
                 "health": "/health",
                 "identity": "/version#version",
                 "limits": {"cpu": 1.0, "memory": "64M"},
-                "env": {"TOKEN": "kT92-hfLq0-zzPw31"},
+                "env": {"TOKEN": "kT92-hfLq0-zzPw31", "DATABASE_URL": url, "VERSION": "{version}"},
             }
         },
         "database": {
-            "url": f"postgresql://made_up:{DATABASE_PASSWORD}@127.0.0.1:{database}/made_up",
+            "url": url,
             "migrations": {"tool": "alembic"},
         },
         "cache": {"url": f"redis://:{CACHE_PASSWORD}@127.0.0.1:{cache}/0", "eviction": ["noeviction"]},

@@ -92,6 +92,37 @@ FIRST = migration(
 )
 SECOND = migration(2, "ALTER TABLE sale ADD COLUMN tip bigint", "ALTER TABLE sale DROP COLUMN tip")
 
+# Sells nothing, but reads a column of its database.
+APP_PY = """\
+import json, os
+import psycopg
+
+def answer(path):
+    if path == "/version":
+        return 200, {"version": os.environ["VERSION"]}
+    if path == "/sales":
+        try:
+            with psycopg.connect(os.environ["DATABASE_URL"], connect_timeout=5) as connection:
+                return 200, [row[0] for row in connection.execute("SELECT COLUMN FROM sale").fetchall()]
+        except psycopg.Error as fault:
+            return 500, {"fault": str(fault)}
+    return 200, {}
+
+async def app(scope, receive, send):
+    status, body = answer(scope["path"])
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})
+"""
+SMOKE = """\
+import pytest
+pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical]
+
+
+def test_sales(app):
+    \"\"\"Sales are listed\"\"\"
+    assert app.get("/sales").status_code == 200, app.get("/sales").text
+"""
+
 API: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "made up", "version": "1"},
@@ -114,6 +145,7 @@ class Project:
                 shutil.copy2(source, folder / name)
         self.write("requirements.lock", "nothing-at-all==1.0\n")
         self.write("app/main.py", "VALUE = 1\n")
+        self.write("smoke/test_sales.py", SMOKE)
         self.write(".github/workflows/tests.yml", GOOD_WORKFLOW)
         self.write("docs/runbook.md", GOOD_RUNBOOK)
         self.write("CHANGELOG.md", GOOD_CHANGELOG)
@@ -126,13 +158,16 @@ class Project:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def release(self, version: str, *migrations: str, api: dict[str, Any] | None = None) -> Release:
-        """Builds a release that carries some migrations and an OpenAPI document."""
+    def release(
+        self, version: str, *migrations: str, api: dict[str, Any] | None = None, reads: str = "note"
+    ) -> Release:
+        """Builds a release that carries migrations and an OpenAPI document, and ``reads`` a column of its sales."""
         folder = self.folder / "releases" / version
         files = {
             "alembic.ini": "[alembic]\nscript_location = migrations\n",
             "migrations/env.py": ENV_PY,
             "openapi.json": json.dumps(API if api is None else api),
+            "app.py": APP_PY.replace("COLUMN", reads),
         }
         files |= {f"migrations/versions/{number:04}.py": text for number, text in enumerate(migrations, start=1)}
         for name, text in files.items():
