@@ -40,7 +40,9 @@ def test_every_migration_has_a_downgrade(migrations: Any, pending: Any, no_fault
 
 
 @pytest.mark.critical
-def test_migrations_run_up_and_down_on_a_copy(pending: Any, rehearse: Any, no_faults: Any, measure: Any) -> None:
+def test_migrations_run_up_and_down_on_a_copy(
+    pending: Any, rehearse: Any, no_faults: Any, measure: Any, warn: Any
+) -> None:
     """On a copy of the live database the migrations run up and down, and leave schema and data as they were."""
     if not pending.migrations:
         return
@@ -48,7 +50,11 @@ def test_migrations_run_up_and_down_on_a_copy(pending: Any, rehearse: Any, no_fa
     hint = "Correct the migration or its downgrade; only the copy was touched."
     no_faults([found.failed] if found.failed else [], hint)
     no_faults([*found.run.schema_differences, *found.run.data_differences], hint)
-    measure("migration_time", found.run.up_seconds, detail="on the copy")
+    locks = ", ".join(f"{mode} on {name}" for name, mode in found.run.locks)
+    measure("migration_time", found.run.up_seconds, detail=f"on the copy, with {locks or 'no lock on what was there'}")
+    for name, rows in found.run.rewrites:
+        if rows:
+            warn(f"{name} is written anew, {rows} rows: nobody reads or writes it meanwhile")
     measure("copy_time", found.run.copy_seconds, detail="to dump the live database and restore it")
 
 

@@ -16,6 +16,7 @@ from gate.database.connection import connect, where
 from gate.database.dump import SPARE, Progress, check_space, dump, restore, size
 from gate.database.migrations import Migration, Migrations, Ran
 from gate.database.origin import make_room, origin_of
+from gate.database.witness import witness
 from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.releases import Release
@@ -26,7 +27,9 @@ class DryRun:
     """Migrations that ran up, down and up again on a copy; times in seconds.
 
     ``revisions``: what was pending, in order; ``up`` and ``down``: how long each one took.
-    ``schema_differences`` and ``data_differences``: how the way down left the copy unlike it was before.
+    ``locks``: the strongest lock on each table that was there before, and ``rewrites``: which of these are written
+    anew, as ``schema.name``, with how many rows; both on the way up. ``schema_differences`` and ``data_differences``:
+    how the way down left the copy unlike it was before.
     """
 
     revisions: tuple[Migration, ...]
@@ -37,6 +40,8 @@ class DryRun:
     copy_seconds: float = 0.0
     up_seconds: float = 0.0
     down_seconds: float = 0.0
+    locks: tuple[tuple[str, str], ...] = ()
+    rewrites: tuple[tuple[str, int], ...] = ()
     schema_differences: tuple[str, ...] = ()
     data_differences: tuple[str, ...] = ()
 
@@ -54,6 +59,13 @@ def private_copy(
 
     Its user has the name and the rights the live one has. Raises DatabaseError.
     """
+    with _copied(environment, folder, progress) as (url, _):
+        yield url
+
+
+@contextmanager
+def _copied(environment: Environment, folder: Path | None, progress: Progress) -> Iterator[tuple[Secret, Secret]]:
+    """The same, and the URL of the copy for its superuser."""
     database = environment.database
     if database is None:
         raise DatabaseError(f"{environment.file}: there is no [database] to copy")
@@ -75,7 +87,7 @@ def private_copy(
                 tick=lambda: progress(f"copying, {size(file.stat().st_size)} of {size(origin.size_bytes)}"),
             )
             restore(file, cluster.url(origin.database), tick=lambda: progress("copying, being restored"))
-        yield url
+        yield url, cluster.url(origin.database)
 
 
 def dry_run(
@@ -99,18 +111,19 @@ def dry_run(
     if not pending:
         return DryRun((), start, tool.head())
     began = time.monotonic()
-    with private_copy(environment, folder, progress) as url:
+    with _copied(environment, folder, progress) as (url, superuser):
         copied = time.monotonic() - began
-        found = _up_and_down(tool, url, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
+        found = _up_and_down(tool, url, superuser, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
         if found.equal:
             then(url)
         return found
 
 
-def _up_and_down(tool: Migrations, url: Secret, plan: DryRun, progress: Progress) -> DryRun:
+def _up_and_down(tool: Migrations, url: Secret, superuser: Secret, plan: DryRun, progress: Progress) -> DryRun:
     schema, data, sequences = fingerprint.schema(url), fingerprint.data(url), fingerprint.sequences(url)
     progress(f"{len(plan.revisions)} migrations up")
-    up, up_seconds = _timed(lambda: tool.upgrade(url))
+    with witness(superuser) as seen:
+        up, up_seconds = _timed(lambda: tool.upgrade(url))
     progress(f"{len(plan.revisions)} migrations down")
     down, down_seconds = _timed(lambda: tool.downgrade(url, plan.start))
     found = fingerprint.data_difference(data, fingerprint.data(url))
@@ -119,9 +132,11 @@ def _up_and_down(tool: Migrations, url: Secret, plan: DryRun, progress: Progress
     if not left and not found:  # up again from elsewhere would fail, and hide what differs
         progress(f"{len(plan.revisions)} migrations up again")
         tool.upgrade(url)
+    locks = tuple((name, mode) for name, mode in seen.locks.items() if name in data)
+    rewrites = tuple((name, data[name].rows) for name in seen.rewrites if name in data)
     return DryRun(
         plan.revisions, plan.start, plan.head, tuple(up), tuple(down), plan.copy_seconds, up_seconds, down_seconds,
-        tuple(left), tuple(found),
+        locks, rewrites, tuple(left), tuple(found),
     )  # fmt: skip
 
 

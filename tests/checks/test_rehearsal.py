@@ -69,11 +69,14 @@ def test_an_application_that_might_reach_the_live_database_is_not_started(
 
 
 def test_nothing_live_is_touched(project: Project, table: dict[str, Any]) -> None:
-    """A rehearsal leaves the live database as it is, and no process behind."""
+    """A rehearsal tells of a table that is written anew, leaves the live database as it is, and nothing behind."""
     with psycopg.connect(table["database"]["url"], connect_timeout=5) as connection:
         query = "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables WHERE relname = 'sale'"
         before = connection.execute(query).fetchall()
-        outcomes(project, project.release("1.1.0", FIRST, SECOND), project.release("1.0.0", FIRST))
+        anew = migration(2, "ALTER TABLE sale ADD tip float DEFAULT random()", "ALTER TABLE sale DROP COLUMN tip")
+        found = outcomes(project, project.release("1.1.0", FIRST, anew), project.release("1.0.0", FIRST))
+        assert found[CASES[0]][0] is WARNING
+        assert "public.sale is written anew, 1 rows" in found[CASES[0]][1]
         connection.rollback()
         assert connection.execute(query).fetchall() == before
         columns = "SELECT column_name FROM information_schema.columns WHERE table_name = 'sale' ORDER BY 1"

@@ -82,6 +82,27 @@ def test_good_migrations(migrated: Environment, tmp_path: Path) -> None:
     assert "2 migrations up again" in said
 
 
+@pytest.mark.parametrize(
+    ("statement", "lock", "rewritten"),
+    [
+        ("ALTER TABLE items ADD COLUMN more int", "AccessExclusiveLock", False),
+        ("ALTER TABLE items ADD COLUMN more float DEFAULT random()", "AccessExclusiveLock", True),
+        ("CREATE INDEX more ON items (id)", "ShareLock", False),
+        ("CREATE TABLE more (a int)", None, False),
+    ],
+)
+def test_locks_and_rewrites_are_told(
+    migrated: Environment, tmp_path: Path, statement: str, lock: str | None, rewritten: bool
+) -> None:
+    undo = "DROP INDEX more" if "INDEX" in statement else "DROP TABLE more"
+    undo = "ALTER TABLE items DROP COLUMN more" if "ALTER" in statement else undo
+    change = revision("0002", "0001", f"op.execute({statement!r})", f"op.execute({undo!r})")
+    found = dry_run(migrated, project.release(tmp_path, first(), change))
+    assert found.equal, "nothing of the watching is left in the copy"
+    assert dict(found.locks).get("public.items") == lock
+    assert [name for name, _ in found.rewrites] == (["public.items"] if rewritten else [])
+
+
 def test_nothing_pending(migrated: Environment, tmp_path: Path) -> None:
     assert dry_run(migrated, project.release(tmp_path, first())) == DryRun((), "0001", "0001")
 
