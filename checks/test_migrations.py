@@ -9,12 +9,18 @@ import pytest
 pytestmark = [pytest.mark.category("Database Migrations"), pytest.mark.requires("migrations")]
 
 
-def lived(rehearsed: Any, version: str, inconclusive: Any) -> Any:
-    """How a release did on the migrated copy; ends the case where that cannot be told."""
-    found = rehearsed.of(version)
-    if found is None:
-        inconclusive(rehearsed.unknown or "the migrations did not run up and down, so no release was started on them")
-    return found
+@pytest.fixture
+def lives(rehearse: Any, no_faults: Any, inconclusive: Any) -> Any:
+    """``lives(release, hint)`` fails with what a release failed on the migrated copy, where it was started there."""
+
+    def judge(release: Any, hint: str) -> None:
+        rehearsed = rehearse()
+        found = rehearsed.of(release.version)
+        if found is None:
+            inconclusive(rehearsed.unknown or "the migrations did not run up and down, so nothing was started on them")
+        no_faults([f"{release.version} on the new schema: {failure}" for failure in found.failures], hint)
+
+    return judge
 
 
 @pytest.mark.critical
@@ -59,29 +65,21 @@ def test_migrations_run_up_and_down_on_a_copy(
 
 
 @pytest.mark.critical
-@pytest.mark.requires("stable")
-def test_what_serves_lives_on_the_new_schema(
-    pending: Any, rehearse: Any, context: Any, no_faults: Any, inconclusive: Any
-) -> None:
+@pytest.mark.requires("stable", "rehearsal")
+def test_what_serves_lives_on_the_new_schema(pending: Any, lives: Any, context: Any) -> None:
     """On a migrated copy, the release that serves passes its critical smoke tests: it can stay, and be gone back to."""
     if pending.migrations:
-        version = context.stable.version
-        found = lived(rehearse(), version, inconclusive)
-        failures = [f"{version} on the new schema: {failure}" for failure in found.failures]
-        no_faults(failures, "Split the migration: expand in this release, contract once no release needs the old form.")
+        lives(
+            context.stable, "Split the migration: expand in this release, contract once no release needs the old form."
+        )
 
 
 @pytest.mark.critical
-@pytest.mark.requires("stable")
-def test_the_release_works_on_the_migrated_copy(
-    pending: Any, rehearse: Any, context: Any, no_faults: Any, inconclusive: Any
-) -> None:
+@pytest.mark.requires("stable", "rehearsal")
+def test_the_release_works_on_the_migrated_copy(pending: Any, lives: Any, context: Any) -> None:
     """On a migrated copy of the live data, the release passes its critical smoke tests."""
     if pending.migrations:
-        version = context.release.version
-        found = lived(rehearse(), version, inconclusive)
-        failures = [f"{version} on the new schema: {failure}" for failure in found.failures]
-        no_faults(failures, "Mend the release; only the copy was touched.")
+        lives(context.release, "Mend the release; only the copy was touched.")
 
 
 @pytest.mark.critical

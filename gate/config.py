@@ -278,6 +278,11 @@ class Database(Section):
         description="How backups are made: pg_dump, pg_basebackup, the team's own commands; "
         "`auto`: a base backup where it is allowed and quicker, else a dump",
     )
+    rehearsal: bool = Field(
+        True,
+        description="Whether the checks start what serves and the new release on a migrated private copy; "
+        "the services must be given the database's whole URL",
+    )
     minimum_version: Annotated[int, Field(ge=10)] = Field(14, description="Oldest supported major version")
     lock_timeout: Seconds = Field(5.0, description="How long a migration may wait, with the application behind it")
     lock_retries: Annotated[int, Field(ge=0, le=20)] = Field(

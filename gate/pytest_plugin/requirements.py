@@ -29,6 +29,7 @@ Declared = Callable[[Environment, Context], bool]
 REQUIREMENTS: dict[str, tuple[Declared, str]] = {
     "database": (lambda env, _: env.database is not None, "no [database] in this environment"),
     "migrations": (lambda env, _: bool(env.database and env.database.migrations), "no [database] migrations"),
+    "rehearsal": (lambda env, _: bool(env.database and env.database.rehearsal), "[database] rehearsal is off"),
     "invariants": (lambda env, _: bool(env.database and env.database.invariants), "no [database] invariants"),
     "cache": (lambda env, _: env.cache is not None, "no [cache] in this environment"),
     "ready": (lambda env, _: any(item.ready for item in env.services.values()), "no service has ready"),

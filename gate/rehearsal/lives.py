@@ -13,18 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gate import engines, mending, suite
+from gate import engines, mending, suite, verdict
 from gate.config import Environment
 from gate.context import CANDIDATE, Context
 from gate.database.cluster import reserved
 from gate.errors import OperationFailed
+from gate.limits import Rule
 from gate.redact import Secret
 from gate.rehearsal.place import CannotRehearse, Place
 from gate.releases import Release
-from gate.results import CaseOutcome, Severity, SuiteResult
+from gate.results import Decision, Severity, SuiteResult
 from gate.stack import Stack
 
-_GOOD = (CaseOutcome.PASSED, CaseOutcome.WARNING, CaseOutcome.NOT_APPLICABLE)
+_UNMEASURED = ("coverage", "checker_errors")
+"""Signals of a suite that did not measure all it should have."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def _lived(here: Environment, file: Path, release: Release, name: str) -> Lived:
             here.name, CANDIDATE, release=release, instance=name, only=(Severity.CRITICAL,), place=str(file)
         )
         result = suite.run(here, context, here.smoke.folders, file.parent / f"smoke-{name}")
-        passed, failures = _judged(result)
+        passed, failures = _judged(result, here.all_rules)
     except OperationFailed as fault:
         told = engine.logs(instance, 3) if instance is not None else []
         passed, failures = 0, ("; ".join([str(fault), *told]),)
@@ -73,15 +75,14 @@ def _lived(here: Environment, file: Path, release: Release, name: str) -> Lived:
     return Lived(release.version, passed, failures, time.monotonic() - began)
 
 
-def _judged(result: SuiteResult) -> tuple[int, tuple[str, ...]]:
-    failures = [f"{case.title or case.id}: {case.message}" for case in result.cases if case.outcome not in _GOOD]
-    failures += [f"did not report: {missing}" for missing in result.missing] + (
-        [result.broken] if result.broken else []
-    )
-    passed = sum(case.outcome in (CaseOutcome.PASSED, CaseOutcome.WARNING) for case in result.cases)
-    if not passed and not failures:
-        failures = ["no critical smoke test was measured"]
-    return passed, tuple(failures)
+def _judged(result: SuiteResult, rules: Sequence[Rule]) -> tuple[int, tuple[str, ...]]:
+    """How many passed, and what speaks against the release: what failed, and what was not measured.
+
+    A figure between two limits does not: the copy's server is not the live one.
+    """
+    found = [item for item in verdict.after(result, rules).reasons if item.decision is not Decision.GO]
+    against = [item.text for item in found if item.decision is Decision.ROLLBACK or item.signal in _UNMEASURED]
+    return verdict.measured(result), tuple(against)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,8 @@ class Place:
         if not any(_rest(self.database) in value.reveal() for one in started.values() for value in one.env.values()):
             raise CannotRehearse(
                 "no service is given the database's URL: it would reach the live database",
-                next_step=f"give it in {live.file.name}: [services.NAME.env] DATABASE_URL, as [database] url has it",
+                next_step=f"give it in {live.file.name}: [services.NAME.env] DATABASE_URL, as [database] url has it; "
+                "or go without: [database] rehearsal = false",
             )
         changes = {
             "app": live.app.model_copy(update={"url": url}),
@@ -76,7 +77,8 @@ def _moved(name: str, service: Service, moves: Mapping[str, str], app: str, here
             if any(part and part in value for part in _parts(live)):
                 raise CannotRehearse(
                     f"[services.{name}.env] {key}: tells parts of a live server, so a rehearsal could reach it",
-                    next_step="give the service the whole URL in one variable, as the environment's own section has it",
+                    next_step="give the service the whole URL in one variable, as the environment's section has it; "
+                    "or go without: [database] rehearsal = false",
                 )
         env[key] = Secret(value + moved)
     return service.model_copy(update={"env": env})

@@ -31,14 +31,14 @@ def test_what_serves_cannot_live_without_its_column(project: Project) -> None:
     """The migration runs up and down without a fault, and the release works: only what serves tells."""
     found = outcomes(project, project.release("1.1.0", FIRST, RENAMES, reads="remark"), project.release("1.0.0", FIRST))
     assert [found[name][0] for name in (*CASES, RELEASE)] == [PASSED, FAILED, PASSED], found
-    assert "1.0.0 on the new schema: Sales are listed: " in found[CASES[1]][1]
+    assert "1.0.0 on the new schema: critical: Sales are listed: " in found[CASES[1]][1]
     assert "does not exist" in found[CASES[1]][1]
 
 
 def test_a_release_that_does_not_work_on_the_copy(project: Project) -> None:
     found = outcomes(project, project.release("1.1.0", FIRST, SECOND, reads="nowhere"), project.release("1.0.0", FIRST))
     assert [found[name][0] for name in (*CASES, RELEASE)] == [PASSED, PASSED, FAILED], found
-    assert "1.1.0 on the new schema: Sales are listed: " in found[RELEASE][1]
+    assert "1.1.0 on the new schema: critical: Sales are listed: " in found[RELEASE][1]
 
 
 def test_a_release_that_does_not_start_on_the_copy(project: Project) -> None:
