@@ -36,25 +36,29 @@ def test_schema_is_known_to_the_release(pending: Any, context: Any, warn: Any) -
 
 @pytest.mark.critical
 def test_every_migration_has_a_downgrade(migrations: Any, pending: Any, no_faults: Any, listed: Any, warn: Any) -> None:
-    """Every migration that would run can be taken back: its downgrade does something."""
+    """Every migration that would run can be taken back, or is marked as irreversible."""
     one_way = [item for item in migrations.revisions() if not item.has_downgrade]
-    to_run = {item.id for item in pending.migrations}
+    to_run = {item.id for item in pending.migrations} - pending.irreversible
     found = [f"{item.id} {item.title} ({item.file}) has no downgrade" for item in one_way if item.id in to_run]
-    no_faults(found, "Write one that takes back what the upgrade does; a rollback of the schema needs it.")
-    if one_way:
-        warn(f"applied earlier, without a downgrade: {listed([item.id for item in one_way])}")
+    no_faults(found, "Write one that takes back what the upgrade does, or mark it, gate: irreversible.")
+    applied = [item.id for item in one_way if item.id not in pending.irreversible]
+    if applied:
+        warn(f"applied earlier, without a downgrade: {listed(applied)}")
+    if pending.irreversible:
+        warn(f"marked as irreversible, so the schema would stay: {listed(sorted(pending.irreversible))}")
 
 
 @pytest.mark.critical
 def test_migrations_run_up_and_down_on_a_copy(
     pending: Any, rehearse: Any, no_faults: Any, measure: Any, warn: Any
 ) -> None:
-    """On a copy of the live database the migrations run up and down, and leave schema and data as they were."""
+    """On a copy of the live database the migrations run up, and down again to schema and data as they were."""
     if not pending.migrations:
         return
     found = rehearse()
     hint = "Correct the migration or its downgrade; only the copy was touched."
     no_faults([found.failed] if found.failed else [], hint)
+    hint = "Correct the downgrade, or mark the migration, gate: irreversible, if nothing can bring that back."
     no_faults([*found.run.schema_differences, *found.run.data_differences], hint)
     locks = ", ".join(f"{mode} on {name}" for name, mode in found.run.locks)
     measure("migration_time", found.run.up_seconds, detail=f"on the copy, with {locks or 'no lock on what was there'}")
@@ -66,12 +70,19 @@ def test_migrations_run_up_and_down_on_a_copy(
 
 @pytest.mark.critical
 @pytest.mark.requires("stable", "rehearsal")
-def test_what_serves_lives_on_the_new_schema(pending: Any, lives: Any, context: Any) -> None:
+def test_what_serves_lives_on_the_new_schema(pending: Any, lives: Any, context: Any, warn: Any, rehearse: Any) -> None:
     """On a migrated copy, the release that serves passes its critical smoke tests: it can stay, and be gone back to."""
-    if pending.migrations:
-        lives(
-            context.stable, "Split the migration: expand in this release, contract once no release needs the old form."
-        )
+    if not pending.migrations:
+        return
+    found = rehearse().of(context.stable.version)
+    if pending.contract and found is not None and found.failures:
+        warn(f"{context.stable.version} cannot live on the new schema: {found.failures[0]}")
+        return  # its author says so too; whether it may be deployed, the way back decides
+    lives(
+        context.stable,
+        "Split the migration: expand in this release, contract once no release needs the old form; "
+        "or mark it, gate: contract, and let users wait while it runs.",
+    )
 
 
 @pytest.mark.critical
@@ -83,7 +94,43 @@ def test_the_release_works_on_the_migrated_copy(pending: Any, lives: Any, contex
 
 
 @pytest.mark.critical
+def test_there_is_a_way_back(pending: Any, way_back: Any, context: Any, environment: Any, tell: Any, warn: Any) -> None:
+    """It is known how the deployment would be taken back: by a switch, in a pause users are allowed, or, signed for,
+    not at all."""
+    found = way_back()
+    tell("way_back", found.facts())
+    if found.lives:
+        return
+    old, allowed = context.stable.version, environment.database.pause
+    cannot = f"{old} cannot live on the new schema"
+    longest = max(found.pause, found.pause_back if found.leads_back else 0.0)
+    assert allowed is not None, (
+        f"{cannot}, so users would wait about {longest:.1f} s: "
+        'allow it with [database] pause = "10s" and [traffic] try_duration at least as long, or split the migration'
+    )
+    assert longest <= allowed, (
+        f"{cannot}, so users would wait about {longest:.1f} s, and [database] pause allows {allowed:g} s"
+    )
+    assert found.leads_back or context.roll_forward, (
+        f"{cannot}, and {', '.join(sorted(pending.irreversible))} cannot be taken back: there would be no way back. "
+        'Split the migration, or sign for it: --roll-forward-only "why"'
+    )
+    warn(f"{cannot}; way back: {found}")
+
+
+@pytest.mark.critical
 @pytest.mark.requires("stable")
-def test_migrations_do_not_break_what_serves(pending_findings: Any, no_findings: Any) -> None:
-    """The release that serves can live with the new schema: nothing is dropped, renamed, retyped or newly required."""
-    no_findings(pending_findings(), "Split it: expand in this release, contract once no release needs the old form.")
+def test_migrations_do_not_break_what_serves(
+    pending: Any, pending_findings: Any, no_findings: Any, no_faults: Any, context: Any, rehearse: Any
+) -> None:
+    """The release that serves can live with the new schema: nothing is dropped, renamed, retyped or newly required,
+    but in a migration that is marked as contract and was rehearsed."""
+    no_findings(
+        pending_findings(),
+        "Split it: expand in this release, contract once no release needs the old form, and mark it, gate: contract.",
+    )
+    if pending.contract and rehearse().of(context.stable.version) is None:
+        no_faults(
+            [f"{name} is marked as contract" for name in sorted(pending.contract)],
+            "Whether that is right only a rehearsal can tell, and there was none.",
+        )

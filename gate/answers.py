@@ -76,6 +76,9 @@ def next_step(run: Run, outcome: Outcome, door: str) -> str:
     downgrade = " --allow-downgrade" if run.options.allow_downgrade else ""
     if run.action == "restore":
         return _after_restore(run, outcome, f"{door} {name}")
+    if run.stuck:
+        backup = (run.evidence.backup or {}).get("id", "BACKUP")
+        return f"{door} {name} --version V   deploys a mended release; or {door} {name} restore {backup}"
     back = f"{door} {name} rollback   if users see what the gate could not" if run.stable else ""
     return {
         Outcome.RELEASED: back,

@@ -170,6 +170,12 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
             default="",
             help="let V be a release that was rolled back here, by the gate or by a person",
         )
+        top.add_argument(
+            "--roll-forward-only",
+            metavar="WHY",
+            default="",
+            help="sign for a migration that leaves no way back: what serves cannot live on it, and it has no downgrade",
+        )
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")
     if action == "rollback":
@@ -268,7 +274,11 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     def deploy() -> Answer:
         return commands.deploy(
             arguments.version,
-            Options(allow_downgrade=arguments.allow_downgrade, again=arguments.again.strip()),
+            Options(
+                allow_downgrade=arguments.allow_downgrade,
+                again=arguments.again.strip(),
+                roll_forward=arguments.roll_forward_only.strip(),
+            ),
             dry_run=arguments.action == "plan" or arguments.dry_run,
             confirm=confirm,
         )

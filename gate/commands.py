@@ -276,7 +276,7 @@ class Commands:
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
         shown: str | None = self._shown(run.reports / recording.REPORT)
         try:  # bookkeeping never changes what is true
-            run.store.end(run.deployment, outcome, reasons, report=shown, **counted)
+            run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
             prune(run)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")

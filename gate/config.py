@@ -289,6 +289,11 @@ class Database(Section):
         5, description="How often a migration that got no lock is tried again, after 0.5 s, 1 s, 2 s … 10 s at most"
     )
     statement_timeout: Seconds = Field(300.0, description="How long one statement of a migration may take")
+    pause: Seconds | None = Field(
+        None,
+        description="How long users may wait while a migration that what serves cannot live with is run, or taken "
+        "back; left out: no such migration is deployed",
+    )
 
 
 class Cache(Section):
@@ -481,6 +486,11 @@ class Environment(Section):
         routes = [service.route for service in self.services.values() if service.route]
         if len(routes) != len(set(routes)):
             raise ValueError("services: two services have the same route")
+        if self.database is not None and (self.database.pause or 0) > self.traffic.try_duration:
+            raise ValueError(
+                f"database.pause: {self.database.pause:g} s, but a request is held for [traffic] try_duration = "
+                f"{self.traffic.try_duration:g} s only: make that at least as long"
+            )
         for name in self.services:
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
                 raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")

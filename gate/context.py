@@ -27,7 +27,8 @@ class Context:
     behind the front door; ``restored``: the release that serves again after a rollback; ``synthetic``: traffic of the
     team's own for the candidate. ``known_digests`` is the
     digest each version had when it was first deployed here; ``only`` are the severities to run and ``cases`` the ids of
-    the cases, empty for all. ``place``: the file of a rehearsal's place, empty for the environment itself.
+    the cases, empty for all. ``roll_forward``: why somebody signed that there may be no way back. ``place``: the file
+    of a rehearsal's place, empty for the environment itself.
     """
 
     environment: str
@@ -38,6 +39,7 @@ class Context:
     instance: str | None = None
     stable_instance: str | None = None
     allow_downgrade: bool = False
+    roll_forward: str = ""
     known_digests: Mapping[str, str] = field(default_factory=dict)
     only: tuple[Severity, ...] = ()
     cases: tuple[str, ...] = ()

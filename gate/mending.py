@@ -73,7 +73,10 @@ def _last_served(store: Store) -> Deployment | None:
     begun = store.unfinished()
     if begun is None:
         return served.last(store)
-    done = {step.name for step in to_undo(store.events(begun.id)) if step.done}
+    steps = to_undo(store.events(begun.id))
+    if any(step.name == "pause" for step in steps):
+        return None  # it reaches nothing on purpose: only the undo knows which release can live on the schema
+    done = {step.name for step in steps if step.done}
     if "promote" in done and begun.outcome is not Outcome.ROLLBACK_FAILED:
         return begun
     return next((item for item in store.deployments() if f"r{item.id}" == begun.stable_instance), None)

@@ -20,6 +20,7 @@ from gate.steps.backup import Backup
 from gate.steps.base import Held, Step, StepFailed
 from gate.steps.check import check
 from gate.steps.migrate import Migrate
+from gate.steps.pause import Pause
 from gate.steps.promote import Accept, Drain, Promote, demand_serving, retire
 from gate.steps.restore import Beside, Prove, Swap
 from gate.steps.smoke import Smoke, judge
@@ -29,6 +30,7 @@ from gate.store import Deployment, Store
 
 DEPLOY: tuple[Step, ...] = (
     Backup(),
+    Pause(),
     Migrate(),
     Start(),
     Health(),
@@ -40,7 +42,7 @@ DEPLOY: tuple[Step, ...] = (
     Bake(),
     Accept(),
 )
-"""What a deployment does after the checks said GO; without ``[traffic] steps`` nothing is watched."""
+"""What a deployment does after the checks said GO; ``steps_of`` leaves out what one has no use for."""
 
 ROLL_BACK: tuple[Step, ...] = (
     Start(),
@@ -56,16 +58,19 @@ ROLL_BACK: tuple[Step, ...] = (
 RESTORE: tuple[Step, ...] = (Backup(), Beside(), Swap(), Prove())
 """What ``restore`` does: until the names change, nothing has happened to the live database."""
 
-_WATCHING = {"canary", "bake"}
-_TOUCHING = {"migrate", "start", "canary", "promote", "swap"}
+_IMPATIENT = {"smoke", "canary"}
+"""Left out while users wait for a migration; the rehearsal has run the critical smoke tests, and the front door runs
+all of them."""
+_TOUCHING = {"pause", "migrate", "start", "canary", "promote", "swap"}
 
 
 def steps_of(run: Run) -> tuple[Step, ...]:
     """The steps of a run, in order."""
     if run.action == "rollback":
         return ROLL_BACK
-    watched = bool(run.environment.traffic.steps)
-    return tuple(step for step in DEPLOY if watched or step.name not in _WATCHING)
+    left_out = set() if run.environment.traffic.steps else {"canary", "bake"}
+    left_out |= {"pause"} if run.way_back.lives else _IMPATIENT
+    return tuple(step for step in DEPLOY if step.name not in left_out)
 
 
 def deploy(run: Run) -> Outcome:
@@ -172,6 +177,7 @@ def _checked(run: Run) -> Outcome | None:
     try:
         with _step(run, "checks") as say, run.interrupts.allowed():
             say(check(run))
+        _tell_way_back(run)
     except Refused:
         return Outcome.REFUSED
     except Interrupted:
@@ -182,6 +188,14 @@ def _checked(run: Run) -> Outcome | None:
         run.evidence.fail([reason("checks", text, Decision.NO_GO)], run.clock())
         return Outcome.REFUSED
     return None
+
+
+def _tell_way_back(run: Run) -> None:
+    way_back = run.way_back
+    if run.action == "plan" or not (way_back.lives and way_back.leads_back):
+        run.note(f"way back: {way_back}")
+    if way_back.forward_only:
+        run.note(f"roll forward only, signed by {run.by}: {run.options.roll_forward}")
 
 
 def _told(fault: BaseException) -> str:
@@ -261,6 +275,7 @@ def _accepted(run: Run) -> Outcome:
 def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outcome:
     """Undoes everything the journal says was begun, by this process or by an earlier one."""
     run.stop_watching()
+    run.pause.undoing()
     begun = run.journal.to_undo()
     known = {step.name: step for step in _all_steps(run)}
     failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
@@ -306,6 +321,10 @@ def _verify(run: Run) -> bool:
     if run.stable is None:
         run.note("first deployment: there is no earlier release, so nothing serves now")
         return True
+    if run.stuck:
+        text = f"{run.stable.version} cannot live on the schema, which cannot be taken back: roll forward"
+        run.evidence.reasons.append(reason("way_back", text))
+        return False
     try:
         with _step(run, "verify") as say:
             say(f"critical: {judge(run, 'restored', [Severity.CRITICAL])} on {run.stable.version}")

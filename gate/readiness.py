@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gate.results import Case, CaseOutcome, Category, Severity, SuiteResult
+from gate.way_back import WayBack
 
 _POINTS = {CaseOutcome.PASSED: 1.0, CaseOutcome.WARNING: 0.5}
 _NEVER_REPORTED = "never reported"
@@ -149,7 +150,7 @@ def _change(cases: tuple[Case, ...]) -> Change:
     applicable = [case for case in own if case.outcome is not CaseOutcome.NOT_APPLICABLE]
     if not applicable:
         return Change.NONE if own else Change.UNKNOWN
-    if any(case.outcome is CaseOutcome.FAILED for case in applicable):
+    if any(case.outcome is CaseOutcome.FAILED for case in applicable) or not WayBack.told(cases).lives:
         return Change.CONTRACT
     return Change.EXPAND if all(map(_measured, applicable)) else Change.UNKNOWN
 

@@ -233,9 +233,9 @@ def _migrations(run: Run) -> MigrationsRecord | None:
     if done is None:
         return None
     revisions = tuple(
-        RevisionRecord(item["id"], item["title"], item["seconds"], "expand") for item in done["revisions"]
+        RevisionRecord(item["id"], item["title"], item["seconds"], item["kind"]) for item in done["revisions"]
     )
-    return MigrationsRecord(done["from"], done["to"], tuple(revisions))
+    return MigrationsRecord(done["from"], done["to"], tuple(revisions), way_back=done.get("way_back", ""))
 
 
 def _invariants(moment: str, found: list[Invariant], error: str) -> InvariantRun:

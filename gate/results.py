@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Outcome(StrEnum):
@@ -127,7 +128,8 @@ class Case:
 
     ``corruption``: what it judges is data, so its failure is never run again. A ``flaky`` one failed, and passed when
     it was run once more: that run is what the rules see. ``confirmation`` tells what a second run said of a failure,
-    or why there was none; ``attempts`` are the runs themselves, in their order.
+    or why there was none; ``attempts`` are the runs themselves, in their order. ``facts`` are plain values that it
+    told those who come after it.
     """
 
     id: str
@@ -143,6 +145,7 @@ class Case:
     flaky: bool = False
     confirmation: str = ""
     attempts: tuple[Attempt, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def inconclusive(self) -> bool:

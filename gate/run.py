@@ -17,10 +17,12 @@ from gate.events import Planned
 from gate.evidence import Evidence, SuiteRun
 from gate.interrupt import Interrupts
 from gate.journal import Journal
+from gate.pausing import Pause
 from gate.releases import Release, read
 from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
 from gate.store import Store
 from gate.view import View
+from gate.way_back import WayBack
 
 if TYPE_CHECKING:
     from gate.confirm import Confirmation
@@ -44,11 +46,13 @@ class Answered:
 @dataclass(frozen=True)
 class Options:
     """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves,
-    ``without_backup`` a restore that does not back up the present first, ``again`` (why) a release that failed here."""
+    ``without_backup`` a restore that does not back up the present first, ``again`` (why) a release that failed here,
+    ``roll_forward`` (why) a migration without a way back."""
 
     allow_downgrade: bool = False
     without_backup: bool = False
     again: str = ""
+    roll_forward: str = ""
 
 
 @dataclass
@@ -78,6 +82,10 @@ class Run:
     def __post_init__(self) -> None:
         self.started_at = self.clock()
         self.journal = Journal(self.store, self.deployment)
+        self.pause = Pause(self.environment)
+        self.stuck = False
+        """Whether the schema could not be taken back, and there was no way back from the beginning."""
+        self._way_back: WayBack | None = None
         self._watch: Watch | None = None
         self._synthetic: Synthetic | None = None
 
@@ -104,11 +112,23 @@ class Run:
         self.evidence.notes.append(text)
         self.view.note(text)
 
+    @property
+    def way_back(self) -> WayBack:
+        """How this deployment can be taken back, as the checks found out in this process or in one before."""
+        return self._way_back or WayBack.of(self.journal.facts("migrate").get("way_back"))
+
+    @way_back.setter
+    def way_back(self, found: WayBack) -> None:
+        self._way_back = found
+
     def migrations(self) -> Migrations | None:
-        """The migration tool of the candidate, None where the environment declares none."""
+        """The migration tool of the candidate, None where the environment declares none.
+
+        While users wait it gives up in time.
+        """
         from gate.database import migrations
 
-        return migrations.create(self.environment, self.release, self.view.progress)
+        return migrations.create(self.pause.hurried(), self.release, self.view.progress)
 
     def suite(
         self,
@@ -159,6 +179,7 @@ class Run:
             instance=under_test.id if under_test and phase != "checks" else None,
             stable_instance=self.stable.id if self.stable else None,
             allow_downgrade=self.options.allow_downgrade,
+            roll_forward=self.options.roll_forward,
             known_digests=self.store.known_digests(),
             only=tuple(only),
         )

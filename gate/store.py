@@ -121,11 +121,20 @@ class Store:
         return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
     def end(
-        self, deployment: int, outcome: Outcome, reasons: list[str], *, cases: int, checks: int, report: str | None
+        self,
+        deployment: int,
+        outcome: Outcome,
+        reasons: list[str],
+        *,
+        cases: int,
+        checks: int,
+        report: str | None,
+        final: bool = False,
     ) -> None:
-        """Remembers how a deployment ended. It stays open when its rollback failed, for ``recover`` to try again, and
-        when it is held, for a person to decide."""
-        ended = None if outcome in (Outcome.ROLLBACK_FAILED, Outcome.HELD) else self._now()
+        """Remembers how a deployment ended. It stays open when its rollback failed, for ``recover`` to try again
+        unless that is ``final``, and when it is held, for a person to decide."""
+        open_still = outcome is Outcome.HELD or (outcome is Outcome.ROLLBACK_FAILED and not final)
+        ended = None if open_still else self._now()
         self._write(
             sa.update(_DEPLOYMENTS)
             .where(_DEPLOYMENTS.c.id == deployment)

@@ -86,6 +86,9 @@ class AlembicMigrations:
         answer = self._child.ask(OFFLINE, "sql", start or _BASE, online=False)
         return str(answer[-1]["sql"])
 
+    def after(self, state: str | None, migration: Migration) -> str:  # noqa: ARG002 - another tool needs it
+        return migration.id
+
     @property
     def _facts(self) -> dict[str, Any]:
         """The revisions and the head. Raises DatabaseError for more heads than one."""

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping
 from functools import cached_property
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gate import shell
 from gate.config import CommandTool
 from gate.database import release_process
 from gate.database.child import OFFLINE
 from gate.database.connection import scrubbed
+from gate.database.marks import Mark
 from gate.database.migrations import Migration, Ran, failed, not_below, unknown
 from gate.database.patience import LOCK_NOT_AVAILABLE, Patience
 from gate.errors import DatabaseError, ShellError
@@ -42,6 +43,7 @@ class _Item(BaseModel):
     title: str = ""
     file: str = ""
     has_downgrade: bool = True
+    marks: tuple[Mark, ...] = Field((), strict=False)
 
 
 _ITEMS = TypeAdapter(list[_Item | str])
@@ -118,6 +120,9 @@ class CommandMigrations:
         if not said and start != self.head():
             raise DatabaseError(f"{self._named('sql')} printed nothing")
         return said
+
+    def after(self, state: str | None, migration: Migration) -> str:  # noqa: ARG002 - another tool needs it
+        return migration.id
 
     @cached_property
     def _revisions(self) -> list[Migration]:
@@ -198,7 +203,9 @@ class CommandMigrations:
                 next_step="docs/migrations.md says what each command prints",
             )
         return [
-            Migration(item.id, item.title, item.has_downgrade and self._tool.down is not None, item.file)
+            Migration(
+                item.id, item.title, item.has_downgrade and self._tool.down is not None, item.file, tuple(item.marks)
+            )
             for item in found
         ]
 

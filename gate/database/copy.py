@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gate.config import Environment
@@ -29,7 +29,7 @@ class DryRun:
     ``revisions``: what was pending, in order; ``up`` and ``down``: how long each one took.
     ``locks``: the strongest lock on each table that was there before, and ``rewrites``: which of these are written
     anew, as ``schema.name``, with how many rows; both on the way up. ``schema_differences`` and ``data_differences``:
-    how the way down left the copy unlike it was before.
+    how the way down left the copy unlike it was before, if it was gone.
     """
 
     revisions: tuple[Migration, ...]
@@ -44,11 +44,12 @@ class DryRun:
     rewrites: tuple[tuple[str, int], ...] = ()
     schema_differences: tuple[str, ...] = ()
     data_differences: tuple[str, ...] = ()
+    went_back: bool = True
 
     @property
     def equal(self) -> bool:
         """Whether the way down led back to where it began."""
-        return not self.schema_differences and not self.data_differences
+        return self.went_back and not self.schema_differences and not self.data_differences
 
 
 @contextmanager
@@ -95,11 +96,14 @@ def dry_run(
     release: Release,
     folder: Path | None = None,
     progress: Progress = lambda _: None,
+    *,
     then: Callable[[Secret], None] = lambda _: None,
+    back: bool = True,
 ) -> DryRun:
     """Runs a release's pending migrations on a private copy: up, down to where it was, compared, and if equal up again.
 
-    ``then`` gets the copy's URL once it has the new schema for the second time. With nothing pending nothing is copied
+    ``then`` gets the copy's URL once it has the new schema for the second time; without ``back``, for migrations that
+    are known to be irreversible, for the first time. With nothing pending nothing is copied
     and ``revisions`` is empty. Raises MigrationFailed naming the revision, UnknownRevision, DatabaseError.
     """
     database = environment.database
@@ -113,8 +117,9 @@ def dry_run(
     began = time.monotonic()
     with _copied(environment, folder, progress) as (url, superuser):
         copied = time.monotonic() - began
-        found = _up_and_down(tool, url, superuser, DryRun(pending, start, tool.head(), copy_seconds=copied), progress)
-        if found.equal:
+        plan = DryRun(pending, start, tool.head(), copy_seconds=copied, went_back=back)
+        found = _up_and_down(tool, url, superuser, plan, progress)
+        if found.equal or not back:
             then(url)
         return found
 
@@ -124,6 +129,11 @@ def _up_and_down(tool: Migrations, url: Secret, superuser: Secret, plan: DryRun,
     progress(f"{len(plan.revisions)} migrations up")
     with witness(superuser) as seen:
         up, up_seconds = _timed(lambda: tool.upgrade(url))
+    locks = tuple((name, mode) for name, mode in seen.locks.items() if name in data)
+    rewrites = tuple((name, data[name].rows) for name in seen.rewrites if name in data)
+    plan = replace(plan, up=tuple(up), up_seconds=up_seconds, locks=locks, rewrites=rewrites)
+    if not plan.went_back:
+        return plan
     progress(f"{len(plan.revisions)} migrations down")
     down, down_seconds = _timed(lambda: tool.downgrade(url, plan.start))
     found = fingerprint.data_difference(data, fingerprint.data(url))
@@ -132,12 +142,13 @@ def _up_and_down(tool: Migrations, url: Secret, superuser: Secret, plan: DryRun,
     if not left and not found:  # up again from elsewhere would fail, and hide what differs
         progress(f"{len(plan.revisions)} migrations up again")
         tool.upgrade(url)
-    locks = tuple((name, mode) for name, mode in seen.locks.items() if name in data)
-    rewrites = tuple((name, data[name].rows) for name in seen.rewrites if name in data)
-    return DryRun(
-        plan.revisions, plan.start, plan.head, tuple(up), tuple(down), plan.copy_seconds, up_seconds, down_seconds,
-        locks, rewrites, tuple(left), tuple(found),
-    )  # fmt: skip
+    return replace(
+        plan,
+        down=tuple(down),
+        down_seconds=down_seconds,
+        schema_differences=tuple(left),
+        data_differences=tuple(found),
+    )
 
 
 def _timed(act: Callable[[], list[Ran]]) -> tuple[list[Ran], float]:

@@ -67,6 +67,10 @@ class DjangoMigrations:
     def sql(self, url: Secret, start: str | None) -> str:
         return str(self._child.ask(url, "sql", start or "")[-1]["sql"])
 
+    def after(self, state: str | None, migration: Migration) -> str:
+        at = {name.partition(".")[0]: name for name in (state or "").split()}
+        return " ".join({**at, migration.id.partition(".")[0]: migration.id}.values())
+
     @cached_property
     def _facts(self) -> dict[str, Any]:
         """The migrations and the last one of each application. Raises DatabaseError where one has two last ones."""

@@ -117,7 +117,7 @@ def schema_seen_by(connection: Connection) -> list[str]:
 
 def difference(before: Sequence[str], after: Sequence[str]) -> list[str]:
     """What tells two schemas apart, in lines a person reads; empty when they are equal."""
-    old, new = _by_name(before), _by_name(after)
+    old, new = by_name(before), by_name(after)
     lines = []
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
@@ -161,6 +161,7 @@ def sequence_difference(before: Mapping[str, Sequenced], after: Mapping[str, Seq
     return lines
 
 
-def _by_name(lines: Sequence[str]) -> dict[str, str]:
+def by_name(lines: Sequence[str]) -> dict[str, str]:
+    """A schema's lines as ``kind name`` → definition."""
     parts = (line.partition(": ") for line in lines)
     return {name: definition for name, _, definition in parts}

@@ -17,12 +17,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Migration:
-    """One revision of a release; ``file`` is its path inside the release."""
+    """One revision of a release; ``file`` is its path inside the release, ``marks`` what its tool told (``marks``)."""
 
     id: str
     title: str
     has_downgrade: bool
     file: str
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,9 @@ class Migrations(Protocol):
 
         A tool may look at the database of ``url`` for the names of what it would change.
         """
+
+    def after(self, state: str | None, migration: Migration) -> str:
+        """The revision a database is at once a pending migration has run, that was at ``state``."""
 
 
 def create(environment: Environment, release: Release, progress: Progress = lambda _: None) -> Migrations | None:

@@ -72,6 +72,9 @@ class SqlMigrations:
         ]
         return "\n".join(f"BEGIN;\n{up.text}\n;\nCOMMIT;\n" if up.transaction else f"{up.text}\n;\n" for up in pending)
 
+    def after(self, state: str | None, migration: Migration) -> str:  # noqa: ARG002 - another tool needs it
+        return migration.id
+
     @cached_property
     def _steps(self) -> list[Step]:
         return sql_files.read(self._release.folder, self._folder)

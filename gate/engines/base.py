@@ -132,7 +132,8 @@ class Engine(Protocol):
         """Points a share (0 to 1) of traffic at an instance; 1 makes it stable. Atomic. Raises EngineError."""
 
     def withdraw(self) -> None:
-        """Points traffic at nothing: the undo of a first deployment. Requests are held, then answered with an error."""
+        """Points traffic at nothing: the undo of a first deployment, and a pause. Requests are held, then answered with
+        an error; exclusive services end."""
 
     def drain(self, instance: Instance, timeout: float) -> Drained:
         """Waits until no request is in flight on an instance that gets no new ones."""

@@ -148,6 +148,8 @@ class ProcessEngine:
     def withdraw(self) -> None:
         self._traffic.set_stable(None)
         self._require_proxy()
+        for instance in self._instances.all():
+            self._release_exclusive(instance, {})
 
     def drain(self, instance: Instance, timeout: float) -> Drained:
         """Waits for three readings in a row without a request in flight, on any service that takes traffic.

@@ -57,6 +57,7 @@ class _Progress:
     details: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     measurements: tuple[Measurement, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Recorder:
@@ -121,6 +122,7 @@ def _take(progress: _Progress, report: pytest.TestReport) -> None:
         progress.label = Label(**{**label, "severity": events.severity_of(label["severity"])})
         progress.warnings = facts["notes"]["warnings"]
         progress.measurements = tuple(map(events.measurement, facts["notes"]["measurements"]))
+        progress.facts = facts["notes"]["facts"]
     if not hasattr(report, "context"):  # a subtest's time is part of its parent's
         progress.seconds += report.duration
     outcome, message = _phase(report, facts)
@@ -169,6 +171,7 @@ def _case(case_id: str, progress: _Progress) -> Case:
         message="; ".join(filter(None, told or [*progress.messages, *progress.warnings])),
         details="\n".join(progress.details)[-_LONGEST_DETAILS:],
         measurements=progress.measurements,
+        facts=progress.facts,
         corruption=progress.label.corruption,
     )
 

@@ -23,6 +23,7 @@ class Notes:
 
     warnings: list[str] = field(default_factory=list)
     measurements: list[Measurement] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
     not_applicable: bool = False
 
     def cannot_tell(self, text: str) -> None:

@@ -31,12 +31,16 @@ _UNMEASURED = ("coverage", "checker_errors")
 
 @dataclass(frozen=True)
 class Lived:
-    """How a release did on the copy: so many of its critical smoke tests passed, and what failed, one line each."""
+    """How a release did on the copy: so many of its critical smoke tests passed, and what failed, one line each.
+
+    ``start_seconds``: from its start until it was healthy; ``seconds``: all of it.
+    """
 
     version: str
     passed: int
     failures: tuple[str, ...]
     seconds: float
+    start_seconds: float = 0.0
 
 
 def rehearse(environment: Environment, database: Secret, releases: Sequence[Release]) -> list[Lived]:
@@ -55,12 +59,13 @@ def rehearse(environment: Environment, database: Secret, releases: Sequence[Rele
 
 
 def _lived(here: Environment, file: Path, release: Release, name: str) -> Lived:
-    began = time.monotonic()
+    began, healthy = time.monotonic(), 0.0
     engine = engines.create(here)
     instance = None
     try:
         instance = engine.start(release, name)
         mending.require_healthy(here, engine, instance)
+        healthy = time.monotonic() - began
         context = Context(
             here.name, CANDIDATE, release=release, instance=name, only=(Severity.CRITICAL,), place=str(file)
         )
@@ -72,7 +77,7 @@ def _lived(here: Environment, file: Path, release: Release, name: str) -> Lived:
     finally:
         if instance is not None:
             engine.stop(instance, grace=5)
-    return Lived(release.version, passed, failures, time.monotonic() - began)
+    return Lived(release.version, passed, failures, time.monotonic() - began, healthy)
 
 
 def _judged(result: SuiteResult, rules: Sequence[Rule]) -> tuple[int, tuple[str, ...]]:

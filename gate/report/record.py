@@ -206,12 +206,13 @@ class BackupRecord:
 
 @dataclass(frozen=True)
 class RevisionRecord:
-    """A migration that was applied. ``kind``: ``expand`` (the earlier release can live with it) or ``contract``."""
+    """A migration that was applied. ``kind``: ``expand`` (the earlier release can live with it), ``contract`` (by its
+    mark it needs the old form to be gone) or ``irreversible`` (it cannot be taken back)."""
 
     id: str
     title: str
     seconds: float | None = None
-    kind: Literal["", "expand", "contract"] = ""
+    kind: Literal["", "expand", "contract", "irreversible"] = ""
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,7 @@ class MigrationsRecord:
     to_revision: str | None
     revisions: tuple[RevisionRecord, ...] = ()
     dry_run: DryRunRecord | None = None
+    way_back: str = ""
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,8 @@ class AccessLog:
             return
         role = self._roles.get(line.instance)
         if role is not None:
+            if role is Role.CANDIDATE and line.began < self._origin:
+                line = line._replace(milliseconds=None)  # it waited for a migration, not for the candidate
             counts.add(self._tick(line), role, self._routes.name(line.method, line.path, line.status), line)
         elif not line.probe:
             self.strangers += 1
@@ -198,6 +200,10 @@ class _Line(NamedTuple):
     instance: str | None
     probe: bool
     cut_off: bool
+
+    @property
+    def began(self) -> float:
+        return self.ended - (self.milliseconds or 0.0) / 1000
 
     @property
     def failed(self) -> bool:

@@ -6,6 +6,7 @@ from gate import readiness, verdict
 from gate.errors import Refused, SuiteError
 from gate.results import Decision, Outcome, Reason, Severity, SuiteResult, Verdict
 from gate.run import Run
+from gate.way_back import WayBack
 
 
 def check(run: Run) -> str:
@@ -26,6 +27,7 @@ def check(run: Run) -> str:
     judged = verdict.before(result, scored, environment.readiness.minimum)
     judged = _with_coverage(run, result, judged)
     run.evidence.readiness = scored
+    run.way_back = WayBack.told(result.cases)
     run.record_suite("checks", result, judged)
     line = (
         f"{verdict.counted(result)} · readiness {scored.total:.0f}/100 · risk {scored.risk} · "

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-from gate.errors import DatabaseError
+from gate.errors import DatabaseError, OperationFailed
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
+from gate.way_back import WayBack
+
+if TYPE_CHECKING:
+    from gate.database.migrations import Migration
 
 
 class Migrate(Step):
     """Upgrades the schema.
 
-    The undo downgrades as long as no user's request reached the candidate. Afterwards the schema stays: the checks
-    let only migrations pass that the earlier release can live with, and a downgrade would drop what users wrote.
+    The undo downgrades as long as no user's request reached the candidate. Afterwards the schema stays where the
+    earlier release lives on it, for a downgrade would drop what users wrote. Where it does not, users wait (``Pause``),
+    what the downgrade drops is kept aside, and the schema goes back; or there is no way back, as was signed for.
     """
 
     name = "migrate"
@@ -25,7 +31,11 @@ class Migrate(Step):
             return {}
         from gate.database import fingerprint
 
-        return {"from": tool.current(database.url), "schema": fingerprint.schema(database.url)}
+        return {
+            "from": tool.current(database.url),
+            "schema": fingerprint.schema(database.url),
+            "way_back": run.way_back.facts(),
+        }
 
     def do(self, run: Run, facts: Facts) -> str:
         tool = run.migrations()
@@ -47,7 +57,11 @@ class Migrate(Step):
             "from": facts["from"],
             "to": reached,
             "seconds": round(time.monotonic() - began, 3),
-            "revisions": [{"id": item.id, "title": item.title, "seconds": ran.get(item.id)} for item in pending],
+            "way_back": str(run.way_back),
+            "revisions": [
+                {"id": item.id, "title": item.title, "seconds": ran.get(item.id), "kind": _kind(run, item)}
+                for item in pending
+            ],
         }
         if reached != tool.head():
             raise StepFailed(f"after the migration the schema is at {reached}, expected {tool.head()}")
@@ -60,12 +74,44 @@ class Migrate(Step):
             return "nothing to undo"
         from gate.database import fingerprint
 
-        if run.journal.began("canary") or run.journal.began("promote"):
-            return f"schema kept at {tool.current(database.url)}: users may have written to it, and it is additive"
-        if tool.current(database.url) != facts["from"]:
+        way_back = WayBack.of(facts.get("way_back"))
+        current = tool.current(database.url)
+        reached = run.journal.began("canary") or run.journal.began("promote")
+        if way_back.lives and reached:
+            return f"schema kept at {current}: users may have written to it, and the earlier release lives on it"
+        if current != facts["from"]:
+            if way_back.forward_only:
+                run.stuck = True
+                raise OperationFailed(f"the schema stays at {current}: there is no way back from it")
+            if not way_back.leads_back:
+                return f"schema kept at {current}: it cannot be taken back, and the earlier release lives on it"
+            if reached:
+                _keep_aside(run, facts["schema"])
             tool.downgrade(database.url, facts["from"])
         left = fingerprint.difference(facts["schema"], fingerprint.schema(database.url))
         if left:
             run.note(f"the schema is not as it was before: {'; '.join(left[:5])}")
             return f"back at {facts['from']}, but {len(left)} differences are left"
         return f"back at {facts['from'] or 'an empty schema'}, equal to before"
+
+
+def _keep_aside(run: Run, before: list[str]) -> None:
+    """Writes what the downgrade will drop to files, and says where. Raises DatabaseError: then nothing is dropped."""
+    from gate.database import aside
+
+    database = run.environment.database
+    if database is None:
+        return
+    folder = run.environment.state_folder / "aside" / run.candidate_id
+    for kept in aside.keep(database.url, before, folder):
+        run.note(f"kept aside before the downgrade drops it: {kept.file} ({kept.rows} rows)")
+
+
+def _kind(run: Run, migration: Migration) -> str:
+    """What a migration is to the earlier release, by its marks: the checks let no other contract pass."""
+    from gate.database import marks
+
+    found = marks.of(run.release.folder, migration)
+    if marks.Mark.CONTRACT in found:
+        return "contract"
+    return "irreversible" if found or not migration.has_downgrade else "expand"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+from gate.engines.base import Instance
 from gate.errors import OperationFailed
 from gate.evidence import Switch
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
 from gate.steps.start import told, wait_healthy
+from gate.way_back import WayBack
 
 
 class Promote(Step):
@@ -18,7 +20,7 @@ class Promote(Step):
     name = "promote"
 
     def intend(self, run: Run) -> Facts:
-        return {"stable": run.stable.id if run.stable else None}
+        return {"stable": run.stable.id if run.stable else None, "way_back": run.way_back.facts()}
 
     def do(self, run: Run, facts: Facts) -> str:
         candidate = run.candidate
@@ -36,6 +38,8 @@ class Promote(Step):
     def undo(self, run: Run, facts: Facts) -> str:
         origin = facts["stable"]
         serving = run.engine.stable()
+        if not WayBack.of(facts.get("way_back")).lives:
+            return self._undo_paused(run, serving)
         if origin is not None and run.engine.find(origin) is None and serving is not None and serving == run.stable:
             return f"traffic is on {serving.id}, by a rollback that is not recorded"
         if origin is not None:
@@ -47,6 +51,17 @@ class Promote(Step):
         if origin is None:
             return "traffic reaches nothing, as before the first deployment"
         return f"traffic on {origin} after {spent * 1000:.1f} ms"
+
+    def _undo_paused(self, run: Run, serving: Instance | None) -> str:
+        """The release before cannot live on the schema as it is: nobody gets the traffic until that is taken back."""
+        candidate = run.candidate
+        if candidate is None or serving is None or serving.id != candidate.id:
+            return ""
+        if run.way_back.forward_only:
+            raise OperationFailed(f"{candidate.version} keeps the traffic, for there is no way back")
+        switch(run, None)
+        run.engine.drain(candidate, run.pause.within(run.environment.traffic.drain_timeout) / 2)
+        return "requests wait while the schema is taken back"
 
 
 class Drain(Step):
@@ -104,8 +119,18 @@ def switch(run: Run, target: str | None) -> float:
             raise StepFailed(f"{target} is not there any more, traffic stays where it is")
         run.engine.promote(instance)
     spent = time.monotonic() - began
+    _count_pause(run, target)
     run.evidence.switches.append(Switch(run.clock(), before.id if before else None, target, spent * 1000))
     return spent
+
+
+def _count_pause(run: Run, target: str | None) -> None:
+    """Tells how long users waited where traffic reached nobody between two releases."""
+    if target is None and run.stable is not None:
+        run.pause.begin()
+    waited = run.pause.end() if target is not None else None
+    if waited is not None:
+        run.note(f"users waited up to {waited:.2f} s, until {target} had the traffic")
 
 
 def share(run: Run, part: float) -> None:

@@ -35,7 +35,9 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     """Runs a phase of the smoke suite and judges it; returns one line. Raises StepFailed with the reasons."""
     environment = run.environment
     accepted = next(iter(run.store.accepted()), None)
-    least = accepted.cases if accepted and only is None and phase == "candidate" else None
+    # The phase that has to prove it all: where users wait for a migration there is no time before the front door.
+    whole = only is None and phase == ("candidate" if run.way_back.lives else "front")
+    least = accepted.cases if accepted and whole else None
 
     def decide(so_far: SuiteResult) -> Verdict | None:
         found = verdict.decided(so_far, environment.all_rules)
@@ -44,7 +46,7 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
         return found
 
     result = run.suite(phase, decide, only, _confirmation(run, phase))
-    owed = _owed(run) if phase == "candidate" and only is None else ()
+    owed = _owed(run) if whole else ()
     judged = verdict.after(result, environment.all_rules, least=least, owed=owed)
     run.record_suite(phase, result, judged, least=least, owed=owed)
     live = run.watch.standing if run.watch is not None else None

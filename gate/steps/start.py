@@ -12,6 +12,8 @@ from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
 
 LOG_LINES = 200
+LONGEST_GRACE = 30.0
+"""Seconds an instance gets to end while users wait."""
 
 
 class Start(Step):
@@ -35,7 +37,8 @@ class Start(Step):
         serving = run.engine.stable()
         if serving is not None and serving.id == instance.id:
             raise OperationFailed(f"{instance.id} still gets the traffic, so it is not stopped")
-        run.engine.stop(instance)
+        # Users who wait for the schema to be taken back do not wait for a request that hangs.
+        run.engine.stop(instance, run.pause.within(LONGEST_GRACE) if run.pause.going_on else None)
 
 
 class Health(Step):
@@ -53,7 +56,7 @@ class Health(Step):
 
 def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
     """Waits for all services; returns seconds and how often was asked. Raises StepFailed with each service's state."""
-    timeout = max(service.start_timeout for service in run.environment.services.values())
+    timeout = run.pause.within(max(service.start_timeout for service in run.environment.services.values()))
     began = time.monotonic()
     seen: list[list[ServiceState]] = []
 

@@ -25,6 +25,7 @@ PURE = {
     "measurements",
     "events",
     "junit",
+    "way_back",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}

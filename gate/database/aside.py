@@ -1,0 +1,105 @@
+"""Values that a downgrade drops, written to files first: a rollback loses nothing that users wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from gate.database import fingerprint
+from gate.database.connection import connect, snapshot
+from gate.errors import DatabaseError
+from gate.redact import Secret
+
+if TYPE_CHECKING:
+    from gate.database.connection import Connection
+
+_TIMEOUT = 600.0  # seconds for one table; users wait meanwhile
+
+# Columns with values of their own, as the lines of ``fingerprint.schema`` name them and their tables.
+_COLUMNS = """
+    SELECT n.nspname, c.relname, a.attname,
+           quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+           EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey)),
+           quote_ident(a.attname)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    ORDER BY 1, 2, a.attnum
+"""
+
+
+class Kept(NamedTuple):
+    """One table's values: the CSV file that holds them, and how many rows."""
+
+    file: Path
+    rows: int
+
+
+class _Table(NamedTuple):
+    key: list[str]
+    others: list[str]
+    all: list[str]
+    is_new: bool
+
+
+def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
+    """Writes what is in tables and columns that the schema ``before`` has not, or has in another form, to ``folder``.
+
+    One CSV file a table, with its primary key, in UTF-8, readable by its owner alone; a table without such values has
+    none. Raises DatabaseError, with no file left that is not whole.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with connect(url, statement_timeout=_TIMEOUT) as connection, snapshot(connection):
+        old, now = fingerprint.by_name(before), fingerprint.by_name(fingerprint.schema_seen_by(connection))
+        found = []
+        for (schema, name), table in _tables(connection, old, now).items():
+            if table.is_new or table.others:
+                kept = _written(connection, (schema, name), table, folder / f"{schema}.{name}.csv".replace(os.sep, "_"))
+                found += [kept] if kept is not None else []
+        return found
+
+
+def _tables(connection: Connection, old: dict[str, str], now: dict[str, str]) -> dict[tuple[str, str], _Table]:
+    found: dict[tuple[str, str], _Table] = {}
+    for schema, name, column, table, in_key, quoted in connection.execute(_COLUMNS).fetchall():
+        entry = found.setdefault((schema, name), _Table([], [], [], f"table {table}" not in old))
+        entry.all.append(column)
+        line = f"column {table}.{quoted}"
+        if in_key:
+            entry.key.append(column)
+        elif old.get(line) != now.get(line):
+            entry.others.append(column)
+    return found
+
+
+def _written(connection: Connection, name: tuple[str, str], table: _Table, file: Path) -> Kept | None:
+    from psycopg import sql
+
+    columns = table.all if table.is_new or not table.key else [*table.key, *table.others]
+    some = sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in table.others)
+    query = sql.SQL("COPY (SELECT {} FROM ONLY {} WHERE {}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.Identifier(*name),
+        sql.SQL("true") if table.is_new else some,
+    )
+    partial = file.with_suffix(".partial")
+    try:
+        with (
+            os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream,
+            connection.cursor() as cursor,
+        ):
+            with cursor.copy(query) as rows:
+                for piece in rows:
+                    stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
+            count = cursor.rowcount
+        if count:
+            partial.replace(file)
+    except OSError as fault:
+        raise DatabaseError(f"{file}: cannot be written: {fault.strerror}") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return Kept(file, count) if count else None
