@@ -149,7 +149,7 @@ class AccessLog:
             return
         role = self._roles.get(line.instance)
         if role is not None:
-            if role is Role.CANDIDATE and line.began < self._origin:
+            if role is Role.CANDIDATE and line.began < self._origin - TICK:
                 line = line._replace(milliseconds=None)  # it waited for a migration, not for the candidate
             counts.add(self._tick(line), role, self._routes.name(line.method, line.path, line.status), line)
         elif not line.probe:

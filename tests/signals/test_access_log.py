@@ -57,14 +57,14 @@ def test_a_row_for_each_tick_role_and_route(log: Log) -> None:
         log,
         line(0.31, instance="r1"),
         line(0.05, status=200, path="/api/sales/17"),
-        line(0.07, status=500, path="/api/sales/18", duration=1.23456),
+        line(0.07, status=500, path="/api/sales/18", duration=0.0323456),
         line(0.19, path="/api/sales/19"),
         line(-0.01, path="/api/sales/20"),
     )
     route, candidate = "GET /api/sales/{id}", Role.CANDIDATE
     assert rows == [
         Requests(-0.1, candidate, route, 1, 0, 0, ((12.3, 1),)),
-        Requests(0.0, candidate, route, 2, 1, 0, ((12.3, 1), (1230.0, 1))),
+        Requests(0.0, candidate, route, 2, 1, 0, ((12.3, 1), (32.3, 1))),
         Requests(0.1, candidate, route, 1, 0, 0, ((12.3, 1),)),
         Requests(0.3, Role.STABLE, "GET /", 1, 0, 0, ((12.3, 1),)),
     ]
@@ -75,6 +75,13 @@ def test_a_row_for_each_tick_role_and_route(log: Log) -> None:
 def test_which_answers_are_errors(log: Log, status: int, errors: int) -> None:
     row = one(log, line(status=status))
     assert (row.count, row.errors, row.gone) == (1, errors, 0)
+
+
+def test_what_waited_before_the_watch_began_says_nothing_of_the_candidate(log: Log) -> None:
+    """Its failure does: only how long it took is not the candidate's."""
+    row = one(log, line(0.05, duration=2.5), line(0.06, duration=2.5, status=500), line(0.07, duration=0.03))
+    assert (row.count, row.errors, row.milliseconds) == (3, 1, ((30.0, 1),))
+    assert one(log, line(3.0, duration=2.5)).milliseconds == ((2500.0, 1),)
 
 
 def test_a_client_that_left_counts_neither_as_good_nor_as_bad(log: Log) -> None:

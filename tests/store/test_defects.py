@@ -42,6 +42,7 @@ TESTED_APART = {
     "migration-breaks-old",
     "migration-fails-half-way",
     "migration-has-no-downgrade",
+    "no-way-back",
 }
 
 
