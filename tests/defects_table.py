@@ -75,7 +75,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--markdown", type=Path, help="write the table here")
     parser.add_argument("--json", type=Path, help="write what was found here")
     options = parser.parse_args(arguments)
-    known = {name: change for name, change in build.read_changes().items() if change.kind == "defect" and BASE in change.on}
+    known = {
+        name: change for name, change in build.read_changes().items() if change.kind == "defect" and BASE in change.on
+    }
     wanted = options.only or sorted(known)
     if unknown := [name for name in wanted if name not in known]:
         parser.error(f"no defect {', '.join(unknown)}; there are {', '.join(sorted(known))}")

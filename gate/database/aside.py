@@ -50,7 +50,10 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
     One CSV file a table, with its primary key, in UTF-8, readable by its owner alone; a table without such values has
     none. Raises DatabaseError, with no file left that is not whole.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as fault:
+        raise DatabaseError(f"{folder}: cannot be made: {fault.strerror}") from None
     with connect(url, statement_timeout=_TIMEOUT) as connection, snapshot(connection):
         old, now = fingerprint.by_name(before), fingerprint.by_name(fingerprint.schema_seen_by(connection))
         found = []
