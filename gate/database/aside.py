@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,10 +49,13 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
     """Writes what is in tables and columns that the schema ``before`` has not, or has in another form, to ``folder``.
 
     One CSV file a table, with its primary key, in UTF-8, readable by its owner alone; a table without such values has
-    none. Raises DatabaseError, with no file left that is not whole.
+    none. A folder that is there is left as it is, and ``folder-2`` is taken: a downgrade that failed half-way has dropped
+    what was kept there. Raises DatabaseError, with no file left that is not whole.
     """
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    folder = next(place for place in itertools.chain([folder], numbered) if not place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, mode=0o700)
     except OSError as fault:
         raise DatabaseError(f"{folder}: cannot be made: {fault.strerror}") from None
     with connect(url, statement_timeout=_TIMEOUT) as connection, snapshot(connection):

@@ -54,13 +54,23 @@ def test_a_table_without_a_key_is_kept_whole(live: Secret, tmp_path: Path) -> No
     run(live, *BEFORE)
     before = fingerprint.schema(live)
     run(live, "ALTER TABLE plain ADD mark text", "UPDATE plain SET mark = 'm'")
-    (kept,) = aside.keep(live, before, tmp_path)
+    (kept,) = aside.keep(live, before, tmp_path / "r7")
     assert read(kept.file) == [{"word": "x", "mark": "m"}]
+
+
+def test_what_was_kept_before_stays(live: Secret, tmp_path: Path) -> None:
+    run(live, *BEFORE)
+    before = fingerprint.schema(live)
+    run(live, "CREATE TABLE guest (name text)", "INSERT INTO guest VALUES ('a')")
+    for _ in range(3):
+        aside.keep(live, before, tmp_path / "r7")
+    assert sorted(place.name for place in tmp_path.iterdir()) == ["r7", "r7-2", "r7-3"]
+    assert {len(list(place.iterdir())) for place in tmp_path.iterdir()} == {1}
 
 
 def test_the_same_schema_has_nothing_to_keep(live: Secret, tmp_path: Path) -> None:
     run(live, *BEFORE)
-    assert aside.keep(live, fingerprint.schema(live), tmp_path) == []
+    assert aside.keep(live, fingerprint.schema(live), tmp_path / "r7") == []
 
 
 def test_what_cannot_be_read_is_an_error_and_leaves_no_file(live: Secret, tmp_path: Path) -> None:
@@ -69,8 +79,8 @@ def test_what_cannot_be_read_is_an_error_and_leaves_no_file(live: Secret, tmp_pa
     run(live, "CREATE TABLE guest (name text)", "INSERT INTO guest VALUES ('a')")
     run(live, "REVOKE ALL ON guest FROM app")
     with pytest.raises(DatabaseError):
-        aside.keep(live, before, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+        aside.keep(live, before, tmp_path / "r7")
+    assert list((tmp_path / "r7").iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_to_is_an_error(live: Secret, tmp_path: Path) -> None:
@@ -79,4 +89,4 @@ def test_a_folder_that_cannot_be_written_to_is_an_error(live: Secret, tmp_path: 
     run(live, "CREATE TABLE guest (name text)", "INSERT INTO guest VALUES ('a')")
     (tmp_path / "file").touch()
     with pytest.raises(DatabaseError):
-        aside.keep(live, before, tmp_path / "file")
+        aside.keep(live, before, tmp_path / "file" / "r7")
