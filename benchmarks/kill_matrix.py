@@ -6,8 +6,8 @@ their journals is a point to die at: before it, after it, half-way to the next. 
 everything is looked at: who serves and answers, locks, processes, scratch servers, databases, orders and requests.
 Then the database, the cache, the proxy, the stable release and the candidate are killed as each step of the good
 deployment begins; the gate ends by itself, ``up`` starts what is gone, and the same is looked at (requests fail then).
-Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found. All of it
-takes an hour and a half; ``--every 3 --first 0``, then ``1`` and ``2``, each with ``--onto`` the one before, is the
+Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found. All of
+it takes an hour and a half; ``--every 3 --first 0``, then ``1`` and ``2``, each with ``--onto`` the one before, is the
 same in three runs.
 """
 

@@ -49,8 +49,8 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
     """Writes what is in tables and columns that the schema ``before`` has not, or has in another form, to ``folder``.
 
     One CSV file a table, with its primary key, in UTF-8, readable by its owner alone; a table without such values has
-    none. A folder that is there is left as it is, and ``folder-2`` is taken: a downgrade that failed half-way has dropped
-    what was kept there. Raises DatabaseError, with no file left that is not whole.
+    none. A folder that is there is left as it is, and ``folder-2`` is taken: a downgrade that failed half-way has
+    dropped what was kept there. Raises DatabaseError, with no file left that is not whole.
     """
     numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
     folder = next(place for place in itertools.chain([folder], numbered) if not place.exists())
