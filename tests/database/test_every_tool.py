@@ -75,6 +75,20 @@ def test_up_and_down_and_as_it_was(make: Make, kit: Kit, live: Secret) -> None:
     assert tool.downgrade(live, None) == []
 
 
+def test_the_state_after_each_pending_one_is_known(make: Make, kit: Kit, live: Secret) -> None:
+    """So that the linter can be asked about each of them alone."""
+    tool = make(ITEMS, NOTE)
+    state, sql = tool.current(live), [tool.sql(live, None)]
+    for item in tool.pending(live):
+        state = tool.after(state, item)
+        assert tool.knows(state)
+        if state != tool.head():
+            sql.append(tool.sql(live, state))
+    assert state == tool.head() == kit.id(NOTE)
+    assert len(sql) == 2
+    assert sql[0].count("items") > sql[1].count("items") > 0
+
+
 def test_a_database_ahead_of_the_release(make: Make, kit: Kit, live: Secret) -> None:
     make(ITEMS, NOTE).upgrade(live)
     old = make(ITEMS)

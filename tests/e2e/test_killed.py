@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +61,21 @@ def test_a_gate_killed_during_the_checks_blocks_nobody(site: Site) -> None:
     subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
     ran = site.deploy("1.1.0", "--dry-run")
     assert ran.code == 0, ran.told
+
+
+def test_recover_with_a_lost_database_says_so_and_does_the_rest_later(site: Site) -> None:
+    before = site.traces()
+    argv = [sys.executable, str(DRIVER), "1.1.0", "smoke", "0.3", "SIGKILL"]
+    killed = subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
+    assert killed.returncode == -9, killed.stderr.decode()
+    os.killpg(int((site.state / "stack" / "postgres.lock").read_text().split()[0]), signal.SIGKILL)
+
+    first = site.gate("recover")
+    assert (first.code, first.document["outcome"]) == (4, "ROLLBACK_FAILED"), first.told
+    assert "migrate could not be undone" in first.reasons
+    assert site.deploy("1.1.0").code == 5, "what is not undone stands in the way"
+
+    assert site.gate("up").code == 0
+    again = site.gate("recover")
+    assert (again.code, again.document["outcome"]) == (1, "ROLLED_BACK"), again.told
+    assert site.traces() == before
