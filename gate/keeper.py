@@ -14,10 +14,12 @@ from gate.commands import Commands
 from gate.config import Environment
 from gate.environments import load
 from gate.errors import GateError, Locked, OperationFailed
+from gate.journal import Journal
 from gate.results import Decision, Outcome, Verdict
 from gate.store import Store
 from gate.terminal import Terminal
 from gate.watch import Watch
+from gate.way_back import WayBack
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -43,7 +45,10 @@ def main(arguments: list[str]) -> int:
     if hold.share and candidate is not None:
         folder = environment.state_folder / "runs" / number
         try:
-            watch = Watch(environment, engine, candidate, stable, folder, held=True)
+            journal = Journal(store, hold.deployment.id)
+            journal.resume()
+            resting = not WayBack.of(journal.facts("migrate").get("way_back")).lives
+            watch = Watch(environment, engine, candidate, stable, folder, held=True, resting=resting)
             watch.start()
             watch.begin(hold.share, left)
         except OSError as fault:  # a full disk: its time still comes

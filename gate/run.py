@@ -215,7 +215,14 @@ class Run:
             # An engine of its own: it remembers what a process used when it was last asked.
             engine = engines.create(self.environment)
             try:
-                self._watch = Watch(self.environment, engine, candidate, self.stable, self.folder)
+                self._watch = Watch(
+                    self.environment,
+                    engine,
+                    candidate,
+                    self.stable,
+                    self.folder,
+                    resting=not self.way_back.lives,
+                )
                 self._watch.start()
             except OSError as fault:
                 raise OperationFailed(f"{self.folder}: nothing can be watched: {fault.strerror}") from None

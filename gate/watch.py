@@ -40,6 +40,7 @@ class Watch:
     """One watch over one candidate, written down below ``folder``.
 
     ``stable`` None: a first deployment, nothing to compare with. ``held``: over a release that waits for a person.
+    ``resting``: stable cannot live on the schema as it is, so what it was counts, and what it does now excuses nothing.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Watch:
         folder: Path,
         *,
         held: bool = False,
+        resting: bool = False,
     ) -> None:
         self._candidate = candidate
-        self._stable = stable
+        self._stable = None if resting else stable
         self.origin = time.time()
         """When it began, in seconds since the epoch: where observations count their time from."""
         self._zero = time.monotonic()
@@ -77,7 +79,7 @@ class Watch:
             self._thread("looking", lambda: self._looking(self._looks.often)),
             self._thread("looking at the data", lambda: self._looking(self._looks.seldom)),
         ]
-        self._looks = Looks(environment, engine, candidate, stable, self._now)
+        self._looks = Looks(environment, engine, candidate, self._stable, self._now)
 
     def begin(self, share: float, seconds: float) -> None:
         """The candidate has ``share`` of the traffic from now on, to be watched for at most ``seconds``."""

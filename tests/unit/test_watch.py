@@ -7,10 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import cast
+
+import pytest
 
 from gate import watched
 from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
@@ -104,6 +107,24 @@ def test_a_dead_candidate_decides_at_once_and_stays_decided(tmp_path: Path) -> N
         assert decided(watch)
         states[:] = WELL
         assert not wait_until(lambda: watch.standing.decision is not Decision.ROLLBACK, timeout=1.5)
+
+
+@pytest.mark.parametrize(("resting", "decision"), [(False, Decision.HOLD), (True, Decision.ROLLBACK)])
+def test_a_release_that_cannot_live_on_the_schema_excuses_nothing(
+    tmp_path: Path, resting: bool, decision: Decision
+) -> None:
+    """Both are dead: what is everybody's fault is nobody's, unless stable was bound to be."""
+    environment = parse(GOOD, VARIABLES, name="here", file=tmp_path / "environments" / "here.toml", root=tmp_path)
+    engine = cast(Engine, Asked(lambda: [ServiceState("web", alive=False, healthy=False)], NOWHERE))
+    stable = replace(CANDIDATE, id="r1", version="1.0.0")
+    watch = Watch(environment, engine, CANDIDATE, stable, tmp_path / "run", resting=resting)
+    watch.start()
+    watch.begin(1.0, 60.0)
+    try:
+        assert decided(watch)
+        assert watch.standing.decision is decision, watch.standing.reasons
+    finally:
+        watch.stop()
 
 
 class Door(BaseHTTPRequestHandler):
