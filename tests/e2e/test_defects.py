@@ -80,4 +80,6 @@ def test_every_named_defect_is_tried_here(site: Site) -> None:
         "sign-in-broken",
         "stale-backup",
     }
-    assert changes - {"1.1.0"} - faults_for_single_cases - LIVE == set(DEFECTS)
+    on_another_release = {"no-way-back"}  # tests/e2e/test_pause.py
+    rest = changes - {"1.1.0", "1.2.0"} - faults_for_single_cases - LIVE - on_another_release
+    assert rest == set(DEFECTS)
