@@ -143,7 +143,9 @@ def make_site(folder: Path, *, steps: str = "[]") -> Site:
         text = text.replace(fixed, str(free))
     text, found = re.subn(r"(?m)^steps = .*$", f"steps = {steps}", text)
     assert found == 1, "environments/local.toml has no [traffic] steps any more"
-    file.write_text(text)
+    # What ignores SIGTERM is waited for that long, again and again.
+    assert 'stop_grace = "30s"' in text, "environments/local.toml has no stop_grace any more"
+    file.write_text(text.replace('stop_grace = "30s"', 'stop_grace = "10s"'))
     return Site(folder, f"http://127.0.0.1:{ports['18080']}")
 
 
