@@ -27,7 +27,7 @@ BENCHMARKS = {
     "detection": [],
     "healthy": ["--deploys", "200"],
     "kill_matrix": ["--every", "3"],
-    "database": ["--megabytes", "10", "200"],
+    "database": ["--megabytes", "10", "200", "1000"],
 }
 FIGURES = HERE / "figures.json"
 PAGE = ROOT / "docs" / "benchmarks.md"
