@@ -1,6 +1,6 @@
 """Healthy releases under live traffic: how many are wrongly taken back or held, and what watching costs.
 
-Run: python -m benchmarks.healthy [--deploys 200]
+Run: python -m benchmarks.healthy [--deploys 200] [--customers 4]
 
 Customers of the shop post orders the whole time, in a process of their own. Again and again the next release is
 started, given half of the traffic and then all of it, and watched as a deployment watches it; then the release before
@@ -34,12 +34,12 @@ from gate.shell import wait_until
 from gate.watch import Watch
 
 CANARY, BAKE = (0.5, 20.0), (1.0, 4.0)
-CUSTOMERS, PAUSE = 4, 0.03
+PAUSE = 0.03  # seconds between a customer's orders
 
 
-def shopping(url: str, database: str, pipe: Connection) -> None:
+def shopping(url: str, database: str, customers: int, pipe: Connection) -> None:
     """Shops until something comes through the pipe, then tells what the customers saw."""
-    with Customers(url, count=CUSTOMERS, pause=PAUSE).shopping() as tally:
+    with Customers(url, count=customers, pause=PAUSE).shopping() as tally:
         pipe.send("open")
         pipe.recv()
     pipe.send((tally.attempted, len(tally.failures), len(tally.lost(database))))
@@ -97,7 +97,7 @@ class Deploys:
         return candidate
 
 
-def measure(deploys: int, console: Console) -> dict[str, Any]:
+def measure(deploys: int, count: int, console: Console) -> dict[str, Any]:
     """Runs them all and returns what was counted."""
     with shop() as environment:
         assert environment.database is not None
@@ -105,7 +105,7 @@ def measure(deploys: int, console: Console) -> dict[str, Any]:
         run = Deploys(environment, console)
         stable = run.start()
         run.promote(stable)
-        arguments = (environment.app.url, environment.database.url.reveal(), theirs)
+        arguments = (environment.app.url, environment.database.url.reveal(), count, theirs)
         customers = multiprocessing.get_context("spawn").Process(target=shopping, args=arguments)
         customers.start()
         ours.recv()
@@ -136,9 +136,10 @@ def measure(deploys: int, console: Console) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--deploys", type=int, default=200)
+    parser.add_argument("--customers", type=int, default=4)
     arguments = parser.parse_args()
     console = Console(stderr=True)
-    result = measure(arguments.deploys, console)
+    result = measure(arguments.deploys, arguments.customers, console)
     table = Table("what", "count", box=None)
     for name, value in result.items():
         table.add_row(name.replace("_", " "), str(value))
