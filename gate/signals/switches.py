@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +11,11 @@ from gate.signals.access_log import AccessLog
 from gate.signals.switching import Switching
 
 WINDOW = 1.0
-"""Seconds before and after a switch that count as its own."""
+"""Seconds before and after a switch that count as its own; half-way to the next one, where that is nearer."""
 
 
 def costs(log: Path, switches: Sequence[datetime]) -> list[Switching | None]:
-    """The cost of each switch, in order; None where the log does not reach back to it. Does not raise."""
+    """The cost of each switch, oldest first; None where the log does not reach back to it. Does not raise."""
     moments = [at.timestamp() for at in switches]
     if not moments:
         return []
@@ -24,5 +25,10 @@ def costs(log: Path, switches: Sequence[datetime]) -> list[Switching | None]:
         history.recall(origin - min(moments) + 2 * WINDOW)
     finally:
         history.close()
-    found = [history.around(at - origin, WINDOW, WINDOW) for at in moments]
+    halves = [(later - earlier) / 2 for earlier, later in itertools.pairwise(moments)]
+    before, after = [WINDOW, *halves], [*halves, WINDOW]  # so that no request counts for two switches
+    found = [
+        history.around(at - origin, min(WINDOW, before[number]), min(WINDOW, after[number]))
+        for number, at in enumerate(moments)
+    ]
     return [cost if cost.complete else None for cost in found]

@@ -130,7 +130,8 @@ def _count_pause(run: Run, target: str | None) -> None:
         run.pause.begin()
     waited = run.pause.end() if target is not None else None
     if waited is not None:
-        run.note(f"users waited up to {waited:.2f} s, until {target} had the traffic")
+        instance = run.engine.find(target) if target is not None else None
+        run.note(f"users waited up to {waited:.2f} s, until {instance.version if instance else target} had the traffic")
 
 
 def share(run: Run, part: float) -> None:

@@ -21,7 +21,7 @@ from tests.e2e.sites import Ran, Site, make_site
 from tests.e2e.test_killed import DRIVER
 
 STEPS = '["50% 10s", "100% 10s"]'
-WAITED = re.compile(r"users waited up to ([\d.]+) s, until (r\d+) had the traffic")
+WAITED = re.compile(r"users waited up to ([\d.]+) s, until (\S+) had the traffic")
 
 
 @contextmanager
