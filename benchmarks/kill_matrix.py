@@ -23,16 +23,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.e2e.kill_matrix import GOOD, KINDS, Survived, matrix
+from tests.e2e.kill_matrix import GOOD, KINDS, PARTS, Survived, matrix
 
 
-def measure(first: int, every: int, console: Console) -> list[Survived]:
+def measure(first: int, every: int, only: str, console: Console) -> list[Survived]:
     """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one."""
     found = []
     with matrix() as run:
         walked = {kind: run.walk(kind) for kind in KINDS}
         points = [point for kind in KINDS for point in walked[kind][first::every]]
         points += run.parts(walked[GOOD])[first::every]
+        points = [point for point in points if only in ("", point.victim)]
         for number, point in enumerate(points, start=1):
             survived = run.kill(point) if point.victim == "gate" else run.lose(point)
             found.append(survived)
@@ -66,11 +67,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="only each N-th point")
     parser.add_argument("--first", type=int, default=0, help="beginning with this one")
+    parser.add_argument("--only", choices=["", "gate", *PARTS], default="", metavar="VICTIM", help="only its kills")
     parser.add_argument("--onto", type=Path, help="add to what this file holds, the output of a run before")
     arguments = parser.parse_args()
     console = Console(stderr=True)
     before = json.loads(arguments.onto.read_text(encoding="utf-8")) if arguments.onto else None
-    result = summary(measure(arguments.first, arguments.every, console), before)
+    result = summary(measure(arguments.first, arguments.every, arguments.only, console), before)
     table = Table("who dies, in which step", "kills", "outcomes", box=None)
     for name, row in result["steps"].items():
         told = ", ".join(f"{outcome} {count}" for outcome, count in row["outcomes"].items())

@@ -27,6 +27,9 @@ from gate.run import Options
 from gate.store import Store
 from gate.terminal import Terminal
 
+MISSED = 99
+"""The exit code of a run whose victim was not there."""
+
 
 def kill(victim: str) -> None:
     """kill -9 of this gate, or of the process (with all that it has started) that the lock file of a part names."""
@@ -35,9 +38,15 @@ def kill(victim: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     served = (state / "traffic" / "stable").read_text().strip()
     places = {"stable": state / "rel" / served / "web.lock", "candidate": newest(state) / "web.lock"}
-    file = places.get(victim, state / "stack" / f"{victim}.lock")
-    with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it does not run yet, or any more
+    if victim == "candidate":
+        with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it does not run yet, or any more
+            os.killpg(int(places[victim].read_text().split()[0]), signal.SIGKILL)
+        return
+    try:
+        (file,) = [places[victim]] if victim in places else (state / "stack").rglob(f"{victim}.lock")
         os.killpg(int(file.read_text().split()[0]), signal.SIGKILL)
+    except (OSError, IndexError, ValueError):  # a kill that hits nobody proves nothing
+        os._exit(MISSED)
 
 
 def newest(state: Path) -> Path:

@@ -68,7 +68,8 @@ def test_recover_with_a_lost_database_says_so_and_does_the_rest_later(site: Site
     argv = [sys.executable, str(DRIVER), "1.1.0", "smoke", "0.3", "SIGKILL"]
     killed = subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
     assert killed.returncode == -9, killed.stderr.decode()
-    os.killpg(int((site.state / "stack" / "postgres.lock").read_text().split()[0]), signal.SIGKILL)
+    (lock,) = (site.state / "stack").rglob("postgres.lock")
+    os.killpg(int(lock.read_text().split()[0]), signal.SIGKILL)
 
     first = site.gate("recover")
     assert (first.code, first.document["outcome"]) == (4, "ROLLBACK_FAILED"), first.told
