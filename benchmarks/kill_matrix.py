@@ -26,14 +26,14 @@ from rich.table import Table
 from tests.e2e.kill_matrix import GOOD, KINDS, PARTS, Survived, matrix
 
 
-def measure(first: int, every: int, only: str, console: Console) -> list[Survived]:
+def measure(first: int, every: int, only: list[str], console: Console) -> list[Survived]:
     """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one."""
     found = []
     with matrix() as run:
         walked = {kind: run.walk(kind) for kind in KINDS}
         points = [point for kind in KINDS for point in walked[kind][first::every]]
         points += run.parts(walked[GOOD])[first::every]
-        points = [point for point in points if only in ("", point.victim)]
+        points = [point for point in points if not only or point.victim in only]
         for number, point in enumerate(points, start=1):
             survived = run.kill(point) if point.victim == "gate" else run.lose(point)
             found.append(survived)
@@ -67,7 +67,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="only each N-th point")
     parser.add_argument("--first", type=int, default=0, help="beginning with this one")
-    parser.add_argument("--only", choices=["", "gate", *PARTS], default="", metavar="VICTIM", help="only its kills")
+    parser.add_argument(
+        "--only", choices=["gate", *PARTS], nargs="+", default=[], metavar="VICTIM", help="only its kills"
+    )
     parser.add_argument("--onto", type=Path, help="add to what this file holds, the output of a run before")
     arguments = parser.parse_args()
     console = Console(stderr=True)
