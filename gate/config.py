@@ -136,7 +136,7 @@ class Service(Section):
 
     command: Annotated[
         Command,
-        _placeholders("python socket folder root state version"),
+        _placeholders("python socket host port folder root state version digest"),
         Field(description="Argument list; run in the release's folder, never by a shell"),
     ]
     route: Annotated[str, AfterValidator(_route)] | None = Field(None, description="Path prefix of its traffic")

@@ -1,8 +1,9 @@
-"""Which instance traffic reaches: a proxy configuration that never changes, and three small files that do.
+"""Which instance traffic reaches: a proxy configuration that never changes, and what it reads for each request.
 
 A changed configuration makes Caddy close idle client connections, and requests are lost with them. So every route reads
-``stable``, ``canary`` and ``below`` (the canary's share) per request and per try; a switch is one rename. Instances
-listen on unix sockets ``rel/<instance>/<service>.sock``. While ``stable`` names nobody who answers, requests are held.
+per request and per try where to go: ``stable`` and ``canary`` are links to instances' folders ``rel/<instance>``, with
+one file ``<service>.dial`` for each service, its address; ``below`` is the canary's share. A switch of all services is
+one rename. While ``stable`` leads to nobody who answers, requests are held.
 
 The canary gets the requests whose random id lies below its share. Where traffic is sticky, the browser's id counts,
 kept in a cookie: who lies below 10 % lies below 50 % as well, so nobody goes back while the share grows.
@@ -15,17 +16,18 @@ import errno
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from gate import sockets
 from gate.config import Environment
+from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
 from gate.redact import Secret
 
-INSTANCE = re.compile(r"r[0-9]{1,9}x?")
 TOKEN_HEADER = "X-Gate-Token"  # noqa: S105 - the header's name
-INSTANCE_HEADER = "X-Gate-Instance"
+DIAL_HEADER = "X-Gate-Dial-"  # and a service's name; a request has one for each service it may turn out to be for
 COOKIE = "gate_canary"
 
 _NOBODY = "nobody"  # no instance has this name: requests wait for one
@@ -59,11 +61,12 @@ class Traffic:
     def set_stable(self, instance: str | None) -> None:
         """All traffic to one instance, no canary any more; None: requests are held, then answered with 502.
 
-        The way back to who was stable before needs no space: it works on a full disk. Raises EngineError, and traffic
+        The way back to who was stable before is one rename: it works on a full disk. Raises EngineError, and traffic
         stays where it is, when the disk is too full to prepare that way.
         """
-        wanted, current = _checked(instance) if instance is not None else _NOBODY, self._read("stable")
+        wanted, current = _checked(instance) if instance is not None else _NOBODY, self._named("stable")
         if wanted != current:
+            self._address(wanted)
             self._replace_stable(current or _NOBODY, wanted)
         self.clear_canary()
 
@@ -74,7 +77,8 @@ class Traffic:
         current = self._instance("canary")
         if current not in {None, instance}:
             self.clear_canary()
-        self._write("canary", _checked(instance))
+        self._address(_checked(instance))
+        self._link("canary", instance)
         self._write("below", _below(share))
 
     def clear_canary(self) -> None:
@@ -86,16 +90,21 @@ class Traffic:
                 (self.folder / "below").unlink(missing_ok=True)
         if self._instance("canary") is not None:
             with contextlib.suppress(EngineError):  # a full disk; without a share the name means nothing
-                self._write("canary", _NOBODY)
+                self._link("canary", _NOBODY)
 
     def prepare(self) -> None:
         """Makes the folders, the files and the token a proxy needs. Keeps what is there."""
         for folder in (self.folder, self._environment.state_folder / "rel"):
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
-        for name, first in (("stable", _NOBODY), ("canary", _NOBODY), ("below", ""), ("token", None)):
+        for name, first in (("below", ""), ("token", None)):
             if not (self.folder / name).exists():
                 self._write(name, secrets.token_urlsafe(32) if first is None else first)
+        for name in ("stable", "canary"):
+            named = self._instance(name) or _NOBODY
+            self._address(named)
+            if not (self.folder / name).is_symlink():  # or a file with the name, of an earlier version of the gate
+                self._link(name, named)
 
     def token(self) -> Secret:
         """The random value a request must carry to reach an instance of its choice."""
@@ -107,8 +116,25 @@ class Traffic:
         return sockets.reachable(self._environment.state_folder, _SOCKET_ROOM)
 
     def socket(self, instance: str, service: str) -> Path:
-        """Where a service of an instance listens."""
+        """The unix socket of a service of an instance, whether it listens there or on a port."""
         return self.base() / "rel" / _checked(instance) / f"{service}.sock"
+
+    def address(self, instance: str, service: str) -> Address:
+        """Where a service of an instance listens: what ``listens`` said, else its unix socket."""
+        try:
+            return Address.parse(self._dial_file(_checked(instance), service).read_text().strip())
+        except (OSError, ValueError):
+            return Address(self.socket(instance, service))
+
+    def probe_headers(self, instance: str) -> dict[str, str]:
+        """What a request must carry to reach this instance, whatever the traffic says."""
+        dials = {DIAL_HEADER + name: str(self.address(instance, name)) for name in self._environment.routed()}
+        return {TOKEN_HEADER: self.token().reveal(), **dials}
+
+    def listens(self, instance: str, service: str, address: Address) -> None:
+        """Remembers where a service of an instance listens from now on. Raises EngineError."""
+        if self.address(instance, service) != address:
+            self._write_file(self._dial_file(_checked(instance), service), str(address))
 
     def proxy_config(self, admin: Path) -> Table:
         """Caddy's configuration: depends on the environment file and on nothing that a deployment changes.
@@ -137,8 +163,9 @@ class Traffic:
 
     def _route(self, service: str, prefix: str) -> Table:
         """Requests below ``prefix``: probes to the instance they name, else canary by share, else stable."""
-        state = {name: f"{{file.{self.folder / name}}}" for name in ("stable", "canary", "below")}
-        stable = self._dial(state["stable"], service)
+        stable, canary_at = (f"{{file.{self.folder / name / f'{service}.dial'}}}" for name in ("stable", "canary"))
+        # Nothing but instances can be named.
+        sockets = rf"unix/{re.escape(str(self.base() / 'rel'))}/{INSTANCE.pattern}/{service}\.sock"
         try_for = int(self._environment.traffic.try_duration * _NANOSECONDS)
         held = {"try_duration": try_for, "try_interval": _TRY_INTERVAL}
         probed = {**held, "try_duration": min(try_for, _NANOSECONDS)}
@@ -147,14 +174,14 @@ class Traffic:
             "match": [
                 {
                     "header": {TOKEN_HEADER: [self.token().reveal()]},
-                    "header_regexp": {INSTANCE_HEADER: {"name": "probe", "pattern": f"^{INSTANCE.pattern}$"}},
+                    "header_regexp": {DIAL_HEADER + service: {"name": "probe", "pattern": f"^({sockets}|{ON_PORTS})$"}},
                 }
             ],
             # No fallback: the answer is this instance's or an error. Users' patience with a full queue, but less of it.
             "handle": [
                 {"handler": "log_append", "key": "probe", "value": "yes"},
                 strip,
-                _proxy([self._dial("{http.regexp.probe.0}", service)], {"load_balancing": probed}),
+                _proxy(["{http.regexp.probe.0}"], {"load_balancing": probed}),
             ],
             "terminal": True,
         }
@@ -163,7 +190,7 @@ class Traffic:
             "match": [{"expression": f"{{http.{'vars.browser' if sticky else 'request.uuid'}}} < {{http.vars.below}}"}],
             "handle": [
                 _proxy(
-                    [self._dial(state["canary"], service), stable],
+                    [canary_at, stable],
                     {"load_balancing": {**held, "selection_policy": {"policy": "first"}}},
                     {"health_checks": {"passive": {"max_fails": 1, "fail_duration": _CANARY_PAUSE}}},
                 )
@@ -181,7 +208,7 @@ class Traffic:
             },
             probe,
             # A file cannot be compared in an expression, a variable can.
-            {"handle": [{"handler": "vars", "below": state["below"]}, strip]},
+            {"handle": [{"handler": "vars", "below": f"{{file.{self.folder / 'below'}}}"}, strip]},
             *(self._browser() if sticky else []),
             canary,
             rest,
@@ -209,9 +236,6 @@ class Traffic:
             },
         ]
 
-    def _dial(self, instance: str, service: str) -> str:
-        return f"unix/{self.base() / 'rel'}/{instance}/{service}.sock"
-
     def _logs(self) -> Table:
         """One line a request, for the signals; neither log holds headers or queries: secrets travel in them."""
         fields: Table = {
@@ -227,8 +251,27 @@ class Traffic:
         }
 
     def _instance(self, name: str) -> str | None:
-        found = self._read(name)
+        found = self._named(name)
         return found if INSTANCE.fullmatch(found) else None
+
+    def _named(self, name: str) -> str:
+        """What a link leads to: the name of an instance, or nobody; empty where there is neither link nor name."""
+        try:
+            return (self.folder / name).readlink().name
+        except FileNotFoundError:
+            return ""
+        except OSError:
+            return self._read(name)
+
+    def _dial_file(self, name: str, service: str) -> Path:
+        return self._environment.state_folder / "rel" / name / f"{service}.dial"
+
+    def _address(self, name: str) -> None:
+        """An address for each service that takes traffic: without one the proxy would not even wait for it."""
+        for service in self._environment.routed():
+            file = self._dial_file(name, service)
+            if not file.exists():
+                self._write_file(file, str(Address(self.base() / "rel" / name / f"{service}.sock")))
 
     def _read(self, name: str) -> str:
         try:
@@ -239,40 +282,62 @@ class Traffic:
     def _replace_stable(self, current: str, wanted: str) -> None:
         """One rename. Whoever was stable stays beside it as ``stable.back``, so that going back is one rename too."""
         back = self.folder / "stable.back"
-        if self._read(back.name) != wanted:
-            if self._read(back.name) != current:
-                self._write(back.name, current)
-            self._write("stable", wanted)
+        if self._named(back.name) != wanted:
+            if self._named(back.name) != current:
+                self._link(back.name, current)
+            self._link("stable", wanted)
             return
         back.replace(self.folder / "stable")
-        self._sync()
+        _sync(self.folder)
         with contextlib.suppress(EngineError):  # a full disk: the way back to the better release was what mattered
-            self._write(back.name, current)
+            self._link(back.name, current)
+
+    def _link(self, name: str, instance: str) -> None:
+        """Leads one link to an instance's folder. Raises EngineError, leaving what was there."""
+
+        def make(new: Path) -> None:
+            new.unlink(missing_ok=True)
+            new.symlink_to(Path("..", "rel", instance))
+
+        _replaced(self.folder / name, make)
 
     def _write(self, name: str, text: str) -> None:
+        self._write_file(self.folder / name, text)
+
+    def _write_file(self, file: Path, text: str) -> None:
         """Replaces one file. Raises EngineError, leaving what was there, when it cannot be written."""
-        file, new = self.folder / name, self.folder / f"{name}.new"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+
+        def make(new: Path) -> None:
             with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
-            new.replace(file)
-            self._sync()
-        except OSError as fault:
-            with contextlib.suppress(OSError):
-                new.unlink(missing_ok=True)
-            step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
-            raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
 
-    def _sync(self) -> None:
-        """Makes renames last."""
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _replaced(file, make)
+
+
+def _replaced(file: Path, make: Callable[[Path], None]) -> None:
+    """Puts what ``make`` makes in the place of a file by one rename that lasts. Raises EngineError."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(new)
+        new.replace(file)
+        _sync(file.parent)
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
+        raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
+
+
+def _sync(folder: Path) -> None:
+    """Makes renames in a folder last."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _proxy(upstreams: list[str], *more: Table) -> Table:

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from gate.config import Limits, Service
+from gate.dial import INSTANCE
 from gate.engines.base import Instance
 from gate.errors import EngineError
 from gate.redact import Redactor
-from gate.supervise import Process
-from gate.traffic import INSTANCE
 
 FACTS = "instance.json"
 _NEEDED = ("version", "digest", "commit", "folder", "services")
@@ -91,9 +90,6 @@ class Instances:
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(place / FACTS)
-
-    def process(self, instance_id: str, service: str) -> Process:
-        return Process(self.place(instance_id), service)
 
     def remove(self, instance_id: str) -> None:
         shutil.rmtree(self.place(instance_id), ignore_errors=True)

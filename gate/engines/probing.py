@@ -1,29 +1,36 @@
-"""Asks a service over its unix socket, and counts who is connected to it."""
+"""Asks a service where it listens, and counts who is connected to it."""
 
 from __future__ import annotations
 
+import socket
+import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from gate import shell
+from gate.dial import Address
 
 # /proc/net/unix, column St: SS_CONNECTING (not accepted yet) and SS_CONNECTED.
 _CONNECTED = {"02", "03"}
+_ESTABLISHED = {"01", "02"}  # /proc/net/tcp, column st: TCP_ESTABLISHED and TCP_SYN_SENT
 _LISTENS = 0x10000  # column Flags, __SO_ACCEPTCON: the listening socket itself
 
+_ACCEPTS = 2.0  # seconds
 _LINGERS = 0.5  # seconds at most that an ended connection is seen
 
 NO_ANSWER = 0
 
 
-def get(socket: Path, path: str, *, timeout: float = 5) -> tuple[int, Any]:
+def get(address: Address, path: str, *, timeout: float = 5) -> tuple[int, Any]:
     """Status and JSON body (None when it is none) of a GET; status 0 when nobody answers in time."""
     import httpx
 
     try:
-        # A socket has no TLS; not reading the certificates saves 30 ms a call.
-        transport = httpx.HTTPTransport(uds=str(socket), verify=False)
-        with httpx.Client(transport=transport, base_url="http://instance", timeout=timeout, trust_env=False) as client:
+        # There is no TLS behind the proxy; not reading the certificates saves 30 ms a call.
+        transport = httpx.HTTPTransport(uds=str(address.socket) if address.socket else None, verify=False)
+        base = "http://instance" if address.socket else f"http://{address.host}:{address.port}"
+        with httpx.Client(transport=transport, base_url=base, timeout=timeout, trust_env=False) as client:
             answer = client.get(path)
     except httpx.HTTPError:
         return NO_ANSWER, None
@@ -33,17 +40,29 @@ def get(socket: Path, path: str, *, timeout: float = 5) -> tuple[int, Any]:
         return answer.status_code, None
 
 
-def field(socket: Path, reference: str) -> Any:
+def field(address: Address, reference: str) -> Any:
     """The value that ``PATH#FIELD`` names, such as ``/health#in_flight`` or ``/info#app.version``; None without one."""
     path, _, name = reference.partition("#")
-    status, value = get(socket, path)
+    status, value = get(address, path)
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value if status == 200 else None
 
 
-def connections(socket: Path, at_most: int | None = None) -> int | None:
-    """How many connections a unix socket has; None where the system does not tell.
+def listens(address: Address) -> bool:
+    """Whether somebody accepts connections there."""
+    family = socket.AF_UNIX if address.socket else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as asking:
+        asking.settimeout(_ACCEPTS)
+        try:
+            asking.connect(str(address.socket) if address.socket else (address.host, address.port))
+        except OSError:
+            return False
+    return True
+
+
+def connections(address: Address, at_most: int | None = None) -> int | None:
+    """How many connections a service has; None where the system does not tell.
 
     The proxy keeps none open between requests, so this is the number of requests in flight, whatever the service says.
     A connection of ours that has just ended stays until a busy service has noticed: with more than ``at_most`` they
@@ -52,20 +71,20 @@ def connections(socket: Path, at_most: int | None = None) -> int | None:
     counted: list[int | None] = []
 
     def settled() -> bool:
-        counted.append(_connections(socket))
+        counted.append(_connections(address.socket) if address.socket else _connected_to(address))
         return at_most is None or counted[-1] is None or counted[-1] <= at_most
 
     shell.wait_until(settled, timeout=_LINGERS, every=0.01)
     return counted[-1]
 
 
-def _connections(socket: Path) -> int | None:
+def _connections(place: Path) -> int | None:
     try:
         lines = Path("/proc/net/unix").read_text().splitlines()[1:]
     except OSError:
         return None
-    tail = f"/{socket.parent.name}/{socket.name}"
-    real = socket.parent.resolve() / socket.name
+    tail = f"/{place.parent.name}/{place.name}"
+    real = place.parent.resolve() / place.name
     count = 0
     for line in lines:
         columns = line.split(maxsplit=7)
@@ -75,3 +94,14 @@ def _connections(socket: Path) -> int | None:
         if not int(columns[3], 16) & _LISTENS and path.parent.resolve() / path.name == real:
             count += 1
     return count
+
+
+def _connected_to(address: Address) -> int | None:
+    """Connections from this machine to a port, seen from the end of those who opened them."""
+    try:
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    except OSError:
+        return None
+    # Addresses stand there as the machine has them in memory, ports as they are read.
+    wanted = f"{int.from_bytes(IPv4Address(address.host).packed, sys.byteorder):08X}:{address.port:04X}"
+    return sum(1 for line in lines if (columns := line.split())[2] == wanted and columns[3] in _ESTABLISHED)

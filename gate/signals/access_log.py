@@ -9,23 +9,21 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from gate.dial import instance_of
 from gate.observations import TICK, Blind, Requests, Role
 from gate.signals.routes import Routes
 from gate.signals.switching import Recent, Switching
 from gate.signals.tail import Follower
-from gate.traffic import INSTANCE
 
 _SIGNAL = "error_rate"
 _UNREADABLE_LINES = 20  # in a row: the log is not what we take it for
 _PATIENCE = 1.0  # seconds: while it is rotated there is no file for a moment; also between two complaints
-_UPSTREAM = re.compile(rf"unix/.*/(?P<instance>{INSTANCE.pattern})/[^/]+\.sock", re.DOTALL)
 _SWITCHED_PROTOCOLS = 101
 _CLIENT_LEFT = 499
 _END_OF_TIME = 1e11  # epoch seconds
@@ -275,8 +273,4 @@ def _rounded(duration: float | None) -> float | None:
     return float(f"{duration * 1000:.3g}")
 
 
-@functools.lru_cache(maxsize=256)
-def _instance(upstream: str) -> str | None:
-    """The instance an address belongs to; None when it belongs to none."""
-    match = _UPSTREAM.fullmatch(upstream)
-    return match["instance"] if match else None
+_instance = functools.lru_cache(maxsize=256)(instance_of)

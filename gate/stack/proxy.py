@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gate import shell
 from gate.config import Environment
+from gate.engines import probing
 from gate.engines.instances import Instances
 from gate.errors import ShellError, StackError
 from gate.stack import ports
@@ -92,9 +93,8 @@ class Proxy:
         serving = self._traffic.stable()
         if serving is None:
             return
-        instances = Instances(self._environment.state_folder / "rel")
-        services = instances.services(serving, self._environment.services)
-        if not any(instances.process(serving, name).alive() for name in services):
+        services = Instances(self._environment.state_folder / "rel").services(serving, self._environment.services)
+        if not any(probing.listens(self._traffic.address(serving, name)) for name in services):
             return
         for name in self._environment.routed():
             if name not in services:

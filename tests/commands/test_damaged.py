@@ -44,7 +44,7 @@ def test_facts_of_what_serves(here: Little, command: str, content: str | None) -
 
 @pytest.mark.parametrize(("command", "runs"), [("up", False), ("recover", True)])
 def test_who_has_the_traffic(here: Little, command: str, runs: bool) -> None:
-    (here.state / "traffic" / "stable").write_text("")
+    (here.state / "traffic" / "stable").unlink()
     if not runs:
         here.kill("r2")
     assert here.gate("status").document["next"].endswith("up   gives 1.1.0 the traffic again: it was kept last")

@@ -36,7 +36,7 @@ def kill(victim: str) -> None:
     state = Path(".gate/local")
     if victim == "gate":
         os.kill(os.getpid(), signal.SIGKILL)
-    served = (state / "traffic" / "stable").read_text().strip()
+    served = (state / "traffic" / "stable").readlink().name
     places = {"stable": state / "rel" / served / "web.lock", "candidate": newest(state) / "web.lock"}
     if victim == "candidate":
         with suppress(ProcessLookupError, FileNotFoundError, IndexError):  # it does not run yet, or any more

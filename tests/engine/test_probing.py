@@ -6,6 +6,7 @@ import socket
 import threading
 from pathlib import Path
 
+from gate.dial import Address
 from gate.engines import probing
 from tests.engine.site import folder
 
@@ -13,6 +14,7 @@ from tests.engine.site import folder
 def test_a_connection_that_has_ended_is_not_counted_once_the_service_has_noticed() -> None:
     with folder() as place, socket.socket(socket.AF_UNIX) as listener:
         (place / "r1").mkdir()
+        address = Address(place / "r1" / "web.sock")
         listens = place / "r1" / "web.sock"
         listener.bind(str(listens))
         listener.listen()
@@ -21,15 +23,15 @@ def test_a_connection_that_has_ended_is_not_counted_once_the_service_has_noticed
         ours = connected(listens)
         busy, _ = listener.accept()
         ours.close()
-        assert probing.connections(listens) == 2  # the service is too busy to see that one is gone
+        assert probing.connections(address) == 2  # the service is too busy to see that one is gone
         notices = threading.Timer(0.1, busy.close)
         notices.start()
-        assert probing.connections(listens, at_most=1) == 1
-        assert probing.connections(listens, at_most=0) == 1  # a real one stays, whatever the service says of itself
+        assert probing.connections(address, at_most=1) == 1
+        assert probing.connections(address, at_most=0) == 1  # a real one stays, whatever the service says of itself
         notices.join()
         waiting.close()
         working.close()
-        assert probing.connections(listens, at_most=0) == 0
+        assert probing.connections(address, at_most=0) == 0
 
 
 def connected(listens: Path) -> socket.socket:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from gate.shell import wait_until
-from gate.traffic import INSTANCE_HEADER, TOKEN_HEADER
+from gate.traffic import DIAL_HEADER, TOKEN_HEADER
 from tests.engine.site import Site, kill, site, web
 
 
@@ -24,11 +24,28 @@ def test_a_probe_reaches_the_candidate_and_no_other(here: Site) -> None:
     assert here.probe(candidate).status_code == 502
 
 
-@pytest.mark.parametrize("name", ["../r1", "r1/../r1", "r", "R1", "r1y", "r2, r1"])
-def test_a_probe_can_name_nothing_but_an_instance(here: Site, name: str) -> None:
+@pytest.mark.parametrize(
+    "dial",
+    [
+        "",
+        "r1",
+        "unix/{rel}/../rel/r1/web.sock",
+        "unix/{rel}/R1/web.sock",
+        "unix/{rel}/r1y/web.sock",
+        "unix/{rel}/r1/worker.sock",
+        "unix//run/docker.sock",
+        "unix//run/docker/r1/web.sock",
+        "tcp/127.0.0.1:22",
+        "tcp/127.192.0.1:22",
+        "tcp/192.168.0.1:80",
+        "127.64.0.1",
+    ],
+)
+def test_a_probe_can_name_nothing_but_an_instance(here: Site, dial: str) -> None:
     here.serve("1.0.0", "r1")
     token = here.traffic.token().reveal()
-    answer = here.get(headers={TOKEN_HEADER: token, INSTANCE_HEADER: name}).json()
+    named = dial.replace("{rel}", str(here.traffic.base() / "rel"))
+    answer = here.get(headers={TOKEN_HEADER: token, f"{DIAL_HEADER}web": named}).json()
     assert answer["version"] == "1.0.0"
     assert not [header for header in answer["headers"] if header.startswith("x-gate")]
 
@@ -37,11 +54,11 @@ def test_without_the_token_nobody_chooses_an_instance_and_the_token_is_in_no_log
     here.serve("1.0.0", "r1")
     here.start(here.release("1.1.0"), "r2")
     for token in ("", "guess", here.traffic.token().reveal()[:-1]):
-        assert here.get(headers={TOKEN_HEADER: token, INSTANCE_HEADER: "r2"}).json()["version"] == "1.0.0"
+        assert here.get(headers=here.traffic.probe_headers("r2") | {TOKEN_HEADER: token}).json()["version"] == "1.0.0"
     secret = here.traffic.token().reveal()
     here.get(
         "/version?password=hunter2",
-        headers={TOKEN_HEADER: secret, INSTANCE_HEADER: "r9", "Authorization": "Basic hunter3"},
+        headers={**here.traffic.probe_headers("r9"), "Authorization": "Basic hunter3"},
     )
     for log in (here.traffic.access_log, here.proxy.process.log):
         text = log.read_text()

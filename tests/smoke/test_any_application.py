@@ -12,8 +12,8 @@ import pytest
 
 from gate import shell
 from gate.engines.base import Instance
-from gate.engines.instances import Instances
 from gate.results import CaseOutcome
+from gate.supervise import Process
 from tests.smoke.rig import LOW_CPU_LIMIT, REPOSITORY, TINY, Place, failed, place, tiny_release
 
 Start = Callable[..., Instance]
@@ -142,7 +142,7 @@ def test_good_application_passes_at_the_front_door(tiny: Place, start: Start) ->
     files = ["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_front_door.py"]
     assert {case.outcome for case in tiny.judge(instance, files, phase="front").cases} == {CaseOutcome.PASSED}
     # With the traffic came the worker that only one release may have; its death is seen.
-    Instances(tiny.environment.state_folder / "rel").process(instance.id, "worker").kill()
+    Process(tiny.environment.state_folder / "rel" / instance.id, "worker").kill()
     found = failed(tiny.judge(instance, files, phase="front"))
     assert found["test_alive.py::test_healthy"] == "failed: 1 of 2 services are down: worker: not running"
 
