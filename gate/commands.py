@@ -66,7 +66,7 @@ class Commands:
             held = holding.find(store)
             if held is not None and version in (None, held.deployment.stable_version):
                 return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
-            self._refuse_unfinished(store)
+            failed = self._refuse_unfinished(store, but_failed=version is not None)
             engine = engines.create(self._environment)
             stable = engine.stable()
             if stable is None:
@@ -79,7 +79,10 @@ class Commands:
             if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
             note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
-            return self._run(store, release, stable, "rollback", Options(allow_downgrade=True), note=note)
+            answer = self._run(store, release, stable, "rollback", Options(allow_downgrade=True), note=note)
+            if failed is not None and answer.outcome is Outcome.ROLLED_BACK:
+                self._close(store, failed, f"given up for a rollback to {release.version}")
+            return answer
 
     def keep(self) -> Answer:
         """Goes on with the deployment that is held."""
@@ -267,6 +270,7 @@ class Commands:
             command=self._command,
             asking=self._ask,
             demand_lock=self._lock.demand,
+            rival=self._lock.rival,
         )
 
     def _finish(self, run: Run, outcome: Outcome) -> Answer:
@@ -317,14 +321,24 @@ class Commands:
             next_step=f"{self._door} {self._environment.name} history",
         )
 
-    def _refuse_unfinished(self, store: Store, *, but_failed: bool = False) -> None:
-        """``but_failed``: what could not be undone may be why somebody wants to go on."""
+    def _close(self, store: Store, failed: Deployment, why: str) -> None:
+        """Nobody is to undo a deployment any more: what it left is not what serves now."""
+        try:
+            store.end(
+                failed.id, Outcome.ROLLBACK_FAILED, [*failed.reasons, why],
+                cases=failed.cases, checks=failed.checks, report=failed.report, final=True,
+            )  # fmt: skip
+        except OperationFailed as fault:
+            self._terminal.note(f"deployment {failed.id} is still open on record: {fault}")
+
+    def _refuse_unfinished(self, store: Store, *, but_failed: bool = False) -> Deployment | None:
+        """``but_failed``: what could not be undone may be why somebody wants to go on; it is returned."""
         dead = store.unfinished()
         if dead is None or (but_failed and dead.outcome is Outcome.ROLLBACK_FAILED):
-            return
+            return dead
         if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
             store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)
-            return
+            return None
         held = holding.find(store)
         if held is not None:
             raise self._undecided(held)
@@ -333,9 +347,11 @@ class Commands:
         begun = ", ".join(item.name for item in reversed(steps))
         accepted = any(item.name == "accept" and item.done for item in steps)
         does = "proves and finishes it, for it was accepted" if accepted else "takes that back and proves what serves"
+        door = f"{self._door} {self._environment.name}"
+        otherwise = f"; or {door} rollback --to VERSION" if dead.outcome is Outcome.ROLLBACK_FAILED else ""
         raise Locked(
             f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
-            next_step=f"{self._door} {self._environment.name} recover   {does}",
+            next_step=f"{door} recover   {does}{otherwise}",
         )
 
     def _demand_reason(self, store: Store, release: Release, options: Options) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -17,6 +17,9 @@ from gate.releases import faults as faults_of
 from gate.serving import Serving
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
+
+if TYPE_CHECKING:
+    from gate.database.manifest import Backup
 
 Document = dict[str, Any]
 
@@ -239,12 +242,14 @@ class Inspection:
 
         found = backup.available(restoring.folder_of(self._environment))
         table = Table(box=None, pad_edge=False)
-        for column in ("backup", "age", "size", "schema", "rows"):
+        for column in ("backup", "age", "size", "schema", "rows", ""):
             table.add_column(column)
         rows = []
         for made in found:
             held = sum(item.rows for item in made.tables.values())
-            table.add_row(made.id, restoring.age(made), size(made.bytes), made.schema_head or "", str(held))
+            table.add_row(
+                made.id, restoring.age(made), size(made.bytes), made.schema_head or "", str(held), _doubt(made)
+            )
             rows.append(
                 {
                     "id": made.id,
@@ -252,6 +257,7 @@ class Inspection:
                     "bytes": made.bytes,
                     "schema_head": made.schema_head,
                     "rows": held,
+                    "verified_at": made.verified_at or None,
                     "file": str(made.file),
                 }
             )
@@ -350,6 +356,10 @@ class Inspection:
             "health": told,
             "healthy": all(state.healthy for state in states),
         }
+
+
+def _doubt(made: Backup) -> str:
+    return "" if made.verified_at else "never proven"
 
 
 def _row(item: Deployment) -> Document:

@@ -19,9 +19,13 @@ from typing import TYPE_CHECKING
 
 from gate.config import Environment
 from gate.errors import Locked, OperationFailed
+from gate.shell import wait_until
 
 if TYPE_CHECKING:
     from gate.records.advisory import AdvisoryLock
+
+
+_LOOKS = 0.3  # seconds: longer than anybody looks
 
 
 def whoami() -> str:
@@ -67,6 +71,15 @@ class Lock:
         if self._shared is not None and not self._alone:
             self._shared.demand()
 
+    def rival(self) -> str | None:
+        """Who holds the environment in our place, once the lock was lost; None where nobody does, or nobody tells."""
+        with suppress(OperationFailed):
+            self.demand()
+            return None
+        with suppress(OperationFailed):
+            return self.holder()
+        return None
+
     def holder(self) -> str | None:
         """Who holds it now, None when nobody does. Raises OperationFailed where that cannot be told."""
         here = self._holder_on_this_machine()
@@ -102,13 +115,12 @@ class Lock:
         except OSError as fault:
             raise OperationFailed(f"{self._file}: the lock cannot be opened: {fault.strerror}") from None
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            # Somebody asking who holds it has it for a moment, hence the short patience.
+            if not wait_until(lambda: _locked(handle, fcntl.LOCK_EX), timeout=_LOOKS, every=0.01):
                 raise Locked(
                     f"another run holds this environment: {_described(self._file)}",
                     next_step="wait for it to end; the lock is free the moment its holder is gone",
-                ) from None
+                )
             told = {"told": _signed(purpose), "since": datetime.now(UTC).isoformat(timespec="seconds")}
             with suppress(OSError):  # a full disk: the lock is held all the same
                 os.ftruncate(handle, 0)
@@ -126,12 +138,17 @@ class Lock:
         except FileNotFoundError:
             return None
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _described(self._file)
+            return None if _locked(handle, fcntl.LOCK_SH) else _described(self._file)
         finally:
             os.close(handle)
-        return None
+
+
+def _locked(handle: int, kind: int) -> bool:
+    try:
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _shared(environment: Environment) -> AdvisoryLock | None:

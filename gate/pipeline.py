@@ -275,6 +275,11 @@ def _accepted(run: Run) -> Outcome:
 def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outcome:
     """Undoes everything the journal says was begun, by this process or by an earlier one."""
     run.stop_watching()
+    rival = run.rival()
+    if rival is not None:
+        text = f"nothing was undone, for the lock was lost and another run has it: {rival}; recover once that has ended"
+        run.evidence.reasons.append(reason("lock", text))
+        return Outcome.ROLLBACK_FAILED
     run.pause.undoing()
     begun = run.journal.to_undo()
     known = {step.name: step for step in _all_steps(run)}

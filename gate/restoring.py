@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gate.releases import Release
 
 LATEST = "latest"
-"""Stands for the newest backup."""
+"""Stands for the newest backup that was proven."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,10 @@ def folder_of(environment: Environment) -> Path:
 
 
 def choose(environment: Environment, wanted: str) -> Restoring:
-    """The backup with an id; ``latest`` is the newest. Raises UsageError, or OperationFailed for one of no use."""
+    """The backup with an id; ``latest`` is the newest that was proven.
+
+    Raises UsageError, or OperationFailed for one of no use.
+    """
     from gate.database import backup, team_backup
     from gate.database.connection import parameters
 
@@ -83,7 +86,7 @@ def choose(environment: Environment, wanted: str) -> Restoring:
     if database is None:
         raise UsageError(f"{environment.file}: there is no [database] to restore")
     found = backup.available(folder_of(environment))
-    chosen = next((item for item in found if wanted in (item.id, LATEST)), None)
+    chosen = next((item for item in found if wanted == item.id or (wanted == LATEST and item.verified_at)), None)
     if chosen is None:
         listed = f"python deploy_gate.py {environment.name} restore   lists them"
         raise UsageError(f"no backup {wanted} in {folder_of(environment)}", next_step=listed)

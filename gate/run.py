@@ -75,6 +75,7 @@ class Run:
     command: str = ""
     asking: Ask | None = None
     demand_lock: Callable[[], None] = lambda: None
+    rival: Callable[[], str | None] = lambda: None
     restoring: Restoring | None = None
     evidence: Evidence = field(default_factory=Evidence)
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))

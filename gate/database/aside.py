@@ -43,6 +43,12 @@ class _Table(NamedTuple):
     others: list[str]
     all: list[str]
     is_new: bool
+    key_changed: bool
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row and every column counts: without its old key no row could be told from the others."""
+        return self.is_new or self.key_changed or not self.key
 
 
 def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
@@ -62,8 +68,9 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
         old, now = fingerprint.by_name(before), fingerprint.by_name(fingerprint.schema_seen_by(connection))
         found = []
         for (schema, name), table in _tables(connection, old, now).items():
-            if table.is_new or table.others:
-                kept = _written(connection, (schema, name), table, folder / f"{schema}.{name}.csv".replace(os.sep, "_"))
+            if table.is_new or table.others or table.key_changed:
+                file = folder / f"{_as_file(schema)}.{_as_file(name)}.csv"
+                kept = _written(connection, (schema, name), table, file)
                 found += [kept] if kept is not None else []
         return found
 
@@ -71,30 +78,38 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
 def _tables(connection: Connection, old: dict[str, str], now: dict[str, str]) -> dict[tuple[str, str], _Table]:
     found: dict[tuple[str, str], _Table] = {}
     for schema, name, column, table, in_key, quoted in connection.execute(_COLUMNS).fetchall():
-        entry = found.setdefault((schema, name), _Table([], [], [], f"table {table}" not in old))
+        is_new = f"table {table}" not in old
+        entry = found.setdefault((schema, name), _Table([], [], [], is_new, key_changed=False))
         entry.all.append(column)
         line = f"column {table}.{quoted}"
+        changed = old.get(line) != now.get(line)
         if in_key:
             entry.key.append(column)
-        elif old.get(line) != now.get(line):
+            found[schema, name] = entry._replace(key_changed=entry.key_changed or changed)
+        elif changed:
             entry.others.append(column)
     return found
+
+
+def _as_file(name: str) -> str:
+    """A name no other name becomes as well, for a file: what the file system or the dot between two would take."""
+    return name.replace("%", "%25").replace("/", "%2F").replace(".", "%2E")
 
 
 def _written(connection: Connection, name: tuple[str, str], table: _Table, file: Path) -> Kept | None:
     from psycopg import sql
 
-    columns = table.all if table.is_new or not table.key else [*table.key, *table.others]
+    columns = table.all if table.whole else [*table.key, *table.others]
     some = sql.SQL(" OR ").join(sql.SQL("{} IS NOT NULL").format(sql.Identifier(column)) for column in table.others)
     query = sql.SQL("COPY (SELECT {} FROM ONLY {} WHERE {}) TO STDOUT (FORMAT csv, HEADER, ENCODING 'UTF8')").format(
         sql.SQL(", ").join(map(sql.Identifier, columns)),
         sql.Identifier(*name),
-        sql.SQL("true") if table.is_new else some,
+        sql.SQL("true") if table.is_new or table.key_changed else some,
     )
     partial = file.with_suffix(".partial")
     try:
         with (
-            os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream,
+            os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream,
             connection.cursor() as cursor,
         ):
             with cursor.copy(query) as rows:

@@ -125,14 +125,15 @@ def verify(backup: Backup, environment: Environment, *, progress: Progress = lam
             how = f"restored and compared, {len(backup.tables)} tables, {_rows(backup)} rows equal"
         case "basebackup":
             check_space(place, space_needed(backup.cluster_bytes), f"starting {name}")
+            # What it holds of the tables that were written to is known only now.
             backup = replace(backup, tables=base_backup.prove(backup, place, progress))
-            _write(backup)  # what it holds of the tables that were written to is known only now
             still = len(backup.tables) - len(backup.moved)
             how = f"base backup, started, {still} tables equal, {len(backup.moved)} written to meanwhile and whole"
         case _:
             team_backup.prove(environment, backup.id, backup.file.parent, progress)
             how = "made and verified by the team's own commands"
     done = Verified(time.monotonic() - began, len(backup.tables), _rows(backup), how)
+    _write(replace(backup, verified_at=datetime.now(UTC).isoformat()))
     _note_latest(backup, done)
     return done
 
@@ -213,14 +214,24 @@ def available(folder: Path) -> list[Backup]:
 def prune(folder: Path, keep: int, pinned: set[str], days: float = 0) -> list[str]:
     """Removes old backups; returns their ids.
 
-    Kept are the newest ``keep``, those younger than ``days``, those in ``pinned``, and the newest one from before the
-    last migration: without it there would be no way back to that schema. What a killed gate left unfinished goes as
-    well: call it while no backup is being made.
+    Kept are the newest ``keep`` that were proven, those younger than ``days``, those in ``pinned``, and the newest
+    proven one from before the last migration whose file has its length: without it there would be no way back to that
+    schema. One that was never proven stays until a younger one is. What a killed gate left unfinished goes as well:
+    call it while no backup is being made.
     """
     kept = available(folder)
-    before = next((old.id for old in kept if old.schema_head != kept[0].schema_head), "")
+    proven = [item for item in kept if item.verified_at]
+    before = next((old.id for old in proven if old.schema_head != proven[0].schema_head and _whole(old)), "")
     since = datetime.now(UTC) - timedelta(days=days)
-    removed = [old for old in kept[keep:] if old.id not in pinned | {before} and old.taken_at < since]
+    stays = pinned | {before} | {item.id for item in proven[:keep]}
+    if not proven:
+        stays |= {item.id for item in kept[:keep]}
+    newest = proven[0].taken_at if proven else since
+    removed = [
+        old
+        for old in kept
+        if old.id not in stays and (old.taken_at < since if old.verified_at else old.taken_at < newest)
+    ]
     for old in removed:
         manifest.path_of(old).unlink()  # first: without it the rest is an orphan that the next run removes
     files = {item.file for item in kept if item not in removed}
@@ -307,6 +318,14 @@ def check_file(backup: Backup) -> None:
             raise DatabaseError(f"{backup.file}: changed since it was written: another SHA-256")
     except OSError as fault:
         raise DatabaseError(f"{backup.file}: cannot be read: {fault.strerror}") from None
+
+
+def _whole(backup: Backup) -> bool:
+    """Whether the file has the length it was written with: reading all of it would take as long as a backup."""
+    try:
+        return _length(backup.file) == backup.bytes
+    except OSError:
+        return False
 
 
 def _note_latest(backup: Backup, verified: Verified) -> None:

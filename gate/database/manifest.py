@@ -45,6 +45,8 @@ class Backup:
     superuser: str = ""
     """The cluster's first role: who may read everything in a private start of it."""
     cluster_bytes: int = 0
+    verified_at: str = ""
+    """When it was proven, ISO 8601; empty for one that never was."""
 
 
 def path_of(backup: Backup) -> Path:
@@ -69,6 +71,7 @@ def read(file: Path) -> Backup:
         if document.pop("format") != _FORMAT:
             raise DatabaseError(f"{file}: written by another version of the gate")
         origin = document["origin"]
+        document.setdefault("verified_at", document["taken_at"])  # of an earlier gate, that did not write it down
         roles = tuple(Role(**role | {"member_of": tuple(role["member_of"])}) for role in origin["roles"])
         document |= {
             "file": file.with_name(document["file"]),

@@ -54,10 +54,12 @@ def at(server: Secret, database: str) -> Secret:
     return Secret(make_conninfo("", **(parameters(server) | {"dbname": database})))
 
 
-def exists(server: Secret, database: str) -> bool:
-    """Whether the server has a database of this name. Raises DatabaseError."""
+def oid(server: Secret, database: str) -> int | None:
+    """The number of the database of this name, which it keeps under any name; None without one. Raises
+    DatabaseError."""
     with _administered(server) as connection:
-        return _exists(connection, database)
+        found = connection.execute("SELECT oid::bigint FROM pg_database WHERE datname = %s", [database]).fetchone()
+    return int(found[0]) if found is not None else None
 
 
 def make_beside(server: Secret, live: str, name: str) -> None:

@@ -35,6 +35,7 @@ SELECT set_config(name, '0', false) FROM pg_settings
 WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout')
 """
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_PROCESSES = Path("/proc/self/ns/pid")
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,17 @@ class Holder:
 
     @property
     def here(self) -> bool:
-        """Whether its process runs, or ran, on this machine."""
-        return self.host == socket.gethostname()
+        """Whether its process was started on this machine since that began to run, among the processes we see.
+
+        A name is no proof, for many machines are called localhost or runner; nor does another boot say which machine
+        began anew. Containers of one machine have its kernel and not its processes.
+        """
+        return self.host == socket.gethostname() and self.boot == _boot() != ""
 
     @property
     def gone(self) -> bool:
-        """Whether its process is provably gone: it ran on this machine, and does not, or the machine began anew."""
-        if not self.here:
-            return False
-        return self.boot != _boot() or not psutil.pid_exists(self.process)
+        """Whether its process is provably gone."""
+        return self.here and not psutil.pid_exists(self.process)
 
 
 class AdvisoryLock:
@@ -147,8 +150,11 @@ class AdvisoryLock:
 
 
 def _boot() -> str:
-    """What this machine's kernel calls the time since it started; empty where it does not say."""
+    """What this machine's kernel calls the time since it started, and the set of processes we are one of.
+
+    Empty where it does not say.
+    """
     try:
-        return _BOOT.read_text().strip()
+        return f"{_BOOT.read_text().strip()} {_PROCESSES.readlink()}"
     except OSError:
         return ""

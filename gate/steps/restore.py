@@ -18,7 +18,16 @@ class Beside(Step):
     name = "restore beside"
 
     def intend(self, run: Run) -> Facts:
-        return _wanted(run).names(run.candidate_id)
+        from gate.database import swap
+
+        names = _wanted(run).names(run.candidate_id)
+        for role in ("beside", "kept", "gone"):
+            # Left by another life of these records, or another gate's: it is neither dropped nor taken for ours.
+            if swap.oid(server_of(run.environment), names[role]) is not None:
+                raise StepFailed(
+                    f"database {names[role]} is there already: rename it, or drop it once nothing of it is wanted"
+                )
+        return names
 
     def do(self, run: Run, facts: Facts) -> str:
         from gate.database import backup, dump, swap
@@ -55,7 +64,10 @@ class Swap(Step):
     name = "swap"
 
     def intend(self, run: Run) -> Facts:
-        return _wanted(run).names(run.candidate_id)
+        from gate.database import swap
+
+        names = _wanted(run).names(run.candidate_id)
+        return names | {"was": swap.oid(server_of(run.environment), names["live"])}
 
     def do(self, run: Run, facts: Facts) -> str:
         from gate.database import swap
@@ -71,8 +83,8 @@ class Swap(Step):
         from gate.database import swap
 
         server = server_of(run.environment)
-        if not swap.exists(server, facts["kept"]):
-            return ""  # both names change together: they did not
+        if facts["was"] is None or swap.oid(server, facts["kept"]) != facts["was"]:
+            return ""  # both names change together: they did not, whatever has the other name
         swap.swap(server, live=facts["live"], comes=facts["kept"], leaves=facts["gone"])
         run.note(f"{facts['gone']} is the database that was restored, with what was written to it: drop it once read")
         return f"{facts['live']} is the database it was"

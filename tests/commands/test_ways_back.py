@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from gate.shell import wait_until
 from tests.commands.little import Little, little
 
 BROKEN = "assert 2 + 2 == 5, 'the planted fault'"
@@ -58,3 +61,62 @@ def test_nothing_to_recover_is_a_whole_answer(here: Little) -> None:
     assert ran.code == 0
     assert ran.document.keys() >= {"release", "stable", "next", "report", "reasons", "deployment"}
     assert ran.document["stable"]["version"] == "1.1.0"
+
+
+def test_a_rollback_that_names_its_release_is_not_stopped_by_one_that_could_not_be_undone(here: Little) -> None:
+    here.smoke(BROKEN)
+    here.release("1.3.0")
+    failed = here.deploy("1.3.0")
+    assert failed.code == 4, failed.told
+    here.restore()
+    refused = here.gate("rollback")
+    assert refused.code == 5, refused.told
+    assert "rollback --to VERSION" in refused.told
+    ran = here.gate("rollback", "--to", "1.0.0")
+    assert (ran.code, ran.document["stable"]["version"]) == (1, "1.0.0"), ran.told
+    assert here.gate("recover").document["outcome"] != "ROLLED_BACK", "nothing is left to undo"
+    assert here.serving() == "1.0.0"
+    told = here.gate("history", str(failed.document["deployment"])).document
+    assert told["outcome"] == "ROLLBACK_FAILED"
+    assert told["reasons"][-1] == "given up for a rollback to 1.0.0"
+    assert here.deploy("1.1.0").code == 0
+
+
+HOLD = """
+import fcntl, os, sys
+handle = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+fcntl.flock(handle, fcntl.LOCK_EX)
+os.write(handle, b'{"told": "recovering by somebody", "since": "now"}')
+print("held", flush=True)
+open(sys.argv[2]).read()
+"""
+RIVAL = """
+import subprocess, sys
+from pathlib import Path
+Path({lock!r}).unlink()
+argv = [sys.executable, {hold!r}, {lock!r}, {pipe!r}]
+other = subprocess.Popen(argv, stdout=subprocess.PIPE, start_new_session=True)
+assert other.stdout.readline().strip() == b"held"
+raise AssertionError("the planted fault")
+"""
+
+
+def test_nothing_is_undone_beside_another_run_that_has_the_lock_by_now(here: Little, tmp_path: Path) -> None:
+    pipe, hold, rival = (tmp_path / name for name in ("pipe", "hold.py", "rival.py"))
+    os.mkfifo(pipe)
+    hold.write_text(HOLD)
+    rival.write_text(RIVAL.format(lock=str(here.state / "lock"), hold=str(hold), pipe=str(pipe)))
+    before = here.serving()
+    here.smoke(f"import runpy; runpy.run_path({str(rival)!r})")
+    here.release("1.4.0")
+    ran = here.deploy("1.4.0")
+    here.restore()
+    assert ran.code == 4, ran.told
+    assert "another run has it: recovering by somebody since now" in ran.told
+    assert here.gate("recover").code == 5
+    with pipe.open("w"):
+        pass
+    assert wait_until(lambda: here.gate("lock").document["lock"] is None, timeout=10)
+    ended = here.gate("recover")
+    assert ended.code == 1, ended.told
+    assert here.serving() == before

@@ -50,6 +50,28 @@ def test_new_and_changed_values_are_kept_and_nothing_else(live: Secret, tmp_path
     assert sorted(file.name for file in (tmp_path / "r7").iterdir()) == sorted(kept)
 
 
+def test_a_column_that_became_part_of_the_key_is_kept_with_all_that_names_its_row(live: Secret, tmp_path: Path) -> None:
+    run(live, "CREATE TABLE stock (sku text PRIMARY KEY, n int)", "INSERT INTO stock VALUES ('a', 1)")
+    before = fingerprint.schema(live)
+    run(
+        live,
+        "ALTER TABLE stock ADD shelf text NOT NULL DEFAULT 'old'",
+        "ALTER TABLE stock DROP CONSTRAINT stock_pkey, ADD PRIMARY KEY (sku, shelf)",
+        "UPDATE stock SET shelf = 'B17'",
+    )
+    (kept,) = aside.keep(live, before, tmp_path / "r7")
+    assert read(kept.file) == [{"sku": "a", "n": "1", "shelf": "B17"}]
+
+
+def test_no_two_tables_share_a_file(live: Secret, tmp_path: Path) -> None:
+    before = fingerprint.schema(live)
+    names = ("a/b", "a_b", "a%2Fb", "a.b", "..")
+    run(live, *(f"CREATE TABLE \"{name}\" AS SELECT '{name}' AS word" for name in names))
+    kept = aside.keep(live, before, tmp_path / "r7")
+    assert sorted(read(item.file)[0]["word"] for item in kept) == sorted(names)
+    assert {item.file.parent for item in kept} == {tmp_path / "r7"}
+
+
 def test_a_table_without_a_key_is_kept_whole(live: Secret, tmp_path: Path) -> None:
     run(live, *BEFORE)
     before = fingerprint.schema(live)

@@ -237,8 +237,44 @@ def test_room_is_asked_for_in_numbers(tmp_path: Path) -> None:
     assert caught.value.next_step
 
 
+def proven(environment: Environment, folder: Path, label: str, head: str | None = None) -> Backup:
+    """A backup as one looks that was proven, without the time that takes."""
+    made = backup.create(environment, folder, label=label, head=head)
+    made = replace(made, verified_at=made.taken_at.isoformat())
+    manifest.write(made)
+    return made
+
+
+def test_a_backup_that_was_never_proven_keeps_no_place_and_is_not_the_latest(
+    environment: Environment, folder: Path
+) -> None:
+    way_back = proven(environment, folder, "r1", "0001")
+    shorter = proven(environment, folder, "r2", "0001")
+    shorter.file.write_bytes(b"x")
+    killed = backup.create(environment, folder, label="r3", head="0001")
+    newest = proven(environment, folder, "r4", "0002")
+    failed = backup.create(environment, folder, label="r5", head="0002")
+    assert backup.prune(folder, keep=1, pinned=set()) == [killed.id, shorter.id]
+    assert [item.id for item in backup.available(folder)] == [failed.id, newest.id, way_back.id]
+    assert [item.verified_at != "" for item in backup.available(folder)] == [False, True, True]
+
+
+def test_verifying_is_written_down_and_an_earlier_gates_backups_count(environment: Environment, folder: Path) -> None:
+    made = backup.create(environment, folder, label="r1")
+    assert not made.verified_at
+    backup.verify(made, environment)
+    (found,) = backup.available(folder)
+    assert found.verified_at
+    file = manifest.path_of(found)
+    document = json.loads(file.read_text())
+    del document["verified_at"]
+    file.write_text(json.dumps(document))
+    (found,) = backup.available(folder)
+    assert found.verified_at == found.taken_at.isoformat()
+
+
 def test_old_backups_go_and_pinned_ones_stay(environment: Environment, folder: Path) -> None:
-    ids = [backup.create(environment, folder, label=f"r{number}").id for number in range(4)]
+    ids = [proven(environment, folder, f"r{number}").id for number in range(4)]
     (folder / "20260101-killed.partial").touch()
     (folder / "20260101-orphan.dump").touch()
     assert [item.id for item in backup.available(folder)] == ids[::-1]
@@ -250,7 +286,7 @@ def test_old_backups_go_and_pinned_ones_stay(environment: Environment, folder: P
 
 def test_the_way_back_to_the_schema_before_the_last_migration_stays(environment: Environment, folder: Path) -> None:
     heads = ["0004", "0005", "0005", "0006", "0006", "0006"]
-    made = [backup.create(environment, folder, label=f"r{number}") for number in range(len(heads))]
+    made = [proven(environment, folder, f"r{number}") for number in range(len(heads))]
     for item, head in zip(made, heads, strict=True):
         manifest.write(replace(item, schema_head=head))
     assert backup.prune(folder, keep=1, pinned=set()) == [made[number].id for number in (4, 3, 1, 0)]
@@ -258,7 +294,7 @@ def test_the_way_back_to_the_schema_before_the_last_migration_stays(environment:
 
 
 def test_young_backups_stay(environment: Environment, folder: Path) -> None:
-    young, old, older = (backup.create(environment, folder, label=name) for name in ("young", "old", "older"))
+    young, old, older = (proven(environment, folder, name) for name in ("young", "old", "older"))
     for item, days in ((old, 3), (older, 8)):
         manifest.write(replace(item, taken_at=item.taken_at - timedelta(days=days)))
     assert backup.prune(folder, keep=1, pinned=set(), days=7) == [older.id]

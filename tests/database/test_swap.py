@@ -5,16 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import psycopg
 import pytest
 
-from gate.config import Environment
+from gate.config import Database, Environment
 from gate.database import backup, dump, fingerprint, swap
 from gate.database.cluster import Cluster
 from gate.errors import DatabaseError
 from gate.redact import Secret
+from gate.restoring import Restoring
+from gate.steps.base import StepFailed
+from gate.steps.restore import Beside, Swap
 from tests.database.project import PASSWORD, run
+
+if TYPE_CHECKING:
+    from gate.run import Run
 
 BESIDE, KEPT = "shop_beside_r7", "shop_before_r7"
 
@@ -23,7 +31,7 @@ BESIDE, KEPT = "shop_beside_r7", "shop_before_r7"
 def admin(server: Cluster, shop: Secret) -> Iterator[Secret]:
     """The server's own role; afterwards only ``shop`` is left."""
     yield server.url()
-    if swap.exists(server.url(), KEPT):
+    if swap.oid(server.url(), KEPT) is not None:
         swap.swap(server.url(), live="shop", comes=KEPT, leaves=BESIDE)
     swap.drop(server.url(), BESIDE)
     run(
@@ -72,7 +80,7 @@ def test_owner_settings_and_privileges_come_along(server: Cluster, admin: Secret
         )
 
     assert of(BESIDE) == of("shop")
-    assert swap.exists(admin, BESIDE)
+    assert swap.oid(admin, BESIDE) is not None
     run(admin, "ALTER DATABASE shop CONNECTION LIMIT -1")
 
 
@@ -112,14 +120,14 @@ def test_a_name_that_cannot_be_taken_changes_none(admin: Secret, shop: Secret) -
     before = fingerprint.data(shop)
     with pytest.raises(DatabaseError):
         swap.swap(admin, live="shop", comes="not_there", leaves=KEPT)
-    assert not swap.exists(admin, KEPT)
+    assert swap.oid(admin, KEPT) is None
     assert fingerprint.data(shop) == before
 
 
 def test_a_role_without_the_right_is_told(server: Cluster, admin: Secret, shop: Secret) -> None:
     with pytest.raises(DatabaseError, match="lacks a privilege"):
         swap.make_beside(server.url("shop", "app", PASSWORD), "shop", BESIDE)
-    assert not swap.exists(admin, BESIDE)
+    assert swap.oid(admin, BESIDE) is None
 
 
 def test_what_stood_in_the_way_is_dropped_with_its_sessions(admin: Secret) -> None:
@@ -136,3 +144,37 @@ def test_names_are_short_enough_to_be_kept(live: str) -> None:
     assert len(name.encode()) <= 63
     assert name.endswith("_restored_r1234")
     assert live.startswith(name.removesuffix("_restored_r1234"))
+
+
+def test_what_another_life_left_is_neither_dropped_nor_taken_for_what_was_live(
+    environment: Environment, admin: Secret, shop: Secret, tmp_path: Path
+) -> None:
+    live = swap.oid(admin, "shop")
+    swap.make_beside(admin, "shop", KEPT)
+    run_ = SimpleNamespace(
+        environment=environment.derived({"database": with_admin(environment, admin)}, []),
+        restoring=Restoring(backup.create(environment, tmp_path, label="r7"), "shop"),
+        candidate_id="r7",
+        note=lambda _: None,
+    )
+    run = cast("Run", run_)
+    with pytest.raises(StepFailed, match=f"database {KEPT} is there already"):
+        Beside().intend(run)
+    facts = Swap().intend(run)
+    assert facts["was"] == live
+    swap.make_beside(admin, "shop", BESIDE)
+    with pytest.raises(DatabaseError, match="already exists"):
+        Swap().do(run, facts)
+    assert Swap().undo(run, facts) == ""
+    assert swap.oid(admin, "shop") == live
+    swap.drop(admin, KEPT)
+    Swap().do(run, facts)
+    assert swap.oid(admin, KEPT) == live
+    assert Swap().undo(run, facts) == "shop is the database it was"
+    assert swap.oid(admin, "shop") == live
+    swap.drop(admin, "shop_restored_r7")
+
+
+def with_admin(environment: Environment, admin: Secret) -> Database:
+    assert environment.database is not None
+    return environment.database.model_copy(update={"maintenance_url": admin})

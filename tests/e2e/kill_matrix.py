@@ -28,6 +28,7 @@ from gate.environments import load
 from gate.records.sqlite import SqliteFile
 from gate.releases import Source
 from gate.results import Outcome
+from gate.shell import wait_until
 from gate.store import Event, Store
 from tests.e2e.sites import Ran, Site, few_cases, make_site
 
@@ -129,7 +130,10 @@ class Matrix:
         with self._shopping() as tally:
             ended = self._run(point)
             self.site.gate("up")
-            settled = self.site.gate("rollback" if ended == Outcome.HELD.exit_code else "recover")
+            # What is held may be rolled back by its keeper this very moment.
+            wait_until(lambda: not self.site.gate("status").document.get("lock"), timeout=60, every=0.5)
+            held = self.site.gate("status").document.get("held")
+            settled = self.site.gate("rollback" if held else "recover")
         outcome = next((str(each) for each in Outcome if each.exit_code == ended), f"exit code {ended}")
         found = Survived(point, outcome, attempted=tally.attempted)
         if ended not in (0, 1, 3, 4, 6):

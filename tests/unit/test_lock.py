@@ -185,14 +185,25 @@ def test_a_session_that_outlives_its_process_is_ended_by_unlock(tmp_path: Path, 
 
 @pytest.mark.parametrize(
     ("host", "boot", "process", "gone"),
-    [("", "", 0, False), ("elsewhere", "x", 999999999, False), (None, "another", 1, True), (None, None, 1, False)],
+    [
+        ("", "", 0, False),
+        ("elsewhere", "x", 999999999, False),
+        ("elsewhere", None, 999999999, False),
+        (None, "another pid:[1]", 999999999, False),  # of another machine with this one's name, or of this one before
+        (None, "{boot} pid:[1]", 999999999, False),  # in a container beside us
+        (None, "", 999999999, False),
+        (None, None, 1, False),
+        (None, None, 999999999, True),
+    ],
 )
 def test_who_is_provably_gone(host: str | None, boot: str | None, process: int, gone: bool) -> None:
     import socket
 
-    mine = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    kernel = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    mine = f"{kernel} {Path('/proc/self/ns/pid').readlink()}"
     there = socket.gethostname() if host is None else host
-    assert Holder(1, "x", there, mine if boot is None else boot, process).gone is gone
+    then = mine if boot is None else boot.format(boot=kernel)
+    assert Holder(1, "x", there, then, process).gone is gone
 
 
 def test_without_the_server_only_this_machine_is_locked(tmp_path: Path) -> None:
@@ -205,3 +216,34 @@ def test_without_the_server_only_this_machine_is_locked(tmp_path: Path) -> None:
         lock.demand()
         with pytest.raises(Locked):
             Lock(here).held("another", alone=True).__enter__()
+
+
+def test_whoever_looks_stops_nobody(tmp_path: Path) -> None:
+    lock, looks = Lock(machine(tmp_path, "")), threading.Event()
+
+    def look() -> None:
+        while not looks.is_set():
+            Lock(machine(tmp_path, "")).holder()
+
+    with lock.held("once"):
+        pass
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(200):
+            with lock.held("deploying"):
+                pass
+    finally:
+        looks.set()
+        looking.join()
+
+
+def test_a_rival_is_whoever_took_a_lock_that_was_lost(tmp_path: Path) -> None:
+    here = machine(tmp_path, "")
+    lock = Lock(here)
+    with lock.held("deploying"):
+        assert lock.rival() is None
+        (here.state_folder / "lock").unlink()
+        assert lock.rival() is None, "lost, and nobody has it"
+        with Lock(here).held("recovering"):
+            assert str(lock.rival()).startswith("recovering by ")
