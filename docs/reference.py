@@ -26,7 +26,7 @@ file, key and what was expected. Editors that read JSON Schema take `gate/schema
   is never printed. `${generated:NAME}` is a random value made once, for environments with a `[stack]`.
 - Durations are `250ms 30s 2m 1h 7d`, sizes `512M 2G`, shares `5%` or `0.05`.
 - In `command` and `env`, `{python} {socket} {host} {port} {folder} {root} {state} {version} {digest}` are replaced. A
-  service that asks for `{port}` listens there, on `{host}` or on all addresses; the others on the unix socket `{socket}`.
+  service that asks for `{port}` listens there, on `{host}` or on all addresses, the others on the socket `{socket}`.
 - Relative paths start at the project's folder.
 - An invariant must be askable on the schema that serves and on the one after: it runs before, and after a rollback.
 """
