@@ -13,7 +13,7 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
 from gate.interrupt import Interrupts
-from gate.releases import Release, Source, faults, parse_version, read
+from gate.releases import Release, faults, parse_version, read, source
 from gate.results import Outcome, Verdict
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
@@ -48,7 +48,7 @@ class Commands:
         wanted = str(parse_version(version, self._environment.name))
         with self._locked(f"{'dry run of' if dry_run else 'deploying'} {wanted}") as store:
             self._refuse_unfinished(store)
-            release = Source(self._environment).get(wanted)
+            release = source(self._environment).get(wanted)
             failed = self._demand_reason(store, release, options)
             engine = engines.create(self._environment)
             stable = engine.stable()

@@ -110,18 +110,55 @@ class App(Section):
 
 
 class Releases(Section):
-    """Where releases come from: a folder with one sub-folder a version, filled by ``build`` when one is missing."""
+    """Where releases come from: a folder with one sub-folder a version, or an image repository with one tag a version.
+
+    A missing version is made by ``build``. Of an image, ``source`` keeps what the checks and the migrations read.
+    """
 
     source: Annotated[str, Field(description="Folder that holds one folder per version")]
-    build: Annotated[Command, _placeholders("python version folder")] | None = Field(
-        None, description="Builds a missing version: {version} and {folder} are replaced"
+    image: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9]$")] | None = Field(
+        None, description="Image repository, without a tag; version 1.1.0+a has the tag 1.1.0_a"
+    )
+    inside: UrlPath = Field("/app", description="The release's folder in the image, where its commands run")
+    build: Annotated[Command, _placeholders("python version folder image tag")] | None = Field(
+        None, description="Builds a missing version: {version}, and {folder} or {image} and {tag}, are replaced"
     )
 
 
-class Engine(Section):
-    """What runs the releases."""
+class ProcessSettings(Section):
+    """What runs the releases: processes of this machine."""
 
-    kind: Annotated[Literal["process"], Field(description="process: processes of this machine")]
+    kind: Literal["process"]
+
+
+class DockerSettings(Section):
+    """What runs the releases: containers of a Docker engine on this machine."""
+
+    kind: Literal["docker"]
+    host: Annotated[str, Field(pattern=r"^unix:///.+")] = Field(
+        "unix:///var/run/docker.sock", description="Where the engine listens"
+    )
+    network: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        "bridge", description="Network of the containers; `host`: that of this machine, for servers on its loopback"
+    )
+    user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")] | None = Field(
+        None, description="Who runs inside, USER or UID:GID; left out: the image's own user"
+    )
+    read_only: bool = Field(True, description="Whether a container may write nowhere but into `tmpfs` and `mounts`")
+    tmpfs: list[UrlPath] = Field(["/tmp"], description="Folders in memory a container may write into")  # noqa: S108
+    mounts: list[str] = Field([], description="FOLDER:INSIDE or FOLDER:INSIDE:ro; {state} is replaced")
+    pids: Annotated[int, Field(ge=16)] = Field(512, description="How many processes and threads a container may have")
+
+    @model_validator(mode="after")
+    def _mountable(self) -> DockerSettings:
+        for mount in self.mounts:
+            folder, inside, *rest = [*mount.split(":"), ""]
+            if not folder or not inside.startswith("/") or rest not in ([""], ["ro", ""]):
+                raise ValueError(f"mounts: {mount!r} is not FOLDER:INSIDE or FOLDER:INSIDE:ro")
+        return self
+
+
+Engine = Annotated[ProcessSettings | DockerSettings, Field(discriminator="kind")]
 
 
 class Limits(Section):
@@ -139,6 +176,9 @@ class Service(Section):
         _placeholders("python socket host port folder root state version digest"),
         Field(description="Argument list; run in the release's folder, never by a shell"),
     ]
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="Port it listens on in its container, where that has a network of its own"
+    )
     route: Annotated[str, AfterValidator(_route)] | None = Field(None, description="Path prefix of its traffic")
     health: UrlPath | None = Field(None, description="Answers 200 while the process lives")
     ready: UrlPath | None = Field(None, description="Answers 200 when the service can do its work")
@@ -491,10 +531,32 @@ class Environment(Section):
                 f"database.pause: {self.database.pause:g} s, but a request is held for [traffic] try_duration = "
                 f"{self.traffic.try_duration:g} s only: make that at least as long"
             )
+        self._containers()
         for name in self.services:
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
                 raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")
         return self
+
+    def _containers(self) -> None:
+        """What Docker needs to be told, and what only Docker can be."""
+        docker = self.engine if isinstance(self.engine, DockerSettings) else None
+        if (docker is None) != (self.releases.image is None):
+            raise ValueError('engine: kind = "docker" and [releases] image belong together')
+        for name, service in self.services.items():
+            words = " ".join([*service.command, *(value.reveal() for value in service.env.values())])
+            if docker is None:
+                if service.port is not None:
+                    raise ValueError(
+                        f"services.{name}.port: only for containers; let it listen on {{host}} and {{port}}"
+                    )
+                continue
+            if "{socket}" in words:
+                raise ValueError(f"services.{name}: a container listens on a port, not on {{socket}}")
+            asks = service.health or service.ready or service.route
+            if asks and docker.network != "host" and service.port is None:
+                raise ValueError(f"services.{name}: needs port, the one it listens on in its container")
+            if asks and docker.network == "host" and "{port}" not in words:
+                raise ValueError(f'services.{name}: with network = "host" it must listen on {{host}} and {{port}}')
 
     def bind(self, *, name: str, file: Path, root: Path, rules: tuple[Rule, ...], secrets: frozenset[str]) -> None:
         """Says once where this environment came from; part of its making."""

@@ -12,8 +12,8 @@ from gate import engines, holding, lock, mending, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
-from gate.releases import Source, read
 from gate.releases import faults as faults_of
+from gate.releases import source
 from gate.serving import Serving
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
@@ -208,11 +208,11 @@ class Inspection:
 
     def releases(self) -> Document:
         """Releases that can be deployed, and which of them serves."""
-        source = Source(self._environment)
+        place = source(self._environment)
         stable = engines.create(self._environment).stable()
         rows: list[dict[str, Any]] = []
-        for version in source.versions():
-            release = read(source.folder / version)
+        for version in place.versions():
+            release = place.get(version)
             found = faults_of(release.folder)
             rows.append(
                 {

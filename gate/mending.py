@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gate import engines, served
-from gate.config import Environment
+from gate.config import DockerSettings, Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, GateError
 from gate.journal import to_undo
@@ -98,6 +98,10 @@ def clear(environment: Environment, say: Say) -> None:
             from gate.database.cluster import sweep
 
             sweep(scratch)
+        if isinstance(environment.engine, DockerSettings):
+            from gate.containers.sweep import sweep as sweep_containers
+
+            sweep_containers(environment, environment.engine)
         from gate.database.manifest import remove
 
         for file in backups.glob("*.partial"):

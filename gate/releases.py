@@ -17,7 +17,7 @@ from typing import Any
 import semver
 
 from gate import shell
-from gate.config import Environment
+from gate.config import DockerSettings, Environment
 from gate.errors import OperationFailed, ShellError, UsageError
 
 MANIFEST = "release.json"
@@ -44,6 +44,8 @@ class Release:
     commit: str | None
     folder: Path
     openapi: Path | None = None
+    image: str | None = None
+    """The id of the image that it is, where it is one: then ``digest`` is the image's."""
 
 
 def read(folder: Path) -> Release:
@@ -57,6 +59,7 @@ def read(folder: Path) -> Release:
         commit=str(commit) if commit else None,
         folder=folder,
         openapi=folder / str(openapi) if openapi else None,
+        image=manifest.get("image"),
     )
 
 
@@ -79,7 +82,7 @@ def faults(folder: Path) -> list[str]:
         for path in sorted(listed.keys() & present.keys())
         if hashlib.sha256(present[path].read_bytes()).hexdigest() != listed[path]
     ]
-    if manifest["digest"] != digest_of(listed):
+    if "image" not in manifest and manifest["digest"] != digest_of(listed):
         found.append(f"{MANIFEST}: the digest does not fit the files it lists")
     return found
 
@@ -103,6 +106,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def source(environment: Environment) -> Source:
+    """Where an environment's releases come from."""
+    if isinstance(environment.engine, DockerSettings):
+        from gate.containers.images import ImageSource
+
+        return ImageSource(environment, environment.engine)
+    return Source(environment)
+
+
 class Source:
     """The folder an environment takes its releases from."""
 
@@ -121,13 +133,22 @@ class Source:
         Raises UsageError for a version that does not exist, OperationFailed for one that is malformed.
         """
         version = str(parse_version(text, self._environment.name))
-        folder = self.folder / version
-        if not (folder / MANIFEST).is_file():
-            self._build(version, folder)
+        folder = self._at(version)
+        if folder is None:
+            self._build(version, self.folder / version)
+            folder = self._at(version) or self.folder / version
         release = read(folder)
         if release.version != version:
             raise OperationFailed(f"{folder / MANIFEST}: says version {release.version}, expected {version}")
         return release
+
+    def _at(self, version: str) -> Path | None:
+        """Where the release of a version lies; None when it must be built first."""
+        folder = self.folder / version
+        return folder if (folder / MANIFEST).is_file() else None
+
+    def _build_values(self, version: str, folder: Path) -> dict[str, str]:
+        return {"python": sys.executable, "version": version, "folder": str(folder)}
 
     def _build(self, version: str, folder: Path) -> None:
         known = ", ".join(self.versions()) or "none yet"
@@ -135,7 +156,7 @@ class Source:
         name = self._environment.name
         if self._environment.releases.build is None:
             raise UsageError(unknown, next_step=f"python deploy_gate.py {name} releases")
-        values = {"python": sys.executable, "version": version, "folder": str(folder)}
+        values = self._build_values(version, folder)
         argv = [shell.fill(word, values) for word in self._environment.releases.build]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -143,7 +164,8 @@ class Source:
         except ShellError as fault:
             raise UsageError(f"{unknown}, and building it failed: {fault}") from None
         if ended.code:
-            told = (ended.err.strip() or ended.out.strip()).splitlines()[:4]
+            told = (ended.err.strip() or ended.out.strip()).splitlines()
+            told = told if len(told) <= 6 else [*told[:2], "…", *told[-4:]]  # why may stand first or last
             raise UsageError(
                 f"{unknown}, and [releases] build ended with exit code {ended.code}:\n" + "\n".join(told),
                 next_step=f"python deploy_gate.py {name} releases",

@@ -8,7 +8,7 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed
 from gate.records.sqlite import SqliteFile
-from gate.releases import Release, Source, faults, read
+from gate.releases import Release, faults, read, source
 from gate.store import Store
 
 
@@ -43,4 +43,4 @@ def target(
     for item in others:
         if item.version == version and not faults(Path(item.folder)):
             return read(Path(item.folder))
-    return Source(environment).get(version)
+    return source(environment).get(version)

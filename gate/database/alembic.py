@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from gate.database.child import OFFLINE, Child
 from gate.database.connection import connect, where
 from gate.database.migrations import Migration, Ran, not_below, unknown
 from gate.database.patience import Patience
+from gate.database.tools import Here, Tools
 from gate.database.version_table import Names, drop_if_empty, exists
 from gate.errors import DatabaseError
 from gate.redact import Secret
@@ -36,11 +36,12 @@ _KNOWN: dict[tuple[Path, str, str], _Known] = {}
 class AlembicMigrations:
     """``Migrations`` of a release that carries an ``alembic.ini``."""
 
-    def __init__(self, release: Release, tool: AlembicTool, patience: Patience) -> None:
+    def __init__(self, release: Release, tool: AlembicTool, patience: Patience, tools: Tools | None = None) -> None:
+        tools = tools or Here(release)
         self._release = release
         self._config = tool.config
         self._patience = patience
-        self._child = Child("alembic", sys.executable, _CHILD, [tool.config], release, patience)
+        self._child = Child("alembic", tools, tools.python, _CHILD, [tool.config], release, patience)
         self._known = _KNOWN.setdefault((release.folder, release.digest, tool.config), _Known())
 
     def revisions(self) -> list[Migration]:

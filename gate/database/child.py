@@ -7,9 +7,7 @@ line of the release that failed.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +18,11 @@ from gate.database import release_process
 from gate.database.connection import scrubbed
 from gate.database.migrations import Ran, failed
 from gate.database.patience import Patience
-from gate.errors import DatabaseError, ShellError
+from gate.database.tools import Tools
+from gate.errors import DatabaseError
 from gate.redact import Secret
 from gate.releases import Release
 
-_FRAME = Path(__file__).with_name("release_child.py")
 _ASK_TIMEOUT = 60.0  # seconds: loading the release's migrations, reading its version table
 
 # A URL where nothing is asked of a database; offline it only tells which dialect to write.
@@ -38,6 +36,7 @@ class Child:
     """``script`` is given what ``given`` holds and then a command; ``name`` is the tool's, for messages."""
 
     name: str
+    tools: Tools
     python: str
     script: Path
     given: Sequence[str]
@@ -86,13 +85,10 @@ class Child:
     ) -> tuple[shell.Finished | None, Documents]:
         """How the script ended (None: it was too slow) and what it answered until then."""
         env = release_process.online(url, self.patience, self.env) if online else release_process.offline(url, self.env)
-        with tempfile.TemporaryDirectory(prefix="deploy-gate-") as place:
-            answers = Path(place) / "answers"
-            argv = [self.python, "-P", str(_FRAME), str(answers), str(self.script), *self.given, *arguments]
-            finished: shell.Finished | None = None
-            with contextlib.suppress(ShellError):
-                finished = shell.run(argv, cwd=self.release.folder, env=env, timeout=timeout, check=False)
-            lines = answers.read_text(encoding="utf-8").splitlines(keepends=True) if answers.exists() else []
+        finished, answers = self.tools.script(
+            self.python, self.script, [*self.given, *arguments], env=env, timeout=timeout
+        )
+        lines = answers.splitlines(keepends=True)
         return finished, [json.loads(line) for line in lines if line.endswith("\n")]
 
 

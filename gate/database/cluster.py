@@ -181,7 +181,9 @@ class Cluster:
     def _socket_folder(self) -> Path:
         folder = self._home() / "run"
         if not folder.is_dir():
+            # Others may pass through it, as through a mount into a container: the password is what keeps them out.
             folder.mkdir(parents=True, mode=0o700)
+            folder.chmod(0o711)
             self._give_away(folder)
         return sockets.reachable(self._home(), len("run/") + _SOCKET_NAME) / "run"
 

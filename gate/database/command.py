@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -17,6 +16,7 @@ from gate.database.connection import scrubbed
 from gate.database.marks import Mark
 from gate.database.migrations import Migration, Ran, failed, not_below, unknown
 from gate.database.patience import LOCK_NOT_AVAILABLE, Patience
+from gate.database.tools import Here, Tools
 from gate.errors import DatabaseError, ShellError
 from gate.redact import Secret
 from gate.releases import Release
@@ -52,7 +52,8 @@ _ITEMS = TypeAdapter(list[_Item | str])
 class CommandMigrations:
     """``Migrations`` of a release that is migrated by commands."""
 
-    def __init__(self, release: Release, tool: CommandTool, patience: Patience) -> None:
+    def __init__(self, release: Release, tool: CommandTool, patience: Patience, tools: Tools | None = None) -> None:
+        self._tools = tools or Here(release)
         self._release = release
         self._tool = tool
         self._patience = patience
@@ -220,9 +221,9 @@ class CommandMigrations:
         return finished.out.strip()
 
     def _start(self, key: str, env: Mapping[str, str], timeout: float, **values: str) -> shell.Finished:
-        known = {"python": sys.executable, "folder": str(self._release.folder), "version": self._release.version}
+        known = {"python": self._tools.python, "folder": self._tools.folder, "version": self._release.version}
         argv = [shell.fill(word, known | values) for word in getattr(self._tool, key)]
-        return shell.run(argv, cwd=self._release.folder, env=env, timeout=timeout, check=False)
+        return self._tools.command(argv, env=env, timeout=timeout)
 
     def _online(self, url: Secret) -> dict[str, str]:
         return release_process.online(url, self._patience, self._tool.env)

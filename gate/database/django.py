@@ -6,15 +6,15 @@ of each, ``auth.0012_x shop.0003_y``, while a migration is named alone.
 
 from __future__ import annotations
 
-import sys
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gate.config import DjangoTool
 from gate.database.child import OFFLINE, Child
 from gate.database.migrations import Migration, Ran, not_below, unknown
 from gate.database.patience import Patience
+from gate.database.tools import Here, Tools
 from gate.database.version_table import drop_if_empty
 from gate.errors import DatabaseError
 from gate.redact import Secret
@@ -26,11 +26,12 @@ _CHILD = Path(__file__).with_name("django_child.py")
 class DjangoMigrations:
     """``Migrations`` of a release that is a Django project."""
 
-    def __init__(self, release: Release, tool: DjangoTool, patience: Patience) -> None:
+    def __init__(self, release: Release, tool: DjangoTool, patience: Patience, tools: Tools | None = None) -> None:
+        tools = tools or Here(release)
         self._release = release
         self._patience = patience
-        python = str(release.folder / tool.python) if tool.python else sys.executable
-        self._child = Child("django", python, _CHILD, [tool.settings], release, patience, tool.env)
+        python = str(PurePosixPath(tools.folder, tool.python)) if tool.python else tools.python
+        self._child = Child("django", tools, python, _CHILD, [tool.settings], release, patience, tool.env)
 
     def revisions(self) -> list[Migration]:
         return [

@@ -102,14 +102,16 @@ def create(environment: Environment, release: Release, progress: Progress = lamb
     database = environment.database
     if database is None or database.migrations is None:
         return None
+    from gate.database import tools
     from gate.database.patience import Patience
 
+    where_they_run = tools.of(environment, release)
     patience = Patience(database.lock_timeout, database.statement_timeout, database.lock_retries, progress)
     match database.migrations:
         case AlembicTool() as tool:
             from gate.database.alembic import AlembicMigrations
 
-            return AlembicMigrations(release, tool, patience)
+            return AlembicMigrations(release, tool, patience, where_they_run)
         case SqlTool() as tool:
             from gate.database.sql_migrations import SqlMigrations
 
@@ -117,11 +119,11 @@ def create(environment: Environment, release: Release, progress: Progress = lamb
         case DjangoTool() as tool:
             from gate.database.django import DjangoMigrations
 
-            return DjangoMigrations(release, tool, patience)
+            return DjangoMigrations(release, tool, patience, where_they_run)
         case CommandTool() as tool:
             from gate.database.command import CommandMigrations
 
-            return CommandMigrations(release, tool, patience)
+            return CommandMigrations(release, tool, patience, where_they_run)
 
 
 def failed(

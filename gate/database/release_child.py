@@ -16,6 +16,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
@@ -73,10 +74,19 @@ def _load(script: str) -> Any:
 
 def _die_with_the_gate() -> None:
     """A migration must not go on alone when the gate is killed: the next run would meet it half-way."""
+    if "GATE_PID" not in os.environ:  # in a container: the gate holds the other end of our standard input
+        threading.Thread(target=_end_with_the_input, daemon=True).start()
+        return
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(os.environ["GATE_PID"]):
         sys.exit("the gate is gone")
+
+
+def _end_with_the_input() -> None:
+    while os.read(0, 1024):  # not by sys.stdin: its lock would be missed when this process ends first
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _original(fault: BaseException) -> BaseException:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from gate.config import Environment
+from gate.config import DockerSettings, Environment
 from gate.engines.base import Engine
 
 
 def create(environment: Environment) -> Engine:
     """The engine of an environment."""
+    if isinstance(environment.engine, DockerSettings):
+        from gate.engines.docker import DockerEngine
+
+        return DockerEngine(environment, environment.engine)
     from gate.engines.process import ProcessEngine
 
     return ProcessEngine(environment)

@@ -224,6 +224,9 @@ class LocalEngine:
     def prune(self, keep: set[str]) -> list[str]:
         canary = self._traffic.canary()
         used = {self._traffic.stable(), canary[0] if canary else None, *keep}
+        serves = self._traffic.stable()
+        for service in self._services(serves) if serves is not None and self.find(serves) is not None else {}:
+            self._units.unit(serves or "", service).survive()
         gone = [one.id for one in self._instances.all() if one.id not in used and not self._lives(one.id)]
         for name in gone:
             for service in self._services(name):
@@ -253,7 +256,8 @@ class LocalEngine:
     def _state(self, instance: Instance, name: str, service: Service) -> ServiceState:
         unit = self._units.unit(instance.id, name)
         if not unit.alive():
-            return ServiceState(name, alive=False, healthy=False, detail="not running", exit_code=unit.exit_code())
+            why = unit.trouble() or "not running"
+            return ServiceState(name, alive=False, healthy=False, detail=why, exit_code=unit.exit_code())
         address = self._traffic.address(instance.id, name)
         for path in filter(None, (service.health, service.ready)):
             status, _ = probing.get(address, path)
@@ -263,7 +267,8 @@ class LocalEngine:
                 return ServiceState(
                     name, unit.alive(), healthy=False, detail=f"{path} {what}", exit_code=unit.exit_code()
                 )
-        return ServiceState(name, alive=True, healthy=True)
+        trouble = unit.trouble()
+        return ServiceState(name, alive=True, healthy=not trouble, detail=trouble)
 
     def _in_flight(self, instance: Instance) -> int | None:
         """Requests in flight on all services that take traffic; None when one of them cannot be asked."""

@@ -106,6 +106,9 @@ class ProcessUnit:
     def exit_code(self) -> int | None:
         return self.process.exit_code()
 
+    def trouble(self) -> str:
+        return ""
+
     def ask_to_stop(self) -> None:
         self.process.send(signal.SIGTERM)
 
@@ -115,6 +118,9 @@ class ProcessUnit:
 
     def kill(self) -> None:
         self.process.kill()
+
+    def survive(self) -> None:
+        """Nothing: nobody looks after processes but ``up``."""
 
     def usage(self) -> tuple[float, int] | None:
         pid = self.process.pid()

@@ -35,6 +35,9 @@ class Unit(Protocol):
     def exit_code(self) -> int | None:
         """How it ended, where that is known."""
 
+    def trouble(self) -> str:
+        """What its engine says is wrong with it, or was when it ended; empty when nothing is known."""
+
     def ask_to_stop(self) -> None:
         """The signal to end gracefully; one that has ended is fine."""
 
@@ -43,6 +46,9 @@ class Unit(Protocol):
 
     def kill(self) -> None:
         """Ends it, and all that belongs to it, at once. Raises EngineError."""
+
+    def survive(self) -> None:
+        """Its release is kept: from now on it is started again when it dies, where its engine does that."""
 
     def usage(self) -> tuple[float, int] | None:
         """Cores (since the last call) and bytes it uses; None when it does not run."""

@@ -15,7 +15,7 @@ from gate.config import Environment
 from gate.context import CHECKS, FRONT, Context
 from gate.engines.base import Endpoint, Instance
 from gate.errors import OperationFailed, UsageError
-from gate.releases import Release, Source
+from gate.releases import Release, source
 from gate.results import Decision, SuiteResult, Verdict
 
 _DIGEST = len("sha256:") + 12
@@ -91,17 +91,17 @@ def _release(instance: Instance) -> Release:
 
 def _wanted(environment: Environment, version: str | None) -> Release | None:
     """The release named, or the newest; one with build metadata is a variant that nobody means unless they say so."""
-    source = Source(environment)
+    place = source(environment)
     if version is not None:
-        return source.get(_version(version, environment))
-    found = source.versions()
+        return place.get(_version(version, environment))
+    found = place.versions()
     plain = [name for name in found if semver.Version.parse(name).build is None]
     if found and not plain:
         raise UsageError(
             f"which release? {environment.releases.source} holds only variants: {', '.join(found)}",
             next_step=f"add --release {found[-1]}",
         )
-    return source.get(plain[-1]) if plain else None
+    return place.get(plain[-1]) if plain else None
 
 
 def _must_answer(front: Endpoint, serving: Instance, environment: Environment) -> None:

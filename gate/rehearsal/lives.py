@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gate import engines, mending, suite, verdict
-from gate.config import Environment
+from gate.config import DockerSettings, Environment
 from gate.context import CANDIDATE, Context
 from gate.database.cluster import reserved
 from gate.errors import OperationFailed
@@ -77,6 +77,7 @@ def _lived(here: Environment, file: Path, release: Release, name: str) -> Lived:
     finally:
         if instance is not None:
             engine.stop(instance, grace=5)
+            engine.prune(set())
     return Lived(release.version, passed, failures, time.monotonic() - began, healthy)
 
 
@@ -93,8 +94,12 @@ def _judged(result: SuiteResult, rules: Sequence[Rule]) -> tuple[int, tuple[str,
 @contextlib.contextmanager
 def _here(environment: Environment, database: Secret) -> Iterator[tuple[Environment, Path]]:
     """The environment of the rehearsal and the file that tells a child of it; all of it is gone afterwards."""
-    if environment.engine.kind != "process":
-        raise CannotRehearse(f"the engine {environment.engine.kind} starts nothing beside the live servers")
+    docker = environment.engine if isinstance(environment.engine, DockerSettings) else None
+    if docker is not None and docker.network != "host" and environment.cache is not None:
+        raise CannotRehearse(
+            f"the private cache is on this machine's loopback, which containers on {docker.network} do not reach",
+            next_step='network = "host", or go without: [database] rehearsal = false',
+        )
     with reserved(environment.state_folder / "scratch") as spare:
         folder = spare.folder.parent
         front, cache_port = _free_ports()

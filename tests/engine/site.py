@@ -16,10 +16,10 @@ from typing import Any
 
 import httpx
 
-from gate import releases
+from gate import engines, releases
 from gate.config import Environment
 from gate.engines.base import Instance
-from gate.engines.process import ProcessEngine
+from gate.engines.local import LocalEngine
 from gate.parsing import parse
 from gate.releases import Release
 from gate.shell import wait_until
@@ -83,7 +83,9 @@ class Site:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.engine = ProcessEngine(environment)
+        engine = engines.create(environment)
+        assert isinstance(engine, LocalEngine)
+        self.engine = engine
         self.traffic = Traffic(environment)
         self.proxy = Proxy(environment)
 

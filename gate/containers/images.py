@@ -1,0 +1,158 @@
+"""Releases as images: a repository with one tag a version. What runs is named by digest, never by tag.
+
+The release's folder in the image is unpacked once beside the others, for what reads files: the checks, the migrations'
+linter, the API's description. The manifest beside it names the image; a release is whole while both are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import semver
+
+from gate.config import DockerSettings, Environment
+from gate.containers.client import Client, asked, client, found
+from gate.errors import EngineError, OperationFailed
+from gate.releases import MANIFEST, Release, Source
+
+_COMMIT = "org.opencontainers.image.revision"
+
+
+def tag_of(version: str) -> str:
+    """The tag of a version: a tag may not have the plus sign of build metadata."""
+    return version.replace("+", "_")
+
+
+class ImageSource(Source):
+    """The image repository an environment takes its releases from."""
+
+    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+        super().__init__(environment)
+        self._host = docker.host
+        self._image = str(environment.releases.image)
+        self._inside = environment.releases.inside
+
+    def versions(self) -> list[str]:
+        """Versions whose images are on the host, oldest first."""
+        docker, names = client(self._host), set()
+        with asked(f"the images of {self._image}"):
+            for image in docker.images.list(name=self._image):
+                names |= {tag.rpartition(":")[2].replace("_", "+") for tag in image.tags}
+        return sorted(filter(semver.Version.is_valid, names), key=semver.Version.parse)
+
+    def _at(self, version: str) -> Path | None:
+        """The unpacked release of a version's image, which is pulled first where the host has none."""
+        docker, name = client(self._host), f"{self._image}:{tag_of(version)}"
+        with asked(f"image {name}"):
+            image = found(docker.images.get, name)
+        if image is None:
+            image = self._pulled(docker, name)
+        return self._unpacked(docker, image, version) if image is not None else None
+
+    def _pulled(self, docker: Client, name: str) -> Any | None:
+        """The image from its registry; None where no registry has it."""
+        repository, _, tag = name.rpartition(":")
+        try:
+            with asked(f"image {name}"):
+                return docker.images.pull(repository, tag=tag)
+        except EngineError:  # whatever the reason: it may still be built, and if not, this is what is told
+            return None
+
+    def _build_values(self, version: str, folder: Path) -> dict[str, str]:
+        return super()._build_values(version, folder) | {"image": self._image, "tag": tag_of(version)}
+
+    def _unpacked(self, docker: Client, image: Any, version: str) -> Path:
+        digest = self._digest(image)
+        place = self.folder / digest.removeprefix("sha256:")[:16] / version
+        if (place / MANIFEST).is_file():
+            return place
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as unfinished:
+            new = Path(unfinished) / "release"
+            self._copy(docker, image, new)
+            self._describe(new, image, digest, version)
+            shutil.rmtree(place, ignore_errors=True)
+            new.rename(place)
+        return place
+
+    def _copy(self, docker: Client, image: Any, to: Path) -> None:
+        what = f"{self._inside} in image {image.short_id}"
+        with asked(what):
+            container = docker.containers.create(image.id, command=["-"])
+            try:
+                pieces, _ = container.get_archive(self._inside)
+                with tempfile.TemporaryFile() as packed:
+                    for piece in pieces:
+                        packed.write(piece)
+                    packed.seek(0)
+                    _unpack(packed, PurePosixPath(self._inside).name, to)
+            finally:
+                container.remove(force=True)
+
+    def _describe(self, folder: Path, image: Any, digest: str, version: str) -> None:
+        own = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).is_file() else {}
+        said = own.get("version", version)
+        if said != version:
+            raise OperationFailed(f"image {self._image}:{tag_of(version)} holds release {said}")
+        (folder / MANIFEST).unlink(missing_ok=True)
+        files = {
+            file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and "__pycache__" not in file.parts
+        }
+        manifest = {
+            "format": 1,
+            "name": self._environment.app.name,
+            "version": version,
+            "digest": digest,
+            "commit": (image.labels or {}).get(_COMMIT) or own.get("commit"),
+            "files": files,
+            "image": image.id,
+            "inside": self._inside,
+            **({"openapi": own["openapi"]} if "openapi" in own else {}),
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+    def _digest(self, image: Any) -> str:
+        """The digest the registry knows it by; of an image that never was in one, its own id."""
+        known = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
+        return next((digest for repository, _, digest in known if repository == self._image), str(image.id))
+
+
+def _unpack(packed: Any, top: str, to: Path) -> None:
+    with tarfile.open(fileobj=packed) as archive:
+        for member in archive:
+            inner = PurePosixPath(member.name)
+            if inner.parts[:1] == (top,) and len(inner.parts) > 1:
+                member.name = str(PurePosixPath(*inner.parts[1:]))
+                archive.extract(member, to, filter="data")
+    to.mkdir(exist_ok=True)
+
+
+def image_of(release: Release) -> str:
+    """The id of a release's image. Raises OperationFailed for a release that is none."""
+    if release.image is None:
+        raise OperationFailed(f"{release.folder / MANIFEST}: names no image, so release {release.version} was not one")
+    return release.image
+
+
+def packed(files: dict[str, bytes], folders: dict[str, int]) -> bytes:
+    """A tar archive of files (readable by all) and folders with their modes, by their paths."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, mode in folders.items():
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = tarfile.DIRTYPE, mode
+            archive.addfile(entry)
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return made.getvalue()

@@ -1,0 +1,37 @@
+"""How every container of ours is made: who runs in it, what it may do, what it reaches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from gate.config import DockerSettings
+
+_SOCKET_FOLDER = re.compile(r"[?&]host=(?P<folder>(?:/|%2F)[^&\s]*)", re.IGNORECASE)
+
+
+STATE = "deploy-gate.state"
+"""Label of every container of ours: the state folder of the environment it belongs to."""
+
+
+def options(docker: DockerSettings, values: Iterable[str], binds: Iterable[str] = ()) -> dict[str, Any]:
+    """What the SDK's ``create`` is given. ``values`` are those of the container's variables.
+
+    A PostgreSQL on a unix socket is reached through its folder, which is mounted where the URL says it lies.
+    """
+    return {
+        "network": docker.network,
+        "user": docker.user,
+        "volumes": [*binds, *(f"{folder}:{folder}:ro" for folder in sorted(socket_folders(values)))],
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "pids_limit": docker.pids,
+        "init": True,
+    }
+
+
+def socket_folders(values: Iterable[str]) -> set[str]:
+    """The folders of unix sockets that URLs of PostgreSQL name in their query."""
+    return {unquote(match["folder"]) for value in values for match in _SOCKET_FOLDER.finditer(value)}

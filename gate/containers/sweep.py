@@ -1,0 +1,20 @@
+"""Removes the containers that a killed gate left beside its work."""
+
+from __future__ import annotations
+
+from gate.config import DockerSettings, Environment
+from gate.containers.client import asked, client
+from gate.containers.options import STATE
+
+
+def sweep(environment: Environment, docker: DockerSettings) -> None:
+    """Migration tools that nobody waits for, and releases of rehearsals. Call it under the environment's lock.
+
+    Raises EngineError.
+    """
+    ours, scratch = str(environment.state_folder), f"{environment.state_folder / 'scratch'}/"
+    with asked(f"the containers at {docker.host}"):
+        for container in client(docker.host).containers.list(all=True, filters={"label": STATE}):
+            state = container.labels[STATE]
+            if state.startswith(scratch) or (state == ours and "deploy-gate.tool" in container.labels):
+                container.remove(force=True, v=True)

@@ -1,0 +1,269 @@
+"""Releases as containers of this machine's Docker engine: each service on a port of its own, the proxy in front.
+
+A container is made when its instance is started and removed when that is pruned: what it wrote can be read until then,
+and its image cannot be pruned by anybody. Docker starts one again only once its release is kept: before that, a
+candidate that dies must be seen to be dead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from gate import dial, shell
+from gate.config import DockerSettings, Environment, Service
+from gate.containers.client import Client, asked, client, found
+from gate.containers.images import image_of
+from gate.containers.options import STATE, options
+from gate.dial import Address
+from gate.engines import usage
+from gate.engines.base import Instance
+from gate.engines.local import LocalEngine
+from gate.engines.units import Ended, Lines
+from gate.releases import read
+from gate.supervise import tail
+from gate.traffic import Traffic
+
+_OLDEST = (20, 10)
+_LABEL = "deploy-gate."
+_LOG = {"max-size": "50m", "max-file": "3"}
+
+
+class DockerEngine(LocalEngine):
+    """Runs releases of one environment as containers; implements ``gate.engines.base.Engine``."""
+
+    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+        super().__init__(environment, Containers(environment, docker))
+
+
+class Containers:
+    """The containers of one environment; implements ``gate.engines.units.Units``."""
+
+    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+        self._environment = environment
+        self._docker = docker
+        self._meter = usage.Meter()
+
+    def unit(self, instance: str, service: str) -> Container:
+        return Container(self._environment, self._docker, instance, service, self._meter)
+
+    def follow(self, instance: str, services: Collection[str]) -> Lines:
+        return _Followed([self.unit(instance, name) for name in services], self._environment.redactor)
+
+    def version(self) -> str:
+        with asked(f"the Docker engine at {self._docker.host}"):
+            return str(client(self._docker.host).version()["Version"])
+
+    def fault(self, version: str) -> str | None:
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+        if numbers >= _OLDEST:
+            return None
+        return f"Docker {version} is not supported: {'.'.join(map(str, _OLDEST))} or later is"
+
+
+class Container:
+    """One service of an instance as a container; implements ``gate.engines.units.Unit``."""
+
+    def __init__(
+        self, environment: Environment, docker: DockerSettings, instance: str, service: str, meter: usage.Meter
+    ) -> None:
+        self.service = service
+        self._instance = instance
+        self._environment = environment
+        self._docker = docker
+        self._meter = meter
+        # Environments of one machine share an engine, and their instances have the same names.
+        place = hashlib.sha256(os.fsencode(environment.state_folder)).hexdigest()[:8]
+        self.name = f"{environment.app.name}-{environment.name}-{place}-{instance}-{service}"
+        self._earlier = environment.state_folder / "rel" / instance / f"{service}.log"
+
+    def start(self, instance: Instance, service: Service) -> None:
+        made = self._made()
+        if made is not None and _runs(made):
+            return
+        if made is not None:
+            self._keep_log()
+            self.remove()
+        release = read(Path(instance.folder))
+        address, published = self._address(service)
+        traffic = Traffic(self._environment)
+        values = {
+            "python": "python3",
+            "host": address.host if not published else "0.0.0.0",  # noqa: S104 - in a network of its own
+            "port": str(address.port if not published else service.port),
+            "folder": self._environment.releases.inside,
+            "root": str(self._environment.root),
+            "state": str(self._environment.state_folder),
+            "version": instance.version,
+            "digest": instance.digest,
+        }
+        env = {key: shell.fill(value.reveal(), values) for key, value in service.env.items()}
+        limits = service.limits
+        traffic.listens(self._instance, self.service, address)
+        with asked(f"{self.name}: see [services.{self.service}] in {self._environment.file.name}"):
+            container = self._engine().containers.create(
+                image_of(release),
+                command=[shell.fill(word, values) for word in service.command],
+                name=self.name,
+                working_dir=self._environment.releases.inside,
+                environment=env,
+                labels={STATE: str(self._environment.state_folder), **self._labels(instance)},
+                ports=published,
+                nano_cpus=int(limits.cpu * 1e9) if limits else None,
+                mem_limit=limits.memory if limits else None,
+                memswap_limit=limits.memory if limits else None,
+                read_only=self._docker.read_only,
+                tmpfs=dict.fromkeys(self._docker.tmpfs, ""),
+                log_config={"Type": "json-file", "Config": _LOG},
+                **options(self._docker, env.values(), [self._bind(mount) for mount in self._docker.mounts]),
+            )
+            container.start()
+
+    def alive(self) -> bool:
+        made = self._made()
+        return made is not None and _runs(made)
+
+    def held(self) -> bool:
+        return self.alive()
+
+    def exit_code(self) -> int | None:
+        made = self._made()
+        return None if made is None or _runs(made) else int(made["State"]["ExitCode"])
+
+    def trouble(self) -> str:
+        made = self._made()
+        if made is None:
+            return ""
+        if made["State"].get("OOMKilled"):
+            return "killed: it took more memory than its limit"
+        health = (made["State"].get("Health") or {}).get("Status")
+        return "its image's health check fails" if _runs(made) and health == "unhealthy" else ""
+
+    def ask_to_stop(self) -> None:
+        made = self._made()
+        if made is not None and _runs(made):
+            with asked(self.name):
+                self._engine().api.kill(self.name, made["Config"].get("StopSignal") or "SIGTERM")
+
+    def stop(self, grace: float) -> Ended:
+        killed = False
+        with asked(self.name):
+            try:
+                self._engine().api.wait(self.name, timeout=max(grace, 0.1))
+            except requests.RequestException:
+                killed = self.alive()
+                self.kill()
+        return Ended(self.exit_code(), killed)
+
+    def kill(self) -> None:
+        with asked(self.name):
+            if self.alive():
+                self._engine().api.kill(self.name, "SIGKILL")
+                self._engine().api.wait(self.name, timeout=10)
+
+    def survive(self) -> None:
+        with asked(self.name):
+            if self.alive():
+                self._engine().api.update_container(self.name, restart_policy={"Name": "unless-stopped"})
+
+    def usage(self) -> tuple[float, int] | None:
+        made = self._made()
+        return self._meter.read(int(made["State"]["Pid"])) if made is not None and _runs(made) else None
+
+    def tail(self, lines: int) -> list[str]:
+        if self._made() is None:
+            return tail(self._earlier, lines)
+        with asked(self.name):
+            said = self._engine().api.logs(self.name, tail=lines)
+        return [*tail(self._earlier, lines), *said.decode(errors="replace").splitlines()][-lines:]
+
+    def since(self, moment: str) -> list[str]:
+        """Lines from a moment on, each with the engine's own time stamp before it."""
+        if self._made() is None:
+            return []
+        with asked(self.name):
+            return list(
+                self._engine()
+                .api.logs(self.name, since=float(moment), timestamps=True)
+                .decode(errors="replace")
+                .splitlines()
+            )
+
+    def remove(self) -> None:
+        with asked(self.name):
+            made = found(self._engine().containers.get, self.name)
+            if made is not None:
+                made.remove(force=True, v=True)
+
+    def _keep_log(self) -> None:
+        """What the container wrote goes on being read when another takes its name."""
+        lines = self.tail(2000)
+        self._earlier.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+    def _address(self, service: Service) -> tuple[Address, dict[str, Any]]:
+        """Where it will listen, and what Docker is to publish for that."""
+        address = Address(host=dial.host_of(self._instance), port=dial.free_port())
+        if self._docker.network == "host" or service.port is None:
+            return address, {}
+        return address, {f"{service.port}/tcp": (address.host, address.port)}
+
+    def _bind(self, mount: str) -> str:
+        """A mount as Docker is told it: a folder of this machine begins at the project's."""
+        folder, _, inside = mount.partition(":")
+        folder = shell.fill(folder, {"state": str(self._environment.state_folder)})
+        return f"{self._environment.root / folder}:{inside}"
+
+    def _labels(self, instance: Instance) -> dict[str, str]:
+        told = {
+            "environment": self._environment.name,
+            "instance": instance.id,
+            "service": self.service,
+            "version": instance.version,
+            "digest": instance.digest,
+        }
+        return {f"{_LABEL}{key}": value for key, value in told.items()}
+
+    def _made(self) -> dict[str, Any] | None:
+        with asked(self.name):
+            return found(self._engine().api.inspect_container, self.name)
+
+    def _engine(self) -> Client:
+        return client(self._docker.host)
+
+
+class _Followed:
+    """New lines of containers since the last call, in each one's own order."""
+
+    def __init__(self, units: Collection[Container], scrub: Callable[[str], str]) -> None:
+        self._units = units
+        self._scrub = scrub
+        self._last = dict.fromkeys((unit.service for unit in units), f"{time.time():.9f}")
+        self._seen: dict[str, str] = {}
+
+    def __call__(self) -> list[tuple[str, str]]:
+        new = []
+        for unit in self._units:
+            for line in unit.since(self._last[unit.service]):
+                stamp, _, text = line.partition(" ")
+                if stamp > self._seen.get(unit.service, ""):  # of one length and one zone: they sort as text
+                    self._seen[unit.service] = stamp
+                    new.append((unit.service, self._scrub(text)))
+            if unit.service in self._seen:
+                self._last[unit.service] = _epoch(self._seen[unit.service])
+        return new
+
+
+def _epoch(stamp: str) -> str:
+    return f"{datetime.fromisoformat(stamp[:26].rstrip('Z') + '+00:00').timestamp():.6f}"
+
+
+def _runs(made: dict[str, Any]) -> bool:
+    state = made["State"]
+    return bool(state["Running"]) and not state["Restarting"] and not state["Paused"]

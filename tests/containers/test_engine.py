@@ -1,0 +1,219 @@
+"""The docker engine with real containers: start, health, traffic, stop, and everything that dies between."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gate import dial, releases
+from gate.config import DockerSettings
+from gate.containers.client import client
+from gate.errors import EngineError, UsageError
+from gate.releases import Release, faults
+from gate.shell import wait_until
+from tests.engine.site import APP, Site, folder, read, table, web
+from tests.engine.site import site as made_site
+
+COMMAND = ["{python}", "-m", "uvicorn", "app:app", "--host", "{host}", "--port", "{port}", "--log-level", "warning"]
+IMAGE = "gate-test-tiny"
+
+
+class Dockered(Site):
+    """An environment whose releases are images."""
+
+    @property
+    def docker(self) -> Any:
+        assert isinstance(self.environment.engine, DockerSettings)
+        return client(self.environment.engine.host)
+
+    def release(self, version: str, fault: str = "") -> Release:
+        with folder() as place:
+            shutil.copy(APP, place / "app.py")
+            (place / "fault").write_text(fault)
+            (place / "Dockerfile").write_text(
+                "FROM gate-test-python:1\nCOPY app.py fault /app/\n"
+                f"LABEL of={self.environment.state_folder}\nUSER 10001\n"
+            )
+            self.docker.images.build(path=str(place), rm=True, tag=f"{IMAGE}:{version.replace('+', '_')}")
+        return releases.source(self.environment).get(version)
+
+    def container(self, instance: str) -> Any:
+        (made,) = self.docker.containers.list(
+            all=True,
+            filters={
+                "label": [
+                    f"deploy-gate.state={self.environment.state_folder}",
+                    f"deploy-gate.instance={instance}",
+                ]
+            },
+        )
+        return made
+
+
+def service(**changes: Any) -> dict[str, Any]:
+    env = {"VERSION": "{version}", "DIGEST": "{digest}", "ORDERS": "/tmp/orders"}  # noqa: S108
+    return web(**({"command": COMMAND, "port": 8000, "env": env, "limits": {"cpu": 1.0, "memory": "256M"}} | changes))
+
+
+@contextmanager
+def dockered(host: str, *, network: str = "bridge", **changes: Any) -> Iterator[Dockered]:
+    engine = {"kind": "docker", "host": host, "network": network}
+    tables: dict[str, Any] = {
+        "engine": engine,
+        "releases": {"source": "releases", "image": IMAGE},
+        "services": {"web": service()},
+    }
+    with made_site(**(tables | changes)) as plain:
+        here = Dockered(plain.environment)
+        try:
+            yield here
+        finally:
+            label = f"deploy-gate.state={here.environment.state_folder}"
+            for container in here.docker.containers.list(all=True, filters={"label": label}):
+                container.remove(force=True)
+
+
+@pytest.fixture(scope="module")
+def here(docker_host: str) -> Iterator[Dockered]:
+    with dockered(docker_host) as made:
+        made.serve("1.0.0", "r1")
+        yield made
+
+
+def test_a_switch_between_containers_loses_nothing_and_the_log_names_who_answered(here: Dockered) -> None:
+    candidate = here.start(here.release("1.1.0"), "r2")
+    assert here.probe(candidate).json()["version"] == "1.1.0"
+    assert here.get().json()["version"] == "1.0.0"
+    answers: list[int] = []
+    over = threading.Event()
+
+    def shop() -> None:
+        while not over.is_set():
+            answers.append(here.get().status_code)
+
+    customers = [threading.Thread(target=shop) for _ in range(4)]
+    for customer in customers:
+        customer.start()
+    stable = here.engine.stable()
+    assert stable is not None
+    for target in (candidate, stable, candidate):
+        here.engine.promote(target)
+        assert wait_until(lambda: here.get().status_code == 200, timeout=5)
+    assert here.engine.drain(stable, 10).complete
+    (stopped,) = here.engine.stop(stable)
+    over.set()
+    for customer in customers:
+        customer.join()
+    assert set(answers) == {200}
+    assert not stopped.killed
+    assert stopped.exit_code in {0, 143}
+    assert dial.instance_of(here.log()[-1]["upstream"]) == "r2"
+    here.engine.start(releases.read(Path(stable.folder)), "r1")
+    assert wait_until(lambda: here.healthy(stable), timeout=20)
+    here.engine.promote(stable)
+    here.engine.stop(candidate)
+    assert here.get().json()["version"] == "1.0.0"
+
+
+def test_it_is_confined_and_named_by_digest(here: Dockered) -> None:
+    found = here.container("r1").attrs
+    host, labels = found["HostConfig"], found["Config"]["Labels"]
+    stable = here.engine.stable()
+    assert stable is not None
+    assert (found["Image"], labels["deploy-gate.digest"]) == (stable.digest, stable.digest)
+    assert (host["Memory"], host["NanoCpus"], host["PidsLimit"]) == (256 * 2**20, 10**9, 512)
+    assert (host["ReadonlyRootfs"], host["CapDrop"]) == (True, ["ALL"])
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert found["Config"]["User"] == "10001"
+    assert all(port["HostIp"].startswith("127.64.") for port in host["PortBindings"]["8000/tcp"])
+    (used,) = here.engine.resources(stable)
+    assert used.memory > 10_000_000
+    facts = here.engine.facts()
+    assert facts.supported, facts.detail
+
+
+def test_a_crash_at_start_is_seen_and_gets_no_traffic(here: Dockered) -> None:
+    instance = here.engine.start(here.release("1.2.0", "crash"), "r3")
+    assert wait_until(lambda: not here.engine.health(instance)[0].alive, timeout=20)
+    assert here.engine.health(instance)[0].exit_code == 3
+    with pytest.raises(EngineError, match="its service web does not run"):
+        here.engine.promote(instance)
+    assert "r3" in here.engine.prune(set())
+    assert here.engine.find("r3") is None
+
+
+def test_one_that_takes_too_much_memory_is_told_so(docker_host: str) -> None:
+    greedy = service(command=["{python}", "-c", "x = bytearray(400 * 2**20); input()", "{port}"])
+    with dockered(docker_host, services={"web": greedy}) as here:
+        instance = here.engine.start(here.release("1.0.0"), "r1")
+        assert wait_until(lambda: not here.engine.health(instance)[0].alive, timeout=20)
+        assert here.engine.health(instance)[0].detail == "killed: it took more memory than its limit"
+
+
+def test_lines_are_followed_and_kept_over_another_start(here: Dockered) -> None:
+    stable = here.engine.stable()
+    assert stable is not None
+    new = here.engine.follow(stable)
+    here.container("r1").exec_run(["python3", "-c", "open('/proc/1/fd/1', 'w').write('said\\n')"])
+    heard: list[tuple[str, str]] = []
+
+    def listen() -> bool:
+        heard.extend(new())
+        return bool(heard)
+
+    assert wait_until(listen, timeout=10), here.engine.logs(stable)
+    assert heard == [("web", "said")]
+    assert new() == []
+    here.container("r1").kill()
+    here.engine.start(releases.read(Path(stable.folder)), "r1")
+    assert "web: said" in here.engine.logs(stable)
+    assert wait_until(lambda: here.get().status_code == 200, timeout=20)
+
+
+def test_docker_starts_what_is_kept_again_and_a_candidate_never(here: Dockered) -> None:
+    candidate = here.start(here.release("1.1.0"), "r4")
+    here.engine.prune({"r4"})
+    here.container("r4").kill()
+    assert wait_until(lambda: not here.engine.health(candidate)[0].alive, timeout=5)
+    assert here.container("r4").attrs["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
+    assert here.container("r1").attrs["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    here.engine.stop(candidate)
+
+
+def test_a_release_is_unpacked_once_and_told_apart_by_digest(here: Dockered) -> None:
+    first = here.release("1.5.0")
+    assert first.image == first.digest
+    assert faults(first.folder) == []
+    assert (first.folder / "app.py").is_file()
+    again = here.release("1.5.0", "another content")
+    assert again.folder != first.folder
+    assert faults(first.folder) == [], "what was deployed before is not touched"
+    (first.folder / "app.py").write_text("changed")
+    assert faults(first.folder) == ["app.py: changed since it was built"]
+    assert "1.5.0" in releases.source(here.environment).versions()
+    manifest = json.loads((again.folder / releases.MANIFEST).read_text())
+    assert (manifest["image"], manifest["inside"]) == (again.image, "/app")
+
+
+def test_a_version_without_an_image_is_a_clear_error(here: Dockered) -> None:
+    with pytest.raises(UsageError, match=r"no release 9\.9\.9"):
+        releases.source(here.environment).get("9.9.9")
+
+
+def test_an_engine_that_does_not_answer_is_a_clear_error() -> None:
+    with folder() as root:
+        content = table(
+            engine={"kind": "docker", "host": f"unix://{root}/nobody.sock"},
+            releases={"source": "releases", "image": IMAGE},
+            services={"web": service()},
+        )
+        facts = Site(read(content, root)).engine.facts()
+    assert not facts.supported
+    assert "nobody.sock" in facts.detail
