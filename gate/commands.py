@@ -13,7 +13,7 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
 from gate.interrupt import Interrupts
-from gate.releases import Release, faults, parse_version, read, source
+from gate.releases import Release, faults, known, parse_version, read, source
 from gate.results import Outcome, Verdict
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
@@ -182,7 +182,7 @@ class Commands:
 
     def _recovering(self, store: Store, dead: Deployment) -> Run:
         stable = self._stable_of(dead)
-        release = Release(dead.version, dead.digest, dead.commit, Path(dead.folder))
+        release = known(dead.version, dead.digest, dead.commit, Path(dead.folder))
         return self._new_run(store, release, stable, dead.action, deployment=dead.id)
 
     def _stable_of(self, dead: Deployment) -> Instance | None:

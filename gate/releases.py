@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,15 @@ def read(folder: Path) -> Release:
         openapi=folder / str(openapi) if openapi else None,
         image=manifest.get("image"),
     )
+
+
+def known(version: str, digest: str, commit: str | None, folder: Path) -> Release:
+    """The release in ``folder``; by what was recorded of it where its manifest is damaged, gone or another's."""
+    with suppress(OperationFailed):
+        found = read(folder)
+        if found.digest == digest:
+            return found
+    return Release(version, digest, commit, folder)
 
 
 def faults(folder: Path) -> list[str]:

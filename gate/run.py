@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from gate.evidence import Evidence, SuiteRun
 from gate.interrupt import Interrupts
 from gate.journal import Journal
 from gate.pausing import Pause
-from gate.releases import Release, read
+from gate.releases import Release, known
 from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
 from gate.store import Store
 from gate.view import View
@@ -104,9 +103,7 @@ class Run:
         """The release that served when the run began; by what the engine knows of it when its folder is damaged."""
         if self.stable is None:
             return None
-        with suppress(OperationFailed):
-            return read(Path(self.stable.folder))
-        return Release(self.stable.version, self.stable.digest, self.stable.commit, Path(self.stable.folder))
+        return known(self.stable.version, self.stable.digest, self.stable.commit, Path(self.stable.folder))
 
     def note(self, text: str) -> None:
         """Something the report and the person must know, though it changes no outcome."""

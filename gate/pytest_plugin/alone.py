@@ -14,7 +14,7 @@ from gate import environments, readiness, releases, verdict
 from gate.config import Environment
 from gate.context import CHECKS, FRONT, Context
 from gate.engines.base import Endpoint, Instance
-from gate.errors import OperationFailed, UsageError
+from gate.errors import UsageError
 from gate.releases import Release, source
 from gate.results import Decision, SuiteResult, Verdict
 
@@ -55,7 +55,7 @@ def context(environment: Environment, *, smoke: bool, version: str | None) -> Co
 
     engine = engines.create(environment)
     serving = engine.stable()
-    stable = _release(serving) if serving else None
+    stable = releases.known(serving.version, serving.digest, serving.commit, Path(serving.folder)) if serving else None
     instance = serving.id if serving else None
     if smoke:
         if serving is None:
@@ -77,16 +77,6 @@ def context(environment: Environment, *, smoke: bool, version: str | None) -> Co
         stable_instance=instance,
         known_digests=_known_digests(environment),
     )
-
-
-def _release(instance: Instance) -> Release:
-    """A release by what the engine knows of it, and its API where its folder still tells."""
-    folder = Path(instance.folder)
-    try:
-        openapi = releases.read(folder).openapi
-    except OperationFailed:
-        openapi = None
-    return Release(instance.version, instance.digest, instance.commit, folder, openapi)
 
 
 def _wanted(environment: Environment, version: str | None) -> Release | None:

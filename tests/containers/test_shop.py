@@ -1,0 +1,82 @@
+"""The whole job on a real Docker engine: a good release, a bad one, and a gate that is killed, all under customers."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from example.customers import Customers
+from gate.containers.client import client
+from tests.containers.shop import shop
+from tests.e2e.sites import Site, few_cases
+
+INTERRUPTING = Path(__file__).parents[1] / "e2e" / "interrupting.py"
+
+
+@pytest.fixture(scope="module")
+def site(docker_host: str) -> Iterator[Site]:
+    """1.0.0 serves from a container."""
+    folder = Path(tempfile.mkdtemp(prefix="gate-docker-"))
+    made = shop(folder, docker_host)
+    few_cases(made)
+    try:
+        assert made.gate("up").code == 0
+        ran = made.deploy("1.0.0")
+        assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
+        file = folder / "environments" / "local.toml"
+        file.write_text(file.read_text().replace("steps = []", 'steps = ["50% 12s", "100% 8s"]'))
+        yield made
+    finally:
+        made.gate("down")
+        for container in containers(made, docker_host):
+            container.remove(force=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def containers(site: Site, host: str) -> list[Any]:
+    """All that belong to the site, running or not."""
+    found = client(host).containers.list(all=True, filters={"label": "deploy-gate.state"})
+    return [one for one in found if one.labels["deploy-gate.state"].startswith(str(site.root))]
+
+
+def test_a_good_release_takes_over_and_nobody_notices(site: Site, docker_host: str) -> None:
+    with Customers(site.url, count=4, pause=0.03).shopping() as tally:
+        ran = site.deploy("1.1.0")
+    assert (ran.code, site.serving()) == (0, "1.1.0"), f"{ran.reasons}\n{ran.told}"
+    assert tally.attempted > 50
+    assert (dict(tally.failed_by), tally.lost(site.database)) == ({}, []), tally.failures[:3]
+    running = {one.labels["deploy-gate.version"] for one in containers(site, docker_host) if one.status == "running"}
+    assert running == {"1.1.0"}
+    assert not [one for one in containers(site, docker_host) if "deploy-gate.tool" in one.labels]
+
+
+@pytest.mark.parametrize("defect", ["fails-real-sales"])
+def test_a_bad_one_is_taken_back(site: Site, defect: str) -> None:
+    with Customers(site.url, count=4, pause=0.03).shopping() as tally:
+        ran = site.deploy(f"1.1.0+{defect}")
+    assert (ran.code, site.serving()) == (1, "1.1.0"), f"{ran.reasons}\n{ran.told}"
+    assert tally.lost(site.database) == []
+
+
+@pytest.mark.parametrize("step", ["migrate", "promote"])
+def test_recover_undoes_what_a_killed_gate_began(site: Site, docker_host: str, step: str) -> None:
+    with Customers(site.url, count=4, pause=0.03).shopping() as tally:
+        argv = [sys.executable, str(INTERRUPTING), "1.1.0", step, "0.1", "SIGKILL"]
+        killed = subprocess.run(
+            argv, cwd=site.root, env=site.environment, capture_output=True, timeout=180, check=False
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        recovered = site.gate("recover")
+    assert recovered.code == 1, recovered.told
+    assert site.serving() == "1.1.0"
+    assert tally.lost(site.database) == []
+    running = [one.labels for one in containers(site, docker_host) if one.status == "running"]
+    assert [labels.get("deploy-gate.version") for labels in running] == ["1.1.0"]
