@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    field_validator,
     model_validator,
 )
 
@@ -123,6 +124,13 @@ class Releases(Section):
     build: Annotated[Command, _placeholders("python version folder image tag")] | None = Field(
         None, description="Builds a missing version: {version}, and {folder} or {image} and {tag}, are replaced"
     )
+
+    @field_validator("image")
+    @classmethod
+    def _untagged(cls, image: str | None) -> str | None:
+        if image is not None and ":" in image.rpartition("/")[2]:
+            raise ValueError(f"{image!r} has a tag: write the repository alone, the version is the tag")
+        return image
 
 
 class ProcessSettings(Section):

@@ -11,9 +11,13 @@ from gate.config import DockerSettings
 
 _SOCKET_FOLDER = re.compile(r"[?&]host=(?P<folder>(?:/|%2F)[^&\s]*)", re.IGNORECASE)
 
-
-STATE = "deploy-gate.state"
+LABEL = "deploy-gate."
+STATE = f"{LABEL}state"
 """Label of every container of ours: the state folder of the environment it belongs to."""
+INSTANCE, SERVICE = f"{LABEL}instance", f"{LABEL}service"
+"""Labels of a release's containers."""
+TOOL = f"{LABEL}tool"
+"""Label of a container that runs one command and is gone."""
 
 
 def options(docker: DockerSettings, values: Iterable[str], binds: Iterable[str] = ()) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate.config import DockerSettings, Environment
 from gate.containers.client import asked, client
-from gate.containers.options import STATE
+from gate.containers.options import STATE, TOOL
 
 
 def sweep(environment: Environment, docker: DockerSettings) -> None:
@@ -16,5 +16,5 @@ def sweep(environment: Environment, docker: DockerSettings) -> None:
     with asked(f"the containers at {docker.host}"):
         for container in client(docker.host).containers.list(all=True, filters={"label": STATE}):
             state = container.labels[STATE]
-            if state.startswith(scratch) or (state == ours and "deploy-gate.tool" in container.labels):
+            if state.startswith(scratch) or (state == ours and TOOL in container.labels):
                 container.remove(force=True, v=True)

@@ -15,7 +15,7 @@ from gate import shell
 from gate.config import DockerSettings
 from gate.containers.client import Client, asked, client
 from gate.containers.images import image_of, packed
-from gate.containers.options import STATE, options
+from gate.containers.options import STATE, TOOL, options
 from gate.database.tools import FRAME
 from gate.errors import EngineError, ShellError
 from gate.releases import Release
@@ -81,7 +81,7 @@ class _Container:
                 environment=given,
                 working_dir=place.folder,
                 stdin_open=True,
-                labels={STATE: str(place.state), "deploy-gate.tool": release.version},
+                labels={STATE: str(place.state), TOOL: release.version},
                 **options(docker, given.values()),
             )
 

@@ -21,7 +21,7 @@ from gate import dial, shell
 from gate.config import DockerSettings, Environment, Service
 from gate.containers.client import Client, asked, client, found
 from gate.containers.images import image_of
-from gate.containers.options import STATE, options
+from gate.containers.options import LABEL, STATE, options
 from gate.dial import Address
 from gate.engines import usage
 from gate.engines.base import Instance
@@ -32,7 +32,6 @@ from gate.supervise import tail
 from gate.traffic import Traffic
 
 _OLDEST = (20, 10)
-_LABEL = "deploy-gate."
 _LOG = {"max-size": "50m", "max-file": "3"}
 
 
@@ -228,7 +227,7 @@ class Container:
             "version": instance.version,
             "digest": instance.digest,
         }
-        return {f"{_LABEL}{key}": value for key, value in told.items()}
+        return {f"{LABEL}{key}": value for key, value in told.items()}
 
     def _made(self) -> dict[str, Any] | None:
         with asked(self.name):

@@ -196,7 +196,7 @@ class Project:
         self.write(".secrets.baseline", json.dumps(baseline))
 
     def environment(self) -> Environment:
-        text = "\n".join(f"{key} = {_toml(value)}" for key, value in self.table.items())
+        text = "\n".join(f"{key} = {toml(value)}" for key, value in self.table.items())
         self.write("environments/local.toml", text)
         return environments.load("local", self.folder)
 
@@ -216,10 +216,10 @@ def _never(_: SuiteResult) -> None:
     """The run goes to its end."""
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """A value as TOML on one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
+        return "[" + ", ".join(map(toml, value)) + "]"
     return json.dumps(value)

@@ -1,37 +1,23 @@
-"""The shop in containers: a project of its own whose local environment runs images on the tests' Docker engine."""
+"""The shop in containers: a project of its own whose local environment is environments/docker.toml, on free ports."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from tests.e2e.sites import Site, make_site
+from tests.e2e.sites import Site, few_cases, make_site
 
-_COMMAND = """command = [
-  "{python}", "-m", "uvicorn", "store.main:app", "--host", "{host}", "--port", "{port}",
-"""
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
-def shop(folder: Path, host: str, *, steps: str = "[]") -> Site:
-    """A site whose servers are this machine's; ``BASE`` and the build's engine come from its variables."""
-    site = make_site(folder, steps=steps)
-    file = site.root / "environments" / "local.toml"
-    text = file.read_text()
-    for pattern, new in (
-        (
-            r'kind = "process"',
-            f'kind = "docker"\nhost = "{host}"\nnetwork = "host"\nmounts = ["{{state}}/backups:/backups:ro"]',
-        ),
-        (
-            r"(?m)^build = .*$",
-            'image = "store"\nbuild = ["{python}", "example/store/image.py", "{version}", "{image}:{tag}"]',
-        ),
-        (r'command = \[\n  "\{python\}", "-m", "uvicorn"[^\n]*\n', _COMMAND),
-        (r'(?m)^digest = "/version#digest"\n', ""),
-        (r'"\{state\}/backups/latest\.json"', '"/backups/latest.json"'),
-    ):
-        text, found = re.subn(pattern, lambda _, new=new: new, text)  # type: ignore[misc]
-        assert found == 1, f"environments/local.toml: {pattern} is there {found} times"
-    file.write_text(text)
+def shop(folder: Path, host: str) -> Site:
+    """A site with few cases whose servers are this machine's; ``BASE`` and the build's engine are the tests'."""
+    site = make_site(folder)
+    few_cases(site)
+    environments = site.root / "environments"
+    (environments / "local.toml").rename(environments / "here.toml")
+    text = (environments / "docker.toml").read_text()
+    assert text.count('extends = "local.toml"') == text.count(_DEFAULT_HOST) == 1
+    text = text.replace("local.toml", "here.toml").replace(_DEFAULT_HOST, host)
+    (environments / "local.toml").write_text(text)
     site.environment |= {"DOCKER_HOST": host, "BASE": "gate-test-python:1"}
     return site

@@ -16,7 +16,7 @@ import pytest
 from example.customers import Customers
 from gate.containers.client import client
 from tests.containers.shop import shop
-from tests.e2e.sites import Site, few_cases
+from tests.e2e.sites import Site
 
 INTERRUPTING = Path(__file__).parents[1] / "e2e" / "interrupting.py"
 
@@ -26,12 +26,11 @@ def site(docker_host: str) -> Iterator[Site]:
     """1.0.0 serves from a container."""
     folder = Path(tempfile.mkdtemp(prefix="gate-docker-"))
     made = shop(folder, docker_host)
-    few_cases(made)
     try:
         assert made.gate("up").code == 0
         ran = made.deploy("1.0.0")
         assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
-        file = folder / "environments" / "local.toml"
+        file = folder / "environments" / "here.toml"
         file.write_text(file.read_text().replace("steps = []", 'steps = ["50% 12s", "100% 8s"]'))
         yield made
     finally:

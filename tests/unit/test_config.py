@@ -45,7 +45,7 @@ def table(**changes: Any) -> dict[str, Any]:
         for name in path:
             at = at.setdefault(name, {})
         if value is None:
-            at.pop(key)
+            at.pop(key, None)
         else:
             at[key] = value
     return made
@@ -91,7 +91,7 @@ def test_a_good_file() -> None:
         ({"app__name": 7}, "[app] name: input should be a valid string"),
         ({"app__name": "The Store"}, "[app] name: string should match pattern"),
         ({"app__url": "store.example"}, "[app] url: string should match pattern"),
-        ({"engine__kind": "magic"}, "[engine] kind: input should be"),
+        ({"engine__kind": "magic"}, "engine: kind: magic is none of 'process', 'docker'"),
         ({"checks__timeout": 600}, "[checks] timeout: write it as text with a unit"),
         ({"checks__timeout": "10 minutes"}, "[checks] timeout: '10 minutes' is not a duration such as 30s"),
         ({"checks__folders": "checks"}, "[checks] folders: input should be a valid list"),
@@ -126,6 +126,41 @@ def test_each_fault_is_told(changes: dict[str, Any], problem: str) -> None:
     found = faults(table(**changes))
     assert all(line.startswith("environments/here.toml: ") for line in found)
     assert any(problem in line for line in found), found
+
+
+DOCKER: dict[str, Any] = {
+    "engine__kind": "docker",
+    "releases__image": "registry.example:5000/store",
+    "services__web__port": 8000,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"releases__image": None}, "[releases] image belong together"),
+        ({"engine__kind": "process"}, "[releases] image belong together"),
+        ({"releases__image": "store:latest"}, "[releases] image: 'store:latest' has a tag"),
+        ({"releases__image": "Store"}, "[releases] image: string should match pattern"),
+        ({"engine__host": "tcp://10.0.0.1:2375"}, "host: string should match pattern"),
+        ({"engine__mounts": ["here"]}, "'here' is not FOLDER:INSIDE"),
+        ({"engine__mounts": ["/a:/b:rw"]}, "'/a:/b:rw' is not FOLDER:INSIDE"),
+        ({"engine__pids": 2}, "pids: input should be greater"),
+        ({"engine__user": "a b"}, "user: string should match pattern"),
+        ({"services__web__port": None}, "services.web: needs port, the one it listens on"),
+        ({"engine__network": "host"}, 'services.web: with network = "host" it must listen on {host} and {port}'),
+        ({"services__web__command": ["serve", "{socket}"]}, "services.web: a container listens on a port"),
+    ],
+)
+def test_each_fault_of_containers_is_told(changes: dict[str, Any], problem: str) -> None:
+    assert read(table(**DOCKER)).releases.image == "registry.example:5000/store"
+    found = faults(table(**(DOCKER | changes)))
+    assert any(problem in line for line in found), found
+
+
+def test_a_process_has_no_port_of_its_own() -> None:
+    (found,) = faults(table(services__web__port=8000))
+    assert "services.web.port: only for containers" in found
 
 
 def test_all_faults_are_told_at_once() -> None:

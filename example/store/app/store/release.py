@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,14 @@ class Identity:
 
 
 def read() -> Identity:
-    """Reads what `build.py` wrote beside the package."""
+    """What `build.py` wrote beside the package; the digest of an image only whoever starts it can tell."""
     try:
         release = json.loads(_RELEASE_FILE.read_text())
     except FileNotFoundError:
         release = {}
-    return Identity(version=VERSION, digest=release.get("digest"), commit=release.get("commit"))
+    return Identity(
+        version=VERSION, digest=os.environ.get("STORE_DIGEST") or release.get("digest"), commit=release.get("commit")
+    )
 
 
 IDENTITY = read()

@@ -1,0 +1,69 @@
+"""Releases as images: that they are there, run as nobody special, and are held to what the environment says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.requires("images")
+
+
+@pytest.mark.category("Deployment Scripts")
+@pytest.mark.critical
+def test_images_are_on_the_host(release: Any, context: Any, image_facts: Any) -> None:
+    """The release's image is on the host, and so is the one that a rollback would start again."""
+    advice = "pull or build it again; what was removed is no way back"
+    assert image_facts(release), f"the host has no image {str(release.image)[:19]}… of {release.version}: {advice}"
+    stable = context.stable
+    if stable is not None and stable.image is not None:
+        assert image_facts(stable), f"the host has no image {stable.image[:19]}… of {stable.version}: {advice}"
+
+
+@pytest.mark.category("Security")
+def test_image_runs_as_nobody_special(release: Any, environment: Any, image_facts: Any) -> None:
+    """The release runs as a user who is not root."""
+    user = environment.engine.user
+    if user is None:
+        facts = image_facts(release)
+        assert facts, f"the host has no image of {release.version}: it cannot tell who runs in it"
+        user = facts.user
+    assert user.partition(":")[0] not in {"", "0", "root"}, (
+        f"release {release.version} runs as root: write USER in its Dockerfile, or [engine] user"
+    )
+
+
+@pytest.mark.category("Deployment Scripts")
+def test_every_service_says_whether_it_lives(release: Any, services: Any, image_facts: Any, no_faults: Any) -> None:
+    """A health check is defined for every service, by its path or in its image."""
+    facts = image_facts(release)
+    in_image = facts is not None and facts.checks_health
+    found = [
+        f"[services.{name}] has neither health nor ready, and its image no HEALTHCHECK"
+        for name, service in services.items()
+        if not (service.health or service.ready or in_image)
+    ]
+    no_faults(found, "Without one it counts as healthy as long as it runs.")
+
+
+@pytest.mark.category("Resource Limits")
+@pytest.mark.requires("stable")
+def test_limits_hold_for_what_runs(
+    serving_containers: Any, started_with: Any, environment: Any, no_faults: Any
+) -> None:
+    """The containers that serve are limited and confined as they were started."""
+    running = {container.service: container for container in serving_containers}
+    found = [f"{name}: does not run" for name in started_with if name not in running]
+    for name, container in running.items():
+        limits = started_with[name].limits if name in started_with else None
+        if limits is not None and container.cpu != limits.cpu:
+            found.append(f"{name}: {container.cpu or 'no limit of'} cores, not {limits.cpu:g}")
+        if limits is not None and container.memory != limits.memory:
+            found.append(f"{name}: {container.memory or 'no limit of'} bytes of memory, not {limits.memory}")
+        if container.pids is None:
+            found.append(f"{name}: no limit of processes")
+        if container.privileged or container.new_privileges or not container.capabilities_dropped:
+            found.append(f"{name}: it may gain privileges")
+        if environment.engine.read_only and not container.read_only:
+            found.append(f"{name}: it may write to its root")
+    no_faults(found, "Somebody changed it since; the next deployment starts it as the environment's file says.")

@@ -1,0 +1,72 @@
+"""What the engine says of an image and of the containers that run: for the checks to compare with what was asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gate.config import DockerSettings, Environment
+from gate.containers.client import asked, client, found
+from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """An image on the host: who runs in it (empty: root), and whether it has a health check of its own."""
+
+    id: str
+    user: str
+    checks_health: bool
+
+
+@dataclass(frozen=True)
+class ContainerFacts:
+    """A container that runs: its limits (``cpu`` in cores, ``memory`` in bytes; None: without) and what it may do."""
+
+    service: str
+    image: str
+    cpu: float | None
+    memory: int | None
+    pids: int | None
+    read_only: bool
+    privileged: bool
+    capabilities_dropped: bool
+    new_privileges: bool
+
+
+def image(docker: DockerSettings, name: str) -> ImageFacts | None:
+    """An image by its id or its name; None where the host has none. Raises EngineError."""
+    engine = client(docker.host)
+    with asked(f"image {name}"):
+        known = found(engine.images.get, name)
+    if known is None:
+        return None
+    config: dict[str, Any] = known.attrs.get("Config") or {}
+    test = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return ImageFacts(str(known.id), str(config.get("User") or ""), test[0] != "NONE")
+
+
+def containers(environment: Environment, docker: DockerSettings, instance: str) -> list[ContainerFacts]:
+    """What runs of an instance. Raises EngineError."""
+    labels = [f"{STATE}={environment.state_folder}", f"{INSTANCE}={instance}"]
+    with asked(f"the containers of {instance}"):
+        running = client(docker.host).containers.list(filters={"label": labels})
+        return [_facts(one.attrs) for one in running if TOOL not in one.labels]
+
+
+def _facts(made: dict[str, Any]) -> ContainerFacts:
+    host: dict[str, Any] = made["HostConfig"]
+    period, quota = host.get("CpuPeriod") or 100_000, host.get("CpuQuota") or 0
+    cpu = (host.get("NanoCpus") or 0) / 1e9 or quota / period
+    pids = host.get("PidsLimit") or 0
+    return ContainerFacts(
+        service=str(made["Config"]["Labels"][SERVICE]),
+        image=str(made["Image"]),
+        cpu=cpu if cpu > 0 else None,
+        memory=host.get("Memory") or None,
+        pids=pids if pids > 0 else None,
+        read_only=bool(host.get("ReadonlyRootfs")),
+        privileged=bool(host.get("Privileged")),
+        capabilities_dropped="ALL" in (host.get("CapDrop") or []),
+        new_privileges=not any(option.startswith("no-new-privileges") for option in host.get("SecurityOpt") or []),
+    )

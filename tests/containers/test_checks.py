@@ -1,0 +1,120 @@
+"""The checks that look at images and containers, each with its fault planted on a real engine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gate import suite
+from gate.context import CHECKS, Context
+from gate.releases import Release
+from gate.results import Case, CaseOutcome
+from tests.checks.projects import REPOSITORY, toml
+from tests.containers.dockered import IMAGE, Dockered, dockered, service
+
+PASSED, FAILED = CaseOutcome.PASSED, CaseOutcome.FAILED
+
+
+@pytest.fixture(scope="module")
+def here(docker_host: str) -> Iterator[Dockered]:
+    """1.0.0 serves, and the project has the checks."""
+    with dockered(docker_host) as made:
+        for name in ("checks", "fixtures"):
+            shutil.copytree(REPOSITORY / name, made.environment.root / name)
+        for name in ("conftest.py", "pytest.ini"):
+            shutil.copy2(REPOSITORY / name, made.environment.root / name)
+        written(made)
+        made.serve("1.0.0", "r1")
+        yield made
+
+
+def written(here: Dockered, *, services: dict[str, Any] | None = None, **engine: Any) -> None:
+    """The environment's file, as the suite's own process reads it."""
+    environment = here.environment
+    content = {
+        "app": {"name": environment.app.name, "url": environment.app.url},
+        "releases": {"source": "releases", "image": IMAGE},
+        "engine": {"kind": "docker", "host": environment.engine.host, "network": "bridge"} | engine,  # type: ignore[union-attr]
+        "services": services or {"web": service()},
+        "traffic": {"listen": environment.traffic.listen},
+        "checks": {"folders": ["checks"]},
+        "smoke": {"folders": ["smoke"]},
+    }
+    environment.file.parent.mkdir(exist_ok=True)
+    environment.file.write_text("\n".join(f"{key} = {toml(value)}" for key, value in content.items()))
+
+
+def checks(here: Dockered, release: Release) -> dict[str, Case]:
+    stable = here.engine.stable()
+    assert stable is not None
+    serves = here.release("1.0.0")
+    context = Context(
+        "test", CHECKS, release=release, stable=serves, stable_instance=stable.id, instance=None, deployment=None
+    )
+    result = suite.run(
+        here.environment, context, ["checks/test_images.py"], here.environment.root / "run", decide=lambda _: None
+    )
+    assert not result.broken, result.broken
+    assert not result.missing
+    return {case.id.rpartition("::")[2]: case for case in result.cases}
+
+
+def outcomes(cases: dict[str, Case]) -> dict[str, CaseOutcome]:
+    return {name.removeprefix("test_"): case.outcome for name, case in cases.items()}
+
+
+def test_all_is_well(here: Dockered) -> None:
+    assert outcomes(checks(here, here.release("1.1.0"))) == {
+        "images_are_on_the_host": PASSED,
+        "image_runs_as_nobody_special": PASSED,
+        "every_service_says_whether_it_lives": PASSED,
+        "limits_hold_for_what_runs": PASSED,
+    }
+
+
+def test_images_are_on_the_host(here: Dockered) -> None:
+    gone = replace(here.release("1.1.0"), image=f"sha256:{'0' * 64}")
+    case = checks(here, gone)["test_images_are_on_the_host"]
+    assert case.outcome is FAILED
+    assert "has no image" in case.message
+
+
+@pytest.mark.parametrize("user", ["", "USER root\n", "USER 0:10001\n"])
+def test_image_runs_as_nobody_special(here: Dockered, user: str) -> None:
+    case = checks(here, here.release("1.3.0", dockerfile=user))["test_image_runs_as_nobody_special"]
+    assert case.outcome is FAILED
+    assert "runs as root" in case.message
+
+
+def test_the_environment_may_say_who_runs_it(here: Dockered) -> None:
+    written(here, user="10001")
+    try:
+        release = here.release("1.3.0", dockerfile="USER root\n")
+        assert outcomes(checks(here, release))["image_runs_as_nobody_special"] is PASSED
+    finally:
+        written(here)
+
+
+def test_every_service_says_whether_it_lives(here: Dockered) -> None:
+    written(here, services={"web": service(), "worker": {"command": ["work"]}})
+    try:
+        release = here.release("1.1.0")
+        assert outcomes(checks(here, release))["every_service_says_whether_it_lives"] is FAILED
+        checked = here.release("1.4.0", dockerfile="USER 10001\nHEALTHCHECK CMD true\n")
+        assert outcomes(checks(here, checked))["every_service_says_whether_it_lives"] is PASSED
+    finally:
+        written(here)
+
+
+def test_limits_hold_for_what_runs(here: Dockered) -> None:
+    here.container("r1").update(mem_limit=2**30, memswap_limit=2**30)
+    try:
+        case = checks(here, here.release("1.1.0"))["test_limits_hold_for_what_runs"]
+        assert case.outcome is FAILED
+        assert "web: 1073741824 bytes of memory, not 268435456" in case.message
+    finally:
+        here.container("r1").update(mem_limit=256 * 2**20, memswap_limit=256 * 2**20)
