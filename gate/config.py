@@ -108,6 +108,9 @@ class App(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", description="Short name: letters, digits, dashes")]
     url: Annotated[str, Field(pattern=r"^https?://[^\s/]+", description="The front door, as users reach it")]
+    ca: str | None = Field(
+        None, description="PEM file of the authority that signed the front door's certificate, if it is a private one"
+    )
 
 
 class Releases(Section):
@@ -352,10 +355,36 @@ class Cache(Section):
     eviction: list[str] = Field([], description="Allowed maxmemory-policy values; empty: any")
 
 
+class Tls(Section):
+    """TLS at the front door. The gate's own requests to a release without traffic come in at ``probes``."""
+
+    issuer: Literal["acme", "internal"] | None = Field(
+        None,
+        description="acme: a public authority, asked and renewed by the proxy; internal: one of the proxy's own, whose "
+        "root certificate `status` names; left out: `certificate` and `key`",
+    )
+    certificate: str | None = Field(None, description="PEM file with the certificate and its chain")
+    key: str | None = Field(None, description="PEM file with its key")
+    probes: Annotated[
+        str,
+        Field(pattern=r"^127\.0\.0\.1:\d{2,5}$", description="Loopback address for the gate's requests, plain HTTP"),
+    ]
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Tls:
+        files = [self.certificate, self.key]
+        if self.issuer is not None and any(files):
+            raise ValueError("issuer makes certificates, so certificate and key must be left out")
+        if self.issuer is None and not all(files):
+            raise ValueError('needs certificate and key, or issuer = "acme"')
+        return self
+
+
 class Traffic(Section):
     """The proxy in front of the releases, started and kept by the gate."""
 
     listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{2,5}$", description="host:port of the front door")]
+    tls: Tls | None = Field(None, description="Encrypts the front door; left out: plain HTTP")
     try_duration: Seconds = Field(5.0, description="How long a request is held while no release answers")
     drain_timeout: Seconds = Field(30.0, description="How long requests in flight are waited for")
     steps: list[TrafficStep] = Field(
@@ -538,6 +567,10 @@ class Environment(Section):
             raise ValueError(
                 f"database.pause: {self.database.pause:g} s, but a request is held for [traffic] try_duration = "
                 f"{self.traffic.try_duration:g} s only: make that at least as long"
+            )
+        if self.traffic.tls is not None and not self.app.url.startswith("https:"):
+            raise ValueError(
+                f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
             )
         self._containers()
         for name in self.services:

@@ -63,6 +63,8 @@ def demand_files(environment: Environment) -> None:
     ]
     if database is not None and database.invariants is not None:
         wanted.append(("[database] invariants", database.invariants))
+    if environment.app.ca is not None:
+        wanted.append(("[app] ca", environment.app.ca))
     if environment.traffic.synthetic is not None:
         wanted.append(("[traffic] synthetic", environment.traffic.synthetic))
     shown = environment.file.relative_to(environment.root)

@@ -20,13 +20,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gate import sockets
+from gate import sockets, tls
 from gate.config import Environment
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
 from gate.redact import Secret
+from gate.tls import TOKEN_HEADER
 
-TOKEN_HEADER = "X-Gate-Token"  # noqa: S105 - the header's name
 DIAL_HEADER = "X-Gate-Dial-"  # and a service's name; a request has one for each service it may turn out to be for
 COOKIE = "gate_canary"
 
@@ -146,7 +146,7 @@ class Traffic:
                 raise ConfigError([f"{path}: a project's path may not hold any of {{ }} | , for the proxy's sake"])
         routed = sorted(self._environment.routed().items(), key=lambda item: len(item[1].route or ""), reverse=True)
         routes = [self._route(name, service.route or "/") for name, service in routed]
-        server = {
+        plain = {
             "listen": [self._environment.traffic.listen],
             "automatic_https": {"disable": True},
             "protocols": ["h1"],
@@ -158,7 +158,7 @@ class Traffic:
         return {
             "admin": {"listen": f"unix/{admin}|0200", "config": {"persist": False}},
             "logging": {"logs": self._logs()},
-            "apps": {"http": {"servers": {"gate": server}}},
+            "apps": tls.apps(self._environment, plain, self.token()),
         }
 
     def _route(self, service: str, prefix: str) -> Table:
@@ -181,7 +181,7 @@ class Traffic:
             "handle": [
                 {"handler": "log_append", "key": "probe", "value": "yes"},
                 strip,
-                _proxy(["{http.regexp.probe.0}"], {"load_balancing": probed}),
+                _proxy(["{http.regexp.probe.0}"], {"load_balancing": probed}, tls.as_users(self._environment)),
             ],
             "terminal": True,
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from gate.releases import Release
@@ -61,10 +62,14 @@ class Host:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How to reach an instance, or the front door: a URL and headers that every request must carry."""
+    """How to reach an instance, or the front door: a URL and headers that every request must carry.
+
+    ``ca``: the file of the private authority that signed its certificate, if one did.
+    """
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from gate import shell
+from gate import shell, tls
 from gate.config import Environment, Service
 from gate.engines import probing, usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
@@ -110,8 +110,9 @@ class LocalEngine:
 
     def endpoint(self, instance: Instance | None) -> Endpoint:
         if instance is None:
-            return Endpoint(self._environment.app.url)
-        host, _, port = self._environment.traffic.listen.rpartition(":")
+            return Endpoint(self._environment.app.url, ca=tls.authority(self._environment))
+        secure = self._environment.traffic.tls
+        host, _, port = (secure.probes if secure else self._environment.traffic.listen).rpartition(":")
         url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
         return Endpoint(url, self._traffic.probe_headers(instance.id))
 

@@ -54,9 +54,9 @@ class Place:
                 "or go without: [database] rehearsal = false",
             )
         changes = {
-            "app": live.app.model_copy(update={"url": url}),
+            "app": live.app.model_copy(update={"url": url, "ca": None}),
             "services": started,
-            "traffic": live.traffic.model_copy(update={"listen": f"127.0.0.1:{self.front}", "steps": []}),
+            "traffic": live.traffic.model_copy(update={"listen": f"127.0.0.1:{self.front}", "tls": None, "steps": []}),
             "database": live.database.model_copy(update={"url": Secret(self.database), "maintenance_url": None}),
             "cache": live.cache.model_copy(update={"url": Secret(self.cache)}) if live.cache and self.cache else None,
             "stack": Stack(cache=Port(port=self.cache_port)) if self.cache_port is not None else None,

@@ -11,7 +11,7 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from gate import shell
+from gate import shell, tls
 from gate.config import Environment
 from gate.engines import probing
 from gate.engines.instances import Instances
@@ -87,7 +87,10 @@ class Proxy:
 
     def status(self) -> Part:
         """Whether it answers, without starting anything."""
-        return Part(self.name, self.answers(), f"Caddy {version()}", self._environment.traffic.listen)
+        listen, secure = self._environment.traffic.listen, self._environment.traffic.tls
+        root = tls.authority(self._environment) if secure is not None and secure.issuer == "internal" else None
+        detail = f"{listen}, TLS{f', signed by {root}' if root else ''}" if secure is not None else listen
+        return Part(self.name, self.answers(), f"Caddy {version()}", detail)
 
     def _require_served(self) -> None:
         serving = self._traffic.stable()
@@ -108,9 +111,11 @@ class Proxy:
     def _start(self, config: str, timeout: float = 20) -> None:
         if self.process.held():  # hangs: it answers nobody
             self.process.stop(2)
-        listen = self._environment.traffic.listen
-        host, _, port = listen.rpartition(":")
-        ports.require_free(self._environment, host.strip("[]"), int(port), "[traffic] listen")
+        listen, secure = self._environment.traffic.listen, self._environment.traffic.tls
+        wanted = {"[traffic] listen": listen} | ({"[traffic.tls] probes": secure.probes} if secure else {})
+        for key, place in wanted.items():
+            host, _, port = place.rpartition(":")
+            ports.require_free(self._environment, host.strip("[]"), int(port), key)
         self._admin().unlink(missing_ok=True)
         self._keep(config)
         home = str(self.folder / "caddy")

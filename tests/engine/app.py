@@ -27,6 +27,9 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
         body += message.get("body", b"")
         if not message.get("more_body"):
             break
+    if scope["path"].startswith("/stream/"):
+        await stream(float(scope["path"].removeprefix("/stream/")), send)
+        return
     global in_flight  # noqa: PLW0603
     counted = scope["path"] not in {"/health", "/ready", "/version"}
     in_flight += counted
@@ -39,6 +42,15 @@ async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, A
         await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
     finally:
         in_flight -= counted
+
+
+async def stream(seconds: float, send: Send) -> None:
+    """One line with the version every tenth of a second."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+    for _ in range(round(seconds * 10)):
+        await send({"type": "http.response.body", "body": f"{os.environ['VERSION']}\n".encode(), "more_body": True})
+        await asyncio.sleep(0.1)
+    await send({"type": "http.response.body", "body": b"end\n"})
 
 
 async def route(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, Any]]:

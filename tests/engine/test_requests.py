@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from gate.shell import wait_until
-from gate.traffic import DIAL_HEADER, TOKEN_HEADER
+from gate.tls import TOKEN_HEADER
+from gate.traffic import DIAL_HEADER
 from tests.engine.site import Site, kill, site, web
 
 
