@@ -65,7 +65,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no command": (lambda t: t["services"]["web"].pop("command"), "command"),
     "half a limit": (lambda t: t["services"]["web"]["limits"].pop("memory"), "memory"),
     "rule without signal": (lambda t: t.update(rules=[{"go": "< 1"}]), "signal"),
-    "unknown engine": (lambda t: t["engine"].update(kind="magic"), "process"),
+    "unknown engine": (lambda t: t["engine"].update(kind="magic"), "magic"),
     "no web address": (lambda t: t["app"].update(url="ftp://x"), "ftp"),
     "time without unit": (lambda t: t["traffic"].update(drain_timeout=30), "30"),
     "migrations without tool": (lambda t: t.update(database={"url": "x", "migrations": {"config": "x"}}), "tool"),
