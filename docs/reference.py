@@ -16,7 +16,7 @@ TARGET = HERE / "configuration.md"
 HEAD = """\
 # The environment file
 
-<!-- Made by docs/reference.py from gate/config.py; edit those. -->
+<!-- Made by docs/reference.py from gate/config/; edit those. -->
 
 One TOML file in `environments/` describes one deployed place. It is read once, and every fault is told at once, with
 file, key and what was expected. Editors that read JSON Schema take `gate/schemas/environment.schema.json`.

@@ -1,0 +1,141 @@
+"""One environment file as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr, model_validator
+
+from gate.config.database import Cache, Database
+from gate.config.engines import DockerSettings, Engine
+from gate.config.fields import Section
+from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, Settings, SmokeSuite, Suite
+from gate.config.keeping import Retention, Stack, State
+from gate.config.releases import App, Releases
+from gate.config.services import Service
+from gate.config.traffic import Traffic
+from gate.limits import Rule
+from gate.redact import Redactor, Secret
+
+
+class Environment(Section):
+    """One deployed place, as its file describes it."""
+
+    app: App
+    releases: Releases
+    engine: Engine
+    services: Annotated[dict[str, Service], Field(min_length=1)]
+    traffic: Traffic
+    checks: Suite
+    smoke: SmokeSuite
+    database: Database | None = None
+    cache: Cache | None = None
+    stack: Stack | None = None
+    rules: list[RuleRow] = Field([])
+    readiness: Readiness = Readiness()
+    settings: Settings = Settings()
+    documents: Documents = Documents()
+    pipeline: Pipeline = Pipeline()
+    scan: Scan = Scan()
+    contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a rollback failed")
+    options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
+    retention: Retention = Retention()
+    state: State = State()
+
+    # Filled by bind(): where this came from and what must never be printed.
+    _name: str = PrivateAttr("")
+    _file: Path = PrivateAttr(Path())
+    _root: Path = PrivateAttr(Path())
+    _secrets: frozenset[str] = PrivateAttr(frozenset())
+    _rules: tuple[Rule, ...] = PrivateAttr(())
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Environment:
+        if not any(service.route == "/" for service in self.services.values()):
+            raise ValueError('services: one service needs route = "/"')
+        routes = [service.route for service in self.services.values() if service.route]
+        if len(routes) != len(set(routes)):
+            raise ValueError("services: two services have the same route")
+        if self.database is not None and (self.database.pause or 0) > self.traffic.try_duration:
+            raise ValueError(
+                f"database.pause: {self.database.pause:g} s, but a request is held for [traffic] try_duration = "
+                f"{self.traffic.try_duration:g} s only: make that at least as long"
+            )
+        if self.traffic.tls is not None and not self.app.url.startswith("https:"):
+            raise ValueError(
+                f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
+            )
+        self._containers()
+        for name in self.services:
+            if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
+                raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")
+        return self
+
+    def _containers(self) -> None:
+        """What Docker needs to be told, and what only Docker can be."""
+        docker = self.engine if isinstance(self.engine, DockerSettings) else None
+        if (docker is None) != (self.releases.image is None):
+            raise ValueError('engine: kind = "docker" and [releases] image belong together')
+        for name, service in self.services.items():
+            words = " ".join([*service.command, *(value.reveal() for value in service.env.values())])
+            if docker is None:
+                if service.port is not None:
+                    raise ValueError(
+                        f"services.{name}.port: only for containers; let it listen on {{host}} and {{port}}"
+                    )
+                continue
+            if "{socket}" in words:
+                raise ValueError(f"services.{name}: a container listens on a port, not on {{socket}}")
+            asks = service.health or service.ready or service.route
+            if asks and docker.network != "host" and service.port is None:
+                raise ValueError(f"services.{name}: needs port, the one it listens on in its container")
+            if asks and docker.network == "host" and "{port}" not in words:
+                raise ValueError(f'services.{name}: with network = "host" it must listen on {{host}} and {{port}}')
+
+    def bind(self, *, name: str, file: Path, root: Path, rules: tuple[Rule, ...], secrets: frozenset[str]) -> None:
+        """Says once where this environment came from; part of its making."""
+        self._name, self._file, self._root = name, file, root
+        self._rules, self._secrets = rules, secrets
+
+    def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
+        """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""
+        made = self.model_copy(update=dict(changes))
+        kept = self._secrets | frozenset(secrets)
+        made.bind(name=self._name, file=self._file, root=self._root, rules=self._rules, secrets=kept)
+        return made
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def file(self) -> Path:
+        return self._file
+
+    @property
+    def root(self) -> Path:
+        """The project's folder: every relative path of the file starts here."""
+        return self._root
+
+    @property
+    def state_folder(self) -> Path:
+        """Everything the gate keeps for this environment lies below this folder."""
+        return self.root / self.state.folder / self.name
+
+    @property
+    def redactor(self) -> Redactor:
+        return Redactor(self._secrets)
+
+    def rule(self, signal: str) -> Rule | None:
+        return next((rule for rule in self._rules if rule.signal == signal), None)
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        return self._rules
+
+    def routed(self) -> dict[str, Service]:
+        """Services that take traffic."""
+        return {name: service for name, service in self.services.items() if service.route is not None}
