@@ -16,6 +16,7 @@ WITHIN = 30.0  # seconds: for so long the other cases of a parallel run may leav
 BUSY = 0.5  # of the CPU in these cases' own hands: what others use beside that says little
 
 
+@pytest.mark.requires("units")
 def test_every_service_has_limits(services: Any, no_faults: Any) -> None:
     """CPU and memory limits are set for every service."""
     found = [f"[services.{name}] has no limits" for name, service in services.items() if service.limits is None]

@@ -61,14 +61,17 @@ RESTORE: tuple[Step, ...] = (Backup(), Beside(), Swap(), Prove())
 _IMPATIENT = {"smoke", "canary"}
 """Left out while users wait for a migration; the rehearsal has run the critical smoke tests, and the front door runs
 all of them."""
+_BESIDE = {"health", "smoke", "canary"}
+"""Left out where a release replaces the one before: it is tested at the front door, as soon as it has the traffic."""
 _TOUCHING = {"pause", "migrate", "start", "canary", "promote", "swap"}
 
 
 def steps_of(run: Run) -> tuple[Step, ...]:
     """The steps of a run, in order."""
+    left_out = set() if run.engine.beside else _BESIDE
     if run.action == "rollback":
-        return ROLL_BACK
-    left_out = set() if run.environment.traffic.steps else {"canary", "bake"}
+        return tuple(step for step in ROLL_BACK if step.name not in left_out)
+    left_out = left_out | (set() if run.environment.traffic.steps else {"canary", "bake"})
     left_out |= {"pause"} if run.way_back.lives else _IMPATIENT
     return tuple(step for step in DEPLOY if step.name not in left_out)
 
@@ -95,7 +98,7 @@ def plan(run: Run) -> Outcome:
 
 def rollback(run: Run) -> Outcome:
     """Makes an earlier release serve again, proven first. ROLLBACK_FAILED when it could not; then nothing changed."""
-    outcome = _forward(run, ROLL_BACK)
+    outcome = _forward(run, steps_of(run))
     return _ROLLED_BACK_TO.get(outcome, outcome)
 
 

@@ -58,7 +58,7 @@ from gate.report.record import (
 from gate.results import Outcome
 from gate.run import Run
 from gate.signals import switches
-from gate.traffic import Traffic
+from gate.traffic import request_log
 
 DECISION = "decision.json"
 REPORT = "report.html"
@@ -252,7 +252,7 @@ def _traffic(run: Run) -> TrafficRecord:
     names = {run.candidate_id: run.release.version}
     if run.stable is not None:
         names[run.stable.id] = run.stable.version
-    costs = switches.costs(Traffic(run.environment).access_log, [item.at for item in run.evidence.switches])
+    costs = switches.costs(request_log(run.environment), [item.at for item in run.evidence.switches])
     switched = tuple(
         Switch(
             at=item.at,

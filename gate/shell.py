@@ -83,10 +83,12 @@ def run(
     return finished
 
 
-def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, keep: int) -> subprocess.Popen[bytes]:
+def spawn(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, keep: int | None = None
+) -> subprocess.Popen[bytes]:
     """Starts a command that outlives the gate: in a session of its own, its output appended to ``log``.
 
-    ``env`` is its whole environment; it inherits the file descriptor ``keep`` and no other. Raises ShellError.
+    ``env`` is its whole environment; it inherits the file descriptor ``keep``, if any, and no other. Raises ShellError.
     """
     with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         try:
@@ -97,7 +99,7 @@ def spawn(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, log: Path, 
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                pass_fds=(keep,),
+                pass_fds=() if keep is None else (keep,),
                 start_new_session=True,
             )
         except OSError as fault:

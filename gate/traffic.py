@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gate import sockets, tls
-from gate.config import Environment
+from gate.config import CommandSettings, Environment
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
 from gate.redact import Secret
@@ -39,6 +39,13 @@ _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _NANOSECONDS = 1_000_000_000
 
 Table = dict[str, Any]
+
+
+def request_log(environment: Environment) -> Path:
+    """The log of requests: the gate's own proxy's, or the one that the team's load balancer writes."""
+    if isinstance(environment.engine, CommandSettings):
+        return environment.root / (environment.engine.requests or "no log of requests")
+    return Traffic(environment).access_log
 
 
 class Traffic:

@@ -23,7 +23,7 @@ from gate.observations import TICK, Blind, Heard, Kept, Moment, Observation, Req
 from gate.results import Decision, Reason
 from gate.signals.access_log import AccessLog
 from gate.signals.application_log import ErrorWatch
-from gate.traffic import Traffic
+from gate.traffic import request_log
 from gate.watched import Rows
 
 LOOK = 1.0
@@ -72,7 +72,10 @@ class Watch:
         self._heard_at = 0.0
         self._told_unheard = False
         roles = {candidate.id: Role.CANDIDATE} | ({stable.id: Role.STABLE} if stable else {})
-        self._requests = AccessLog(Traffic(environment).access_log, roles, self.origin, asked_by_the_gate(environment))
+        # A load balancer of the team's may know a release by its version alone.
+        versions = ({stable.version: Role.STABLE} if stable else {}) | {candidate.version: Role.CANDIDATE}
+        names, own = versions | roles, asked_by_the_gate(environment)
+        self._requests = AccessLog(request_log(environment), names, self.origin, own)
         self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
         self._judging_thread = self._thread("watching", self._judging)
         self._looking_threads = [

@@ -11,13 +11,14 @@ pytestmark = pytest.mark.category("Resource Limits")
 SAMPLES = 3
 
 
-@pytest.mark.requires("candidate")
+@pytest.mark.requires("candidate", "units")
 def test_cpu(usage: Any, measure: Any, warn: Any) -> None:
     """CPU of every service stays below its limit"""
     # Once users come in it is their doing as well: then the watch judges it, beside the release that served before.
     below_its_limit("cpu", usage, measure, warn)
 
 
+@pytest.mark.requires("units")
 def test_memory(usage: Any, measure: Any, warn: Any) -> None:
     """Memory of every service stays below its limit"""
     below_its_limit("memory", usage, measure, warn)

@@ -11,7 +11,7 @@ import pytest
 # What it shows does not change with traffic, so it is asked once.
 pytestmark = [
     pytest.mark.category("Deployment Scripts"),
-    pytest.mark.requires("candidate"),
+    pytest.mark.requires("candidate", "units"),
     pytest.mark.critical,  # every later deployment would lose requests with it
 ]
 

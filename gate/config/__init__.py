@@ -4,7 +4,7 @@ How a table becomes one of these is ``gate.parsing``; reading files is ``gate.en
 """
 
 from gate.config.database import AlembicTool, BackupCommands, CommandTool, Database, DjangoTool, SqlTool
-from gate.config.engines import DockerSettings
+from gate.config.engines import CommandSettings, DockerSettings
 from gate.config.environment import Environment
 from gate.config.judging import RuleRow
 from gate.config.keeping import Port, Stack
@@ -13,6 +13,7 @@ from gate.config.services import Limits, Service
 __all__ = [
     "AlembicTool",
     "BackupCommands",
+    "CommandSettings",
     "CommandTool",
     "Database",
     "DjangoTool",

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gate.config.fields import Section, UrlPath
+from gate.config.fields import Command, Seconds, Section, UrlPath, placeholders
+from gate.redact import Secret
 
 
 class ProcessSettings(Section):
@@ -42,4 +43,57 @@ class DockerSettings(Section):
         return self
 
 
-Engine = Annotated[ProcessSettings | DockerSettings, Field(discriminator="kind")]
+class CommandSettings(Section):
+    """What runs the releases: whatever the team's own commands drive, in the project's folder (docs/commands.md)."""
+
+    kind: Literal["command"]
+    deploy: Annotated[Command, placeholders("python version digest instance")] = Field(
+        description="Makes {version} serve, and ends with 0 once it does; with `promote`: starts it beside what serves"
+    )
+    serves: Annotated[Command, placeholders("python")] = Field(
+        description="Prints the version, or the instance, that is to have the traffic, or nothing"
+    )
+    logs: Annotated[Command, placeholders("python version instance since")] = Field(
+        description="Prints what {instance} wrote after {since}, in seconds since 1970"
+    )
+    rollback: Annotated[Command, placeholders("python version digest instance")] | None = Field(
+        None, description="Makes {version}, which served before, serve again; left out: `promote`, or `deploy`"
+    )
+    promote: Annotated[Command, placeholders("python version digest instance percent")] | None = Field(
+        None, description="Gives {percent} of the traffic, 100 if it is not named, to a release that `deploy` started"
+    )
+    stop: Annotated[Command, placeholders("python version instance")] | None = Field(
+        None, description="Ends a release that `deploy` started; needed with `promote`"
+    )
+    withdraw: Annotated[Command, placeholders("python")] | None = Field(
+        None, description="Takes the traffic from a first release that has failed; left out: it keeps it"
+    )
+    health: Annotated[Command, placeholders("python version instance")] | None = Field(
+        None,
+        description="Ends with 0 when {instance} is healthy, with 3 when it has ended; needed with `promote`; "
+        "left out: the services' own paths at the front door",
+    )
+    candidate: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
+        None, description="Where a release without traffic answers, by {version} or {instance}; needed with `promote`"
+    )
+    headers: dict[str, str] = Field({}, description="What a request must carry to reach it there, replaced as well")
+    requests: str | None = Field(
+        None, description="The load balancer's log of requests, one JSON object a line; needed by [traffic] steps"
+    )
+    timeout: Seconds = Field(600.0, description="For each command")
+    env: dict[str, Secret] = Field({}, description="Variables the commands need; they get few others")
+
+    @model_validator(mode="after")
+    def _whole(self) -> CommandSettings:
+        beside = [self.promote, self.stop, self.candidate]
+        if any(beside) and not (all(beside) and self.health):
+            raise ValueError("promote, stop, candidate and health belong together: a release beside what serves")
+        return self
+
+    @property
+    def shares(self) -> bool:
+        """Whether a release can be given a part of the traffic."""
+        return any("{percent}" in word for word in self.promote or [])
+
+
+Engine = Annotated[ProcessSettings | DockerSettings | CommandSettings, Field(discriminator="kind")]

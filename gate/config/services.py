@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gate.config.fields import Bytes, Command, FieldReference, RoutePrefix, Seconds, Section, UrlPath, placeholders
+from gate.config.fields import Bytes, FieldReference, RoutePrefix, Seconds, Section, UrlPath, placeholders
 from gate.redact import Secret
 
 
@@ -21,11 +21,9 @@ class Limits(Section):
 class Service(Section):
     """One long-running part of a release. With a ``route`` it takes traffic, without one it works in the background."""
 
-    command: Annotated[
-        Command,
-        placeholders("python socket host port folder root state version digest"),
-        Field(description="Argument list; run in the release's folder, never by a shell"),
-    ]
+    command: Annotated[list[str], placeholders("python socket host port folder root state version digest")] = Field(
+        [], description="Argument list; run in the release's folder, never by a shell; needed unless the team starts it"
+    )
     port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
         None, description="Port it listens on in its container, where that has a network of its own"
     )

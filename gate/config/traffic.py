@@ -35,9 +35,11 @@ class Tls(Section):
 
 
 class Traffic(Section):
-    """The proxy in front of the releases, started and kept by the gate."""
+    """The proxy in front of the releases, started and kept by the gate; with a `command` engine it is the team's."""
 
-    listen: Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{2,5}$", description="host:port of the front door")]
+    listen: Annotated[str, Field(pattern=r"^([0-9A-Za-z.\-\[\]:]+:\d{2,5})?$")] = Field(
+        "", description="host:port of the front door; needed unless that is the team's"
+    )
     tls: Tls | None = Field(None, description="Encrypts the front door; left out: plain HTTP")
     try_duration: Seconds = Field(5.0, description="How long a request is held while no release answers")
     drain_timeout: Seconds = Field(30.0, description="How long requests in flight are waited for")

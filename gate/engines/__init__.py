@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.config import DockerSettings, Environment
+from gate.config import CommandSettings, DockerSettings, Environment
 from gate.engines.base import Engine
 
 
@@ -12,6 +12,10 @@ def create(environment: Environment) -> Engine:
         from gate.engines.docker import DockerEngine
 
         return DockerEngine(environment, environment.engine)
+    if isinstance(environment.engine, CommandSettings):
+        from gate.engines.command import CommandEngine
+
+        return CommandEngine(environment, environment.engine)
     from gate.engines.process import ProcessEngine
 
     return ProcessEngine(environment)

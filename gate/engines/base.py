@@ -109,6 +109,9 @@ Progress = Callable[[str], None]
 class Engine(Protocol):
     """Runs releases side by side and decides which of them traffic reaches."""
 
+    beside: bool
+    """Whether a release can run beside the one that serves, without traffic; else it replaces it when promoted."""
+
     def facts(self) -> Facts:
         """Whether engine and proxy are reachable and of a supported version. Does not raise for an unreachable one."""
 

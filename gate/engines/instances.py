@@ -21,7 +21,6 @@ from gate.redact import Redactor
 
 FACTS = "instance.json"
 _NEEDED = ("version", "digest", "commit", "folder", "services")
-_NO_COMMAND = ["-"]  # of a service that neither its instance nor the environment file knows how to start
 
 
 class Instances:
@@ -126,7 +125,7 @@ def _record(service: Service, redactor: Redactor) -> dict[str, Any]:
 def _service(known: dict[str, Any], today: Service | None) -> Service:
     """A service as it was written down; it was validated when the environment file was read."""
     if today is None:
-        today = Service(command=_NO_COMMAND)
+        today = Service()
     if known.get("limits") is not None:
         known = known | {"limits": Limits.model_construct(**known["limits"])}
     return today.model_copy(update={key: value for key, value in known.items() if key in Service.model_fields})

@@ -25,6 +25,8 @@ _PROXY_WITHIN = 8.0  # seconds until a proxy that was started again answers
 class LocalEngine:
     """Runs releases of one environment as ``units``; implements ``gate.engines.base.Engine``."""
 
+    beside = True
+
     def __init__(self, environment: Environment, units: Units) -> None:
         self._environment = environment
         self._units = units

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import sys
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from gate import shell
 from gate.dial import Address
+from gate.engines.base import Endpoint
 
 # /proc/net/unix, column St: SS_CONNECTING (not accepted yet) and SS_CONNECTED.
 _CONNECTED = {"02", "03"}
@@ -38,6 +40,20 @@ def get(address: Address, path: str, *, timeout: float = 5) -> tuple[int, Any]:
         return answer.status_code, answer.json()
     except ValueError:
         return answer.status_code, None
+
+
+def status_at(door: Endpoint, path: str, *, timeout: float = 5) -> int:
+    """Status of a GET at an endpoint; 0 when nobody answers in time."""
+    import httpx
+
+    verify: ssl.SSLContext | bool = door.url.startswith("https:")
+    if door.ca is not None:
+        verify = ssl.create_default_context(cafile=str(door.ca))
+    try:
+        with httpx.Client(verify=verify, timeout=timeout, trust_env=False) as client:
+            return client.get(f"{door.url}{path}", headers=dict(door.headers)).status_code
+    except httpx.HTTPError:
+        return NO_ANSWER
 
 
 def field(address: Address, reference: str) -> Any:

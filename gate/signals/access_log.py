@@ -143,7 +143,7 @@ class AccessLog:
             self.cut_off.append(round(at, 4))
         elif line.instance is None and line.failed and not line.probe:
             self.unanswered.append(round(at, 4))
-        if line.instance is None or (line.probe and line.path in self._ignore):
+        if line.instance is None or (line.path in self._ignore and (line.probe or line.foreign)):
             return
         role = self._roles.get(line.instance)
         if role is not None:
@@ -197,6 +197,7 @@ class _Line(NamedTuple):
     path: str
     instance: str | None
     probe: bool
+    foreign: bool  # of a log that is not our proxy's: nothing in it marks the gate's own questions
     cut_off: bool
 
     @property
@@ -253,16 +254,18 @@ def _parse(text: str) -> _Line:
         raise TypeError
     if not (0 < ended < _END_OF_TIME and 0 <= status < 1000):
         raise ValueError
+    release = entry.get("release")  # by a load balancer of the team's: what it knows a release by
     return _Line(
         ended,
         status,
         None if status == _SWITCHED_PROTOCOLS else _rounded(entry.get("duration")),
         method,
         path.partition("?")[0],
-        _instance(entry.get("upstream", "")),
+        release if isinstance(release, str) else _instance(entry.get("upstream", "")),
         entry.get("probe") == "yes",
+        "release" in entry,
         # What is to be added to the line is added once the answer is whole, and so is the time it took.
-        cut_off="upstream" not in entry and entry.get("duration") == 0,
+        cut_off="upstream" not in entry and "release" not in entry and entry.get("duration") == 0,
     )
 
 

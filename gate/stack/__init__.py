@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gate.config import Environment
+from gate.config import CommandSettings, Environment
 from gate.stack.cache import Cache
 from gate.stack.parts import Part
 from gate.stack.postgres import Postgres
@@ -27,7 +27,8 @@ class Stack:
             self._parts.append(Postgres(environment, wanted.postgres))
         if wanted is not None and wanted.cache is not None:
             self._parts.append(Cache(environment, wanted.cache))
-        self._parts.append(Proxy(environment))
+        if not isinstance(environment.engine, CommandSettings):
+            self._parts.append(Proxy(environment))
 
     def up(self, progress: Callable[[str], None] = _silent) -> None:
         """Starts what does not run. Raises StackError; for a wrong environment file before anything has started."""

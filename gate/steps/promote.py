@@ -31,20 +31,28 @@ class Promote(Step):
         spent = switch(run, run.candidate_id)
         if watch is not None:
             watch.begin(*steps[-1])
-        if any(service.exclusive for service in run.environment.services.values()):
-            wait_healthy(run, candidate)  # they start only now that the release before has let go of theirs
+        if not run.engine.beside or any(service.exclusive for service in run.environment.services.values()):
+            wait_healthy(run, candidate)  # what starts only now that the release before has let go
         return f"100 % of traffic on {candidate.version} after {spent * 1000:.1f} ms"
 
     def undo(self, run: Run, facts: Facts) -> str:
-        origin = facts["stable"]
-        serving = run.engine.stable()
+        origin, serving = facts["stable"], None
+        try:
+            serving = run.engine.stable()
+        except OperationFailed as fault:
+            # What nobody can tell must not stop the way back; which schema it may be on must be known, though.
+            if not WayBack.of(facts.get("way_back")).lives:
+                raise
+            run.note(f"what serves cannot be told: {fault}")
         if not WayBack.of(facts.get("way_back")).lives:
             return self._undo_paused(run, serving)
         if origin is not None and run.engine.find(origin) is None and serving is not None and serving == run.stable:
             return f"traffic is on {serving.id}, by a rollback that is not recorded"
-        if origin is not None:
+        if origin is not None and run.engine.beside:
             revive(run)
         spent = switch(run, origin)
+        if origin is not None and run.stable is not None and not run.engine.beside:
+            wait_healthy(run, run.stable)
         candidate = run.candidate
         if candidate is not None:
             run.engine.drain(candidate, run.environment.traffic.drain_timeout)

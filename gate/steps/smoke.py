@@ -36,7 +36,7 @@ def judge(run: Run, phase: str, only: list[Severity] | None = None) -> str:
     environment = run.environment
     accepted = next(iter(run.store.accepted()), None)
     # The phase that has to prove it all: where users wait for a migration there is no time before the front door.
-    whole = only is None and phase == ("candidate" if run.way_back.lives else "front")
+    whole = only is None and phase == ("candidate" if run.way_back.lives and run.engine.beside else "front")
     least = accepted.cases if accepted and whole else None
 
     def decide(so_far: SuiteResult) -> Verdict | None:

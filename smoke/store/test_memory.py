@@ -14,6 +14,7 @@ CLIENTS = 12
 LIMIT = 256 * 1024
 
 
+@pytest.mark.requires("units")
 def test_sales_keep_no_memory(till: Any, load: Any, engine: Any, instance: Any) -> None:
     """Memory does not grow with every sale"""
 

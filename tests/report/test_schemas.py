@@ -62,7 +62,7 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "unknown table": (lambda t: t.update(surprise=1), "surprise"),
     "unknown key": (lambda t: t["services"]["web"].update(rout="/"), "rout"),
     "no suite": (lambda t: t.pop("smoke"), "smoke"),
-    "no command": (lambda t: t["services"]["web"].pop("command"), "command"),
+    "unknown kind of command": (lambda t: t["services"]["web"].update(command="serve"), "serve"),
     "half a limit": (lambda t: t["services"]["web"]["limits"].pop("memory"), "memory"),
     "rule without signal": (lambda t: t.update(rules=[{"go": "< 1"}]), "signal"),
     "unknown engine": (lambda t: t["engine"].update(kind="magic"), "magic"),

@@ -47,7 +47,7 @@ def table(**changes: Any) -> dict[str, Any]:
         if value is None:
             at.pop(key, None)
         else:
-            at[key] = value
+            at[key] = copy.deepcopy(value)
     return made
 
 
@@ -91,7 +91,7 @@ def test_a_good_file() -> None:
         ({"app__name": 7}, "[app] name: input should be a valid string"),
         ({"app__name": "The Store"}, "[app] name: string should match pattern"),
         ({"app__url": "store.example"}, "[app] url: string should match pattern"),
-        ({"engine__kind": "magic"}, "engine: kind: magic is none of 'process', 'docker'"),
+        ({"engine__kind": "magic"}, "engine: kind: magic is none of 'process', 'docker', 'command'"),
         ({"checks__timeout": 600}, "[checks] timeout: write it as text with a unit"),
         ({"checks__timeout": "10 minutes"}, "[checks] timeout: '10 minutes' is not a duration such as 30s"),
         ({"checks__folders": "checks"}, "[checks] folders: input should be a valid list"),
@@ -156,6 +156,52 @@ def test_each_fault_of_containers_is_told(changes: dict[str, Any], problem: str)
     assert read(table(**DOCKER)).releases.image == "registry.example:5000/store"
     found = faults(table(**(DOCKER | changes)))
     assert any(problem in line for line in found), found
+
+
+COMMANDS: dict[str, Any] = {
+    "engine": {"kind": "command", "deploy": ["d", "{version}"], "serves": ["s"], "logs": ["l"]},
+    "services__web": {"route": "/", "health": "/health", "identity": "/version#version"},
+    "traffic": {},
+}
+BESIDE = {"promote": ["p", "{percent}"], "stop": ["x"], "health": ["h"], "candidate": "http://c", "requests": "log"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"engine__deploy": None}, "[engine] deploy: is required"),
+        ({"engine__serves": None}, "[engine] serves: is required"),
+        ({"engine__logs": None}, "[engine] logs: is required"),
+        ({"engine__deploy": ["d", "{vresion}"]}, "{vresion} is unknown; known are {python}, {version}"),
+        ({"engine__promote": ["p"]}, "promote, stop, candidate and health belong together"),
+        ({"engine__candidate": "ftp://x"}, "candidate: string should match pattern"),
+        ({"traffic__listen": "127.0.0.1:80"}, "the front door is the team's: no listen"),
+        ({"traffic__sticky": "cookie"}, "the front door is the team's: no listen, tls or sticky"),
+        ({"traffic__steps": ["100% 5s"]}, "traffic.steps: need [engine] requests"),
+        ({"traffic__steps": ["9% 5s", "100% 5s"], "engine__requests": "x"}, "without {percent} in [engine] promote"),
+        ({"services__web__command": ["serve"]}, "services.web.command: the team's commands start it"),
+        ({"services__web__env": {"A": "b"}}, "services.web.env: the team's commands start it"),
+        ({"services__web__exclusive": True}, "a service with a route cannot be exclusive"),
+        ({"database__pause": "3s"}, "database.pause: only the gate's own front door"),
+    ],
+)
+def test_each_fault_of_commands_is_told(changes: dict[str, Any], problem: str) -> None:
+    assert read(table(**COMMANDS)).engine.kind == "command"
+    found = faults(table(**(COMMANDS | changes)))
+    assert any(problem in line for line in found), found
+
+
+def test_steps_of_side_by_side_commands() -> None:
+    made = table(**(COMMANDS | {f"engine__{key}": value for key, value in BESIDE.items()}))
+    made["traffic"]["steps"] = ["9% 5s", "100% 5s"]
+    assert len(read(made).traffic.steps) == 2
+
+
+@pytest.mark.parametrize("kind", ["process", "docker"])
+def test_what_the_gate_starts_needs_a_command_and_a_front_door(kind: str) -> None:
+    given = DOCKER | {"engine__kind": kind} if kind == "docker" else {}
+    assert any("services.web: needs command" in line for line in faults(table(**given, services__web__command=None)))
+    assert any("traffic: needs listen" in line for line in faults(table(**given, traffic=None)))
 
 
 def test_a_process_has_no_port_of_its_own() -> None:

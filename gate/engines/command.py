@@ -1,0 +1,290 @@
+"""Releases that the team's own commands deploy: a script, Ansible, kubectl, helm. What each must do: docs/commands.md.
+
+The gate keeps one folder of facts an instance, as for its own; who has the traffic the team's command says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gate import shell, tls
+from gate.config import CommandSettings, Environment
+from gate.dial import INSTANCE
+from gate.engines import usage
+from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
+from gate.engines.instances import Instances
+from gate.engines.probing import NO_ANSWER, status_at
+from gate.engines.runner import Runner
+from gate.errors import EngineError, OperationFailed
+from gate.releases import Release, known
+
+_FOUND = "r0"  # what served before the gate deployed anything here
+_ENDED = 3  # exit code of `health` for one that has ended for good
+_BETWEEN = 2.0  # seconds between two looks at a log: each is a command
+_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "SSH_AUTH_SOCK")
+_LAST_LINES = 8
+
+
+class CommandEngine:
+    """Drives releases of one environment by commands; implements ``gate.engines.base.Engine``."""
+
+    def __init__(self, environment: Environment, settings: CommandSettings) -> None:
+        self._environment = environment
+        self._settings = settings
+        self._instances = Instances(environment.state_folder / "rel")
+        self._folder = environment.state_folder / "engine"
+        self._machine = usage.Machine()
+        self.beside = settings.promote is not None
+
+    def facts(self) -> Facts:
+        """Whether the command that tells what serves can be run."""
+        name = Path(self._settings.deploy[0]).name
+        try:
+            self._said()
+        except EngineError as fault:
+            return Facts("command", name, "the team's own", "", supported=False, detail=str(fault))
+        return Facts("command", name, "the team's own", "", supported=True)
+
+    def host(self) -> Host:
+        """The machine that runs the gate; what runs the releases it does not know."""
+        return self._machine.read(self._environment.state_folder)
+
+    def instances(self) -> list[Instance]:
+        serving = self.stable()
+        if not self.beside:
+            return [serving] if serving is not None else []
+        return [
+            one for one in self._instances.all() if one == serving or any(state.alive for state in self.health(one))
+        ]
+
+    def find(self, instance_id: str) -> Instance | None:
+        return self._instances.find(instance_id)
+
+    def stable(self) -> Instance | None:
+        """What the team's command says. A version that the gate did not deploy is taken over as ``r0``."""
+        said = self._said()
+        if not said:
+            return None
+        if INSTANCE.fullmatch(said):
+            found = self.find(said)
+            if found is None:
+                raise EngineError(f"[engine] serves says {said}, which the gate has not started")
+            return found
+        last = self._last()
+        fitting = [one for one in self._instances.all() if one.version == said]
+        return next((one for one in fitting if one.id == last), fitting[-1] if fitting else self._taken_over(said))
+
+    def start(self, release: Release, instance_id: str) -> Instance:
+        """Writes an instance down and, where releases run side by side, starts it. Raises EngineError."""
+        known_as = self.find(instance_id)
+        if known_as is not None and known_as.digest != release.digest:
+            raise EngineError(f"{instance_id} is {known_as.version} ({known_as.digest}), not {release.version}")
+        instance = known_as or Instance(
+            id=instance_id,
+            version=release.version,
+            digest=release.digest,
+            commit=release.commit,
+            folder=str(release.folder),
+            started_at=datetime.now(UTC),
+        )
+        if known_as is None:
+            self._instances.remember(instance, self._environment.services, self._environment.redactor)
+        if self.beside:
+            self._do("deploy", self._settings.deploy, instance)
+        return instance
+
+    def health(self, instance: Instance) -> list[ServiceState]:
+        """As ``[engine] health`` says, the same for each service; or as their paths answer where the instance is."""
+        names = list(self._environment.services)
+        if not self.beside and instance != self.stable():
+            return [ServiceState(name, alive=False, healthy=False, detail="does not serve") for name in names]
+        if self._settings.health is not None:
+            ended = self._ask("health", self._settings.health, instance)
+            detail = next(reversed((ended.out.strip() or ended.err.strip()).splitlines()), "is not healthy")
+            healthy, alive = ended.code == 0, ended.code != _ENDED
+            return [ServiceState(name, alive, healthy, "" if healthy else detail) for name in names]
+        door = self.endpoint(instance)
+        return [self._asked(door, name) for name in names]
+
+    def endpoint(self, instance: Instance | None) -> Endpoint:
+        """The front door for what serves, and for everything where releases replace each other."""
+        where = self._settings.candidate
+        if instance is None or where is None or instance == self.stable():
+            return Endpoint(self._environment.app.url, ca=tls.authority(self._environment))
+        values = {"version": instance.version, "instance": instance.id}
+        headers = {name: shell.fill(value, values) for name, value in self._settings.headers.items()}
+        return Endpoint(shell.fill(where, values), headers, tls.authority(self._environment))
+
+    def promote(self, instance: Instance, share: float = 1.0) -> None:
+        """Gives an instance traffic. One that served before another was deployed gets it by ``rollback``."""
+        if share < 1:
+            assert self._settings.promote is not None  # noqa: S101 - the file has no such steps otherwise
+            self._do("promote", self._settings.promote, instance, percent=f"{max(share, 0) * 100:g}")
+            return
+        newer = any(one.started_at > instance.started_at for one in self._instances.all())
+        if newer and self._settings.rollback is not None:
+            self._do("rollback", self._settings.rollback, instance)
+        elif self._settings.promote is not None:
+            self._do("promote", self._settings.promote, instance, percent="100")
+        else:
+            self._do("deploy", self._settings.deploy, instance)
+        self._remember_last(instance.id)
+
+    def withdraw(self) -> None:
+        if self._settings.withdraw is None:
+            raise EngineError(
+                "no command takes the traffic away, so what has it keeps it",
+                next_step=f"see [engine] withdraw in {self._environment.file.name}",
+            )
+        self._do("withdraw", self._settings.withdraw, None)
+
+    def drain(self, instance: Instance, timeout: float) -> Drained:  # noqa: ARG002 - the team's load balancer drains
+        return Drained(complete=True, seconds=0.0, left=0)
+
+    def stop(self, instance: Instance, grace: float | None = None) -> list[Stopped]:  # noqa: ARG002 - the command's own
+        """Ends an instance that runs beside what serves; where releases replace each other there is nothing to end."""
+        if self._settings.stop is None or not any(state.alive for state in self.health(instance)):
+            return []
+        if instance == self.stable():
+            raise EngineError(f"{instance.id} has the traffic, so it is not stopped")
+        spent = self._do("stop", self._settings.stop, instance)
+        return [Stopped(name, 0, spent, killed=False) for name in self._environment.services]
+
+    def resources(self, instance: Instance) -> list[Usage]:  # noqa: ARG002 - nothing here knows
+        return []
+
+    def logs(self, instance: Instance, last: int = 200) -> list[str]:
+        since = instance.started_at.timestamp()
+        return [f"{self._service()}: {line}" for line in self._lines(instance, since)[-last:]]
+
+    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+        """Lines are counted, not placed: what several machines wrote comes in no order."""
+        since, service = time.time(), self._service()
+        seen: Counter[str] = Counter()
+        looked_at = -_BETWEEN
+
+        def new() -> list[tuple[str, str]]:
+            nonlocal seen, looked_at
+            if time.monotonic() - looked_at < _BETWEEN:
+                return []
+            looked_at = time.monotonic()
+            told = Counter(self._lines(instance, since))
+            fresh, seen = told - seen, told | seen
+            return [(service, self._environment.redactor(line)) for line in fresh.elements()]
+
+        return new
+
+    def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
+        found = [known[name] for name in self._instances.damaged() if name in known]
+        for instance in found:
+            self._instances.remember(instance, self._environment.services, self._environment.redactor)
+        return found
+
+    def prune(self, keep: set[str]) -> list[str]:
+        used = {*keep, *(one.id for one in self.instances())}
+        gone = [one.id for one in self._instances.all() if one.id not in used]
+        for name in gone:
+            self._instances.remove(name)
+        return gone
+
+    def _asked(self, door: Endpoint, name: str) -> ServiceState:
+        service = self._environment.services[name]
+        for path in filter(None, (service.health, service.ready)):
+            status = status_at(door, path)
+            if status != 200:
+                what = "does not answer" if status == NO_ANSWER else f"answers {status}"
+                return ServiceState(name, alive=True, healthy=False, detail=f"{path} {what}")
+        return ServiceState(name, alive=True, healthy=True)
+
+    def _service(self) -> str:
+        """What a line is told to be from: a command does not say."""
+        return next(iter(self._environment.routed()))
+
+    def _lines(self, instance: Instance, since: float) -> list[str]:
+        ended = self._ask("logs", self._settings.logs, instance, since=str(int(since)))
+        if ended.code:
+            raise EngineError(f"[engine] logs: exit code {ended.code}{_tail(ended.err or ended.out)}")
+        return ended.out.splitlines()
+
+    def _said(self) -> str:
+        """What serves, in the words of the team's command. Raises EngineError."""
+        ended = self._ask("serves", self._settings.serves, None)
+        if ended.code:
+            raise EngineError(f"[engine] serves: exit code {ended.code}{_tail(ended.err or ended.out)}")
+        said = ended.out.strip().removeprefix("v")
+        if said and not re.fullmatch(r"[0-9A-Za-z.+-]{1,80}", said):
+            raise EngineError(f"[engine] serves: printed {said[:80]!r}, which is neither a version nor an instance")
+        return said
+
+    def _taken_over(self, version: str) -> Instance:
+        folder = self._environment.root / self._environment.releases.source / version
+        release = known(version, "unknown", None, folder)
+        began = datetime.fromtimestamp(0, UTC)
+        instance = Instance(_FOUND, version, release.digest, release.commit, str(folder), began)
+        self._instances.remember(instance, self._environment.services, self._environment.redactor)
+        return instance
+
+    def _last(self) -> str:
+        try:
+            return (self._folder / "promoted").read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def _remember_last(self, instance: str) -> None:
+        new = self._folder / "promoted.new"
+        new.write_text(instance)
+        new.replace(self._folder / "promoted")
+
+    def _ask(self, what: str, argv: list[str], instance: Instance | None, **more: str) -> shell.Finished:
+        """Runs a command that changes nothing. Raises EngineError when it cannot be run, or takes too long."""
+        try:
+            return shell.run(
+                self._filled(argv, instance, more),
+                cwd=self._environment.root,
+                env=self._variables(),
+                timeout=self._settings.timeout,
+                check=False,
+            )
+        except OperationFailed as fault:
+            raise EngineError(f"[engine] {what}: {fault}", next_step=f"see {self._environment.file.name}") from None
+
+    def _do(self, what: str, argv: list[str], instance: Instance | None, **more: str) -> float:
+        """Runs a command that changes something, alone: one that a killed gate left is ended first.
+
+        Returns the seconds it took. Raises EngineError unless it ends with 0 in time.
+        """
+        said, limit = f"[engine] {what}", self._settings.timeout
+        try:
+            ran = Runner(self._folder).run(
+                self._filled(argv, instance, more), env=self._variables(), cwd=self._environment.root, timeout=limit
+            )
+        except (OperationFailed, OSError) as fault:
+            raise EngineError(f"{said}: {fault}", next_step=f"see {self._environment.file.name}") from None
+        told = _tail("\n".join(ran.said))
+        if ran.code is None:
+            raise EngineError(f"{said}: did not end within {limit:g} s{told}")
+        if ran.code != 0:
+            raise EngineError(f"{said}: exit code {ran.code}{told}")
+        return ran.seconds
+
+    def _filled(self, argv: list[str], instance: Instance | None, more: Mapping[str, str]) -> list[str]:
+        values = {"python": sys.executable, **more}
+        if instance is not None:
+            values |= {"version": instance.version, "digest": instance.digest, "instance": instance.id}
+        return [shell.fill(word, values) for word in argv]
+
+    def _variables(self) -> dict[str, str]:
+        given = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        return given | {key: value.reveal() for key, value in self._settings.env.items()}
+
+
+def _tail(text: str) -> str:
+    last = "\n".join(text.strip().splitlines()[-_LAST_LINES:])
+    return f": {last}" if last else ""

@@ -1,0 +1,47 @@
+"""A team's own application: one file, no framework; ``fault`` beside it says in which way this release is wrong.
+
+    python app.py PORT LOG
+
+It writes a line for each request into LOG, as a load balancer would, and its own words to standard output.
+"""
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+HERE = Path(__file__).parent
+VERSION, FAULT = HERE.name, (HERE / "fault").read_text()
+if FAULT == "crash":
+    sys.exit(3)
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        began = time.time()
+        status = 500 if FAULT == "fails" and self.path == "/orders" else 200
+        if status == 500:
+            print("ERROR: an order failed", flush=True)
+        body = json.dumps({"version": "9.9.9" if FAULT == "lies" else VERSION}).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        line = {
+            "ts": time.time(),
+            "duration": time.time() - began,
+            "status": status,
+            "request": {"method": "GET", "uri": self.path},
+            "release": VERSION,
+        }
+        with Path(sys.argv[2]).open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def log_message(self, *_: object) -> None:
+        """Only errors are told."""
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

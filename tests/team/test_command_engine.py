@@ -1,0 +1,164 @@
+"""The gate drives a team's own commands: the outcome, what was undone, and what a killed gate leaves."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gate.shell import wait_until
+from tests.team.conftest import TOKEN, Team
+
+
+def edit(team: Team, *pairs: tuple[str, str]) -> None:
+    file = team.root / "environments" / "local.toml"
+    text = file.read_text()
+    for old, new in pairs:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text)
+
+
+def test_what_was_deployed_by_hand_is_taken_over_and_replaced(in_place: Team) -> None:
+    status = in_place.gate("status")
+    assert status.code == 0, f"{status.document}\n{status.told}"
+    assert status.document["stable"]["version"] == "0.9.0", f"{status.document}\n{status.told}"
+    in_place.release("1.0.0")
+    ran = in_place.deploy("1.0.0")
+    assert (ran.code, in_place.serving()) == (0, "1.0.0"), f"{ran.reasons}\n{ran.told}"
+    in_place.release("1.1.0")
+    assert in_place.deploy("1.1.0").code == 0
+    back = in_place.gate("rollback")
+    assert (back.code, in_place.serving()) == (1, "1.0.0"), f"{back.reasons}\n{back.told}"
+
+
+@pytest.mark.parametrize("fault", ["lies", "crash"])
+def test_a_bad_release_is_taken_back_and_the_earlier_one_proven(in_place: Team, fault: str) -> None:
+    in_place.release("1.0.0", fault)
+    ran = in_place.deploy("1.0.0")
+    assert (ran.code, in_place.serving()) == (1, "0.9.0"), f"{ran.reasons}\n{ran.told}"
+    assert in_place.wanted() == "0.9.0"
+
+
+def test_a_rollback_command_is_used_where_there_is_one(in_place: Team) -> None:
+    edit(in_place, ("serves = [", 'rollback = ["sh", "undo.sh", "{version}"]\nserves = ['))
+    (in_place.root / "undo.sh").write_text('sh deploy.sh "$1" && echo "$1" >run/undone\n')
+    in_place.release("1.0.0", "lies")
+    assert in_place.deploy("1.0.0").code == 1
+    assert (in_place.root / "run" / "undone").read_text() == "0.9.0\n"
+    assert in_place.serving() == "0.9.0"
+
+
+def test_a_command_that_fails_says_so_and_shows_no_secret(in_place: Team) -> None:
+    edit(in_place, ('"deploy.sh", "{version}"', '"deploy.sh", "{version}x"'))
+    in_place.release("1.0.0")
+    ran = in_place.deploy("1.0.0")
+    # The same command cannot bring the earlier release back either, and that is said.
+    assert ran.code == 4
+    assert "[engine] deploy: exit code 7" in ran.reasons
+    assert "the token is [redacted]" in ran.reasons
+    assert TOKEN not in ran.told + ran.reasons
+    assert in_place.serving() == "0.9.0"
+
+
+def test_a_command_that_hangs_is_ended(in_place: Team) -> None:
+    edit(in_place, ('timeout = "20s"', 'timeout = "1s"'))
+    in_place.release("1.0.0")
+    (in_place.root / "run" / "slow").touch()
+    ran = in_place.deploy("1.0.0")
+    assert ran.code == 4
+    assert "deploy: did not end within 1 s" in ran.reasons
+    (in_place.root / "run" / "slow").unlink()
+    assert in_place.gate("recover").code == 1
+    assert in_place.serving() == "0.9.0"
+
+
+def test_a_killed_gate_leaves_a_command_that_recover_ends_first(in_place: Team) -> None:
+    in_place.release("1.0.0")
+    slow = in_place.root / "run" / "slow"
+    slow.touch()
+    gate = in_place.start("--version", "1.0.0")
+    history = in_place.root / "run" / "history"
+    assert wait_until(lambda: history.read_text().endswith("deploying 1.0.0\n"), timeout=60)
+    os.kill(gate.pid, signal.SIGKILL)
+    gate.communicate()
+    slow.unlink()
+    refused = in_place.deploy("1.0.0")
+    assert refused.code == 5
+    recovered = in_place.gate("recover")
+    assert (recovered.code, in_place.serving()) == (1, "0.9.0"), f"{recovered.reasons}\n{recovered.told}"
+    assert not running(in_place, "deploy.sh"), "the left command would deploy on its own, later"
+
+
+def running(team: Team, name: str) -> list[int]:
+    """Processes of the team's that run a script."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if name.encode() in words and (entry / "cwd").readlink() == team.root:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("said", ["", "1.0.0; rm -rf /"])
+def test_what_serves_must_be_told_in_words_that_mean_something(in_place: Team, said: str) -> None:
+    edit(in_place, ('["cat", "run/wanted"]', f'["printf", "%s", "{said}"]'))
+    in_place.release("1.0.0")
+    ran = in_place.deploy("1.0.0")
+    if said:
+        assert ran.code in {2, 3}, ran.told
+        assert in_place.serving() == "0.9.0"
+    else:  # nothing serves: a first deployment, after which the same command tells a lie
+        assert ran.code == 4, ran.told
+
+
+@contextmanager
+def shopping(team: Team) -> Iterator[list[int]]:
+    """Users who never stop; the statuses they got."""
+    answers: list[int] = []
+    over = threading.Event()
+
+    def user() -> None:
+        with httpx.Client(base_url=team.url, timeout=10, trust_env=False) as client:
+            while not over.wait(0.005):
+                answers.append(client.get("/orders").status_code)
+
+    users = [threading.Thread(target=user) for _ in range(4)]
+    for one in users:
+        one.start()
+    try:
+        yield answers
+    finally:
+        over.set()
+        for one in users:
+            one.join()
+
+
+def test_a_canary_by_the_teams_load_balancer_is_judged_by_its_log(beside: Team) -> None:
+    beside.release("1.0.0")
+    edit(beside, ('steps = ["50% 20s", "100% 3s"]', "steps = []"))
+    first = beside.deploy("1.0.0")
+    assert first.code == 0, f"{first.reasons}\n{first.told}"
+    edit(beside, ("steps = []", 'steps = ["50% 20s", "100% 5s"]'))
+    beside.release("1.1.0")
+    with shopping(beside) as answers:
+        good = beside.deploy("1.1.0")
+    assert (good.code, beside.serving()) == (0, "1.1.0"), f"{good.reasons}\n{good.told}"
+    assert set(answers) == {200}
+    assert len(answers) > 100
+    beside.release("1.2.0", "fails")
+    with shopping(beside) as answers:
+        bad = beside.deploy("1.2.0")
+    assert (bad.code, beside.serving()) == (1, "1.1.0"), f"{bad.reasons}\n{bad.told}"
+    assert 0 < answers.count(500) < len(answers) / 2
+    instances = [item["id"] for item in beside.gate("status").document["instances"]]
+    assert instances == ["r2"], "what was tried is stopped, what was replaced too"
