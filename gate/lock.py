@@ -62,14 +62,17 @@ class Lock:
         """Raises OperationFailed unless the lock is still ours: its file may be replaced, a connection may be lost."""
         if self._handle is None:
             raise OperationFailed("the lock of this environment is not held")
-        try:
-            ours = os.path.samestat(os.fstat(self._handle), self._file.stat())
-        except OSError:
-            ours = False
-        if not ours:
+        if not self._ours_here():
             raise OperationFailed(f"{self._file}: the lock's file was replaced: another run may hold this environment")
         if self._shared is not None and not self._alone:
             self._shared.demand()
+
+    def _ours_here(self) -> bool:
+        """Whether we hold the file that everybody on this machine asks for."""
+        try:
+            return self._handle is not None and os.path.samestat(os.fstat(self._handle), self._file.stat())
+        except OSError:
+            return False
 
     def rival(self) -> str | None:
         """Who holds the environment in our place, once the lock was lost; None where nobody does, or nobody tells."""
@@ -77,7 +80,10 @@ class Lock:
             self.demand()
             return None
         with suppress(OperationFailed):
-            return self.holder()
+            if not self._ours_here():
+                return self.holder()
+            found = self._shared.holder() if self._shared is not None else None
+            return found.told if found is not None else None
         return None
 
     def holder(self) -> str | None:

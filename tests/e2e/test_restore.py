@@ -40,9 +40,12 @@ def _only_the_live_one(shop: Site) -> Iterator[None]:
 
 
 def taken(site: Site) -> str:
-    """Makes a backup of the present; its id."""
+    """Makes a backup of the present and proves it; its id."""
     head = asked(site, "SELECT version_num FROM alembic_version")
-    return backup.create(load("local", site.root), site.state / "backups", label="by-hand", head=head).id
+    environment = load("local", site.root)
+    made = backup.create(environment, site.state / "backups", label="by-hand", head=head)
+    backup.verify(made, environment)
+    return made.id
 
 
 def asked(site: Site, *statements: str) -> Any:
