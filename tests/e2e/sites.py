@@ -15,6 +15,8 @@ from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = ("checks", "smoke", "fixtures", "gate", "example", "environments", ".github")
+FEW_CHECKS = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
+FEW_SMOKE = '["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_invariants.py"]'
 COPIED_FILES = ("conftest.py", "pytest.ini", "deploy_gate.py", "requirements.lock")
 
 
@@ -153,9 +155,7 @@ def few_cases(site: Site) -> None:
     """Leaves only cases enough to deploy by; what the others find is tested elsewhere."""
     file = site.root / "environments" / "local.toml"
     text = file.read_text()
-    checks = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
-    smoke = '["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_invariants.py"]'
-    for section, wanted in (("checks", checks), ("smoke", smoke)):
+    for section, wanted in (("checks", FEW_CHECKS), ("smoke", FEW_SMOKE)):
         whole = f'folders = ["{section}"]'
         assert whole in text, f"{whole} is not in local.toml any more"
         text = text.replace(whole, f"folders = {wanted}")

@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from gate.shell import wait_until
-from tests.e2e.sites import Site
+from tests.e2e.sites import FEW_CHECKS, FEW_SMOKE, Site
+
+
+@pytest.fixture
+def site(brief_site: Site) -> Site:
+    """Few cases are enough: they stop nothing here."""
+    return brief_site
 
 
 @pytest.fixture
@@ -28,7 +34,7 @@ class TestUsage:
     def test_unknown_environment(self, site: Site) -> None:
         ran = site.gate("--version", "1.1.0", name="prodcution")
         assert ran.code == 2
-        assert "no environment 'prodcution'; there are: local, production, staging" in ran.told
+        assert "no environment 'prodcution'; there are: docker, local, production, staging" in ran.told
 
     def test_unknown_version(self, site: Site) -> None:
         ran = site.deploy("9.9.9")
@@ -57,7 +63,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("old", "new", "told"),
         [
-            ('folders = ["smoke"]', 'folders = ["smokes"]', "[smoke] folders: smokes does not exist"),
+            (FEW_SMOKE, '["smokes"]', "[smoke] folders: smokes does not exist"),
             ("example/store/invariants.sql", "none.sql", "[database] invariants: none.sql does not exist"),
             ("smoke/store/synthetic.py", "none.py", "[traffic] synthetic: none.py does not exist"),
             ('"{socket}"', '"{sokcet}"', "{sokcet} is unknown"),
@@ -104,9 +110,14 @@ def test_second_gate_at_the_same_time(site: Site) -> None:
     assert site.traces() == before
 
 
+def without(text: str, port: str) -> str:
+    """The environment with a server that nobody answers for, and the checks that ask it."""
+    text = text.replace(FEW_CHECKS, f'["checks/test_environment.py", {FEW_CHECKS[1:]}')
+    return text.replace(f"127.0.0.1:{port}/", "127.0.0.1:9/")
+
+
 def test_database_down(site: Site) -> None:
-    port = _port(site, "postgres")
-    with edited(site, lambda text: text.replace(f"127.0.0.1:{port}/", "127.0.0.1:9/")):
+    with edited(site, lambda text: without(text, _port(site, "postgres"))):
         ran = site.deploy("1.1.0")
     assert ran.code == 3
     assert "database" in ran.reasons.lower()
@@ -114,8 +125,7 @@ def test_database_down(site: Site) -> None:
 
 
 def test_cache_down(site: Site) -> None:
-    port = _port(site, "cache")
-    with edited(site, lambda text: text.replace(f"127.0.0.1:{port}/", "127.0.0.1:9/")):
+    with edited(site, lambda text: without(text, _port(site, "cache"))):
         ran = site.deploy("1.1.0")
     assert ran.code == 3
     assert "cache" in ran.reasons.lower()

@@ -27,9 +27,8 @@ def read() -> Identity:
         release = json.loads(_RELEASE_FILE.read_text())
     except FileNotFoundError:
         release = {}
-    return Identity(
-        version=VERSION, digest=os.environ.get("STORE_DIGEST") or release.get("digest"), commit=release.get("commit")
-    )
+    digest = os.environ.get("STORE_DIGEST") or release.get("digest")
+    return Identity(version=VERSION, digest=digest, commit=release.get("commit"))
 
 
 IDENTITY = read()
