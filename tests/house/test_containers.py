@@ -31,7 +31,7 @@ def test_it_is_clean(argv: list[str]) -> None:
 
 def test_no_image_is_called_latest_and_no_secret_has_a_default() -> None:
     text = (STORE / "compose.yaml").read_text()
-    images = re.findall(r"(?m)^    image: (\S+)$", text)
+    images = re.findall(r"(?m)^    image: (.+)$", text)
     assert len(images) == 4
     assert all(":" in image and not image.endswith(":latest") for image in images)
     assert ":-" not in text
