@@ -41,7 +41,7 @@ def test_version_is_newer_than_what_serves(context: Any, compare_versions: Any, 
 
 
 @pytest.mark.critical
-@pytest.mark.requires("stable")
+@pytest.mark.requires("stable", "units")
 def test_rollback_target_is_still_deployable(context: Any, release_faults: Any, no_faults: Any) -> None:
     """The release that serves now could be started again: its folder is there, whole and unchanged."""
     stable = context.stable

@@ -11,7 +11,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gate import shell, tls
@@ -19,13 +18,12 @@ from gate.config import CommandSettings, Environment
 from gate.dial import INSTANCE
 from gate.engines import usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
-from gate.engines.instances import Instances
+from gate.engines.known import Known
 from gate.engines.probing import NO_ANSWER, status_at
 from gate.engines.runner import Runner
 from gate.errors import EngineError, OperationFailed
-from gate.releases import Release, known
+from gate.releases import Release
 
-_FOUND = "r0"  # what served before the gate deployed anything here
 _ENDED = 3  # exit code of `health` for one that has ended for good
 _BETWEEN = 2.0  # seconds between two looks at a log: each is a command
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "SSH_AUTH_SOCK")
@@ -38,8 +36,7 @@ class CommandEngine:
     def __init__(self, environment: Environment, settings: CommandSettings) -> None:
         self._environment = environment
         self._settings = settings
-        self._instances = Instances(environment.state_folder / "rel")
-        self._folder = environment.state_folder / "engine"
+        self._known = Known(environment)
         self._machine = usage.Machine()
         self.beside = settings.promote is not None
 
@@ -60,12 +57,10 @@ class CommandEngine:
         serving = self.stable()
         if not self.beside:
             return [serving] if serving is not None else []
-        return [
-            one for one in self._instances.all() if one == serving or any(state.alive for state in self.health(one))
-        ]
+        return [one for one in self._known.all() if one == serving or any(state.alive for state in self.health(one))]
 
     def find(self, instance_id: str) -> Instance | None:
-        return self._instances.find(instance_id)
+        return self._known.find(instance_id)
 
     def stable(self) -> Instance | None:
         """What the team's command says. A version that the gate did not deploy is taken over as ``r0``."""
@@ -77,25 +72,11 @@ class CommandEngine:
             if found is None:
                 raise EngineError(f"[engine] serves says {said}, which the gate has not started")
             return found
-        last = self._last()
-        fitting = [one for one in self._instances.all() if one.version == said]
-        return next((one for one in fitting if one.id == last), fitting[-1] if fitting else self._taken_over(said))
+        return self._known.named(said, lambda one: one.version == said)
 
     def start(self, release: Release, instance_id: str) -> Instance:
         """Writes an instance down and, where releases run side by side, starts it. Raises EngineError."""
-        known_as = self.find(instance_id)
-        if known_as is not None and known_as.digest != release.digest:
-            raise EngineError(f"{instance_id} is {known_as.version} ({known_as.digest}), not {release.version}")
-        instance = known_as or Instance(
-            id=instance_id,
-            version=release.version,
-            digest=release.digest,
-            commit=release.commit,
-            folder=str(release.folder),
-            started_at=datetime.now(UTC),
-        )
-        if known_as is None:
-            self._instances.remember(instance, self._environment.services, self._environment.redactor)
+        instance = self._known.started(release, instance_id)
         if self.beside:
             self._do("deploy", self._settings.deploy, instance)
         return instance
@@ -128,14 +109,13 @@ class CommandEngine:
             assert self._settings.promote is not None  # noqa: S101 - the file has no such steps otherwise
             self._do("promote", self._settings.promote, instance, percent=f"{max(share, 0) * 100:g}")
             return
-        newer = any(one.started_at > instance.started_at for one in self._instances.all())
-        if newer and self._settings.rollback is not None:
+        if self._settings.rollback is not None and self._known.older(instance):
             self._do("rollback", self._settings.rollback, instance)
         elif self._settings.promote is not None:
             self._do("promote", self._settings.promote, instance, percent="100")
         else:
             self._do("deploy", self._settings.deploy, instance)
-        self._remember_last(instance.id)
+        self._known.promoted(instance)
 
     def withdraw(self) -> None:
         if self._settings.withdraw is None:
@@ -182,17 +162,10 @@ class CommandEngine:
         return new
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
-        found = [known[name] for name in self._instances.damaged() if name in known]
-        for instance in found:
-            self._instances.remember(instance, self._environment.services, self._environment.redactor)
-        return found
+        return self._known.rebuild(known)
 
     def prune(self, keep: set[str]) -> list[str]:
-        used = {*keep, *(one.id for one in self.instances())}
-        gone = [one.id for one in self._instances.all() if one.id not in used]
-        for name in gone:
-            self._instances.remove(name)
-        return gone
+        return self._known.prune({*keep, *(one.id for one in self.instances())})
 
     def _asked(self, door: Endpoint, name: str) -> ServiceState:
         service = self._environment.services[name]
@@ -223,25 +196,6 @@ class CommandEngine:
             raise EngineError(f"[engine] serves: printed {said[:80]!r}, which is neither a version nor an instance")
         return said
 
-    def _taken_over(self, version: str) -> Instance:
-        folder = self._environment.root / self._environment.releases.source / version
-        release = known(version, "unknown", None, folder)
-        began = datetime.fromtimestamp(0, UTC)
-        instance = Instance(_FOUND, version, release.digest, release.commit, str(folder), began)
-        self._instances.remember(instance, self._environment.services, self._environment.redactor)
-        return instance
-
-    def _last(self) -> str:
-        try:
-            return (self._folder / "promoted").read_text().strip()
-        except FileNotFoundError:
-            return ""
-
-    def _remember_last(self, instance: str) -> None:
-        new = self._folder / "promoted.new"
-        new.write_text(instance)
-        new.replace(self._folder / "promoted")
-
     def _ask(self, what: str, argv: list[str], instance: Instance | None, **more: str) -> shell.Finished:
         """Runs a command that changes nothing. Raises EngineError when it cannot be run, or takes too long."""
         try:
@@ -262,7 +216,7 @@ class CommandEngine:
         """
         said, limit = f"[engine] {what}", self._settings.timeout
         try:
-            ran = Runner(self._folder).run(
+            ran = Runner(self._known.folder).run(
                 self._filled(argv, instance, more), env=self._variables(), cwd=self._environment.root, timeout=limit
             )
         except (OperationFailed, OSError) as fault:
