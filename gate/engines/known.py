@@ -48,8 +48,8 @@ class Known:
         return instance
 
     def named(self, version: str, fits: Callable[[Instance], bool]) -> Instance:
-        """The instance that fits, of several the one that was given the traffic last, else the oldest: the youngest may be a
-        candidate. One that does not fit any is taken over."""
+        """The instance that fits; of several the one that had the traffic last, else the oldest, for the youngest may be
+        a candidate. Where none fits, ``version`` is taken over."""
         fitting = [one for one in self.all() if fits(one)]
         last = self._last()
         return next((one for one in fitting if one.id == last), fitting[0] if fitting else self._taken_over(version))

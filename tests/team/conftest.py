@@ -84,6 +84,7 @@ class Team(Site):
         place.mkdir(parents=True)
         shutil.copy(HERE / "app.py", place / "app.py")
         (place / "fault").write_text(fault)
+        (place / "name").write_text(version)  # versions differ in content
         files = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in place.iterdir()}
         manifest = {"format": 1, "name": "tiny", "version": version, "digest": releases.digest_of(files)}
         (place / releases.MANIFEST).write_text(json.dumps(manifest | {"files": files}))
