@@ -47,7 +47,7 @@ def test_every_service_says_whether_it_lives(release: Any, services: Any, image_
 
 
 @pytest.mark.category("Resource Limits")
-@pytest.mark.requires("stable")
+@pytest.mark.requires("stable", "units")
 def test_limits_hold_for_what_runs(
     serving_containers: Any, started_with: Any, environment: Any, no_faults: Any
 ) -> None:

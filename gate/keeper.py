@@ -47,8 +47,10 @@ def main(arguments: list[str]) -> int:
         try:
             journal = Journal(store, hold.deployment.id)
             journal.resume()
-            resting = not WayBack.of(journal.facts("migrate").get("way_back")).lives
-            watch = Watch(environment, engine, candidate, stable, folder, held=True, resting=resting)
+            lives = WayBack.of(journal.facts("migrate").get("way_back")).lives
+            watch = Watch(
+                environment, engine, candidate, stable, folder, held=True, resting=not (lives and engine.beside)
+            )
             watch.start()
             watch.begin(hold.share, left)
         except OSError as fault:  # a full disk: its time still comes

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gate import engines, served
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, GateError
 from gate.journal import to_undo
@@ -99,7 +99,7 @@ def clear(environment: Environment, say: Say) -> None:
             from gate.database.cluster import sweep
 
             sweep(scratch)
-        if isinstance(environment.engine, DockerSettings):
+        if isinstance(environment.engine, ContainerSettings):
             from gate.containers.sweep import sweep as sweep_containers
 
             sweep_containers(environment, environment.engine)

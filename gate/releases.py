@@ -18,7 +18,7 @@ from typing import Any
 import semver
 
 from gate import shell
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.errors import OperationFailed, ShellError, UsageError
 
 MANIFEST = "release.json"
@@ -118,7 +118,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def source(environment: Environment) -> Source:
     """Where an environment's releases come from."""
-    if isinstance(environment.engine, DockerSettings):
+    if isinstance(environment.engine, ContainerSettings):
         from gate.containers.images import ImageSource
 
         return ImageSource(environment, environment.engine)

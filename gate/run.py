@@ -219,7 +219,7 @@ class Run:
                     candidate,
                     self.stable,
                     self.folder,
-                    resting=not self.way_back.lives,
+                    resting=not (self.way_back.lives and self.engine.beside),
                 )
                 self._watch.start()
             except OSError as fault:

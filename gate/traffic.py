@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gate import sockets, tls
-from gate.config import CommandSettings, Environment
+from gate.config import CommandSettings, Environment, SwarmSettings
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
 from gate.redact import Secret
@@ -43,7 +43,7 @@ Table = dict[str, Any]
 
 def request_log(environment: Environment) -> Path:
     """The log of requests: the gate's own proxy's, or the one that the team's load balancer writes."""
-    if isinstance(environment.engine, CommandSettings):
+    if isinstance(environment.engine, CommandSettings | SwarmSettings):
         return environment.root / (environment.engine.requests or "no log of requests")
     return Traffic(environment).access_log
 

@@ -40,7 +40,8 @@ class Watch:
     """One watch over one candidate, written down below ``folder``.
 
     ``stable`` None: a first deployment, nothing to compare with. ``held``: over a release that waits for a person.
-    ``resting``: stable cannot live on the schema as it is, so what it was counts, and what it does now excuses nothing.
+    ``resting``: stable runs no more, or cannot live on the schema as it is; what it was counts, and what it does now
+    excuses nothing.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ How a table becomes one of these is ``gate.parsing``; reading files is ``gate.en
 """
 
 from gate.config.database import AlembicTool, BackupCommands, CommandTool, Database, DjangoTool, SqlTool
-from gate.config.engines import CommandSettings, DockerSettings
+from gate.config.engines import CommandSettings, ContainerSettings, DockerSettings, SwarmSettings
 from gate.config.environment import Environment
 from gate.config.judging import RuleRow
 from gate.config.keeping import Port, Stack
@@ -15,6 +15,7 @@ __all__ = [
     "BackupCommands",
     "CommandSettings",
     "CommandTool",
+    "ContainerSettings",
     "Database",
     "DjangoTool",
     "DockerSettings",
@@ -25,4 +26,5 @@ __all__ = [
     "Service",
     "SqlTool",
     "Stack",
+    "SwarmSettings",
 ]

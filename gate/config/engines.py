@@ -16,10 +16,9 @@ class ProcessSettings(Section):
     kind: Literal["process"]
 
 
-class DockerSettings(Section):
-    """What runs the releases: containers of a Docker engine on this machine."""
+class ContainerSettings(Section):
+    """A Docker engine, and how the gate's own containers on it are made."""
 
-    kind: Literal["docker"]
     host: Annotated[str, Field(pattern=r"^unix:///.+")] = Field(
         "unix:///var/run/docker.sock", description="Where the engine listens"
     )
@@ -29,10 +28,16 @@ class DockerSettings(Section):
     user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$")] | None = Field(
         None, description="Who runs inside, USER or UID:GID; left out: the image's own user"
     )
+    pids: Annotated[int, Field(ge=16)] = Field(512, description="How many processes and threads a container may have")
+
+
+class DockerSettings(ContainerSettings):
+    """What runs the releases: containers of a Docker engine on this machine."""
+
+    kind: Literal["docker"]
     read_only: bool = Field(True, description="Whether a container may write nowhere but into `tmpfs` and `mounts`")
     tmpfs: list[UrlPath] = Field(["/tmp"], description="Folders in memory a container may write into")  # noqa: S108
     mounts: list[str] = Field([], description="FOLDER:INSIDE or FOLDER:INSIDE:ro; {state} is replaced")
-    pids: Annotated[int, Field(ge=16)] = Field(512, description="How many processes and threads a container may have")
 
     @model_validator(mode="after")
     def _mountable(self) -> DockerSettings:
@@ -96,4 +101,28 @@ class CommandSettings(Section):
         return any("{percent}" in word for word in self.promote or [])
 
 
-Engine = Annotated[ProcessSettings | DockerSettings | CommandSettings, Field(discriminator="kind")]
+class SwarmSettings(ContainerSettings):
+    """What runs the releases: services of a Docker Swarm, which the team's stack file describes (docs/swarm.md).
+
+    `network`, `user` and `pids` are those of the one-off containers that migrate.
+    """
+
+    kind: Literal["swarm"]
+    stack: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
+        description="Name of the stack: its service for [services.web] is STACK_web"
+    )
+    order: Literal["start-first", "stop-first"] = Field(
+        "start-first", description="Whether a new task is started before the old one ends; not with fixed host ports"
+    )
+    parallelism: Annotated[int, Field(ge=1)] = Field(1, description="How many tasks are moved at a time")
+    monitor: Seconds = Field(5.0, description="How long Swarm watches a new task for failing before the next one")
+    timeout: Seconds = Field(300.0, description="For the update of one service")
+    requests: str | None = Field(
+        None, description="The load balancer's log of requests, one JSON object a line; needed by [traffic] steps"
+    )
+
+
+Engine = Annotated[
+    ProcessSettings | DockerSettings | SwarmSettings | CommandSettings,
+    Field(discriminator="kind"),
+]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, model_validator
 
 from gate.config.database import Cache, Database
-from gate.config.engines import CommandSettings, DockerSettings, Engine
+from gate.config.engines import CommandSettings, ContainerSettings, DockerSettings, Engine, SwarmSettings
 from gate.config.fields import Section
 from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, Settings, SmokeSuite, Suite
 from gate.config.keeping import Retention, Stack, State
@@ -69,7 +69,7 @@ class Environment(Section):
                 f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
             )
         self._containers()
-        if isinstance(self.engine, CommandSettings):
+        if isinstance(self.engine, CommandSettings | SwarmSettings):
             self._teams_own(self.engine)
         elif not self.traffic.listen:
             raise ValueError("traffic: needs listen, the host:port of the front door")
@@ -81,10 +81,10 @@ class Environment(Section):
     def _containers(self) -> None:
         """What Docker needs to be told, and what only Docker can be."""
         docker = self.engine if isinstance(self.engine, DockerSettings) else None
-        if (docker is None) != (self.releases.image is None):
-            raise ValueError('engine: kind = "docker" and [releases] image belong together')
+        if isinstance(self.engine, ContainerSettings) != (self.releases.image is not None):
+            raise ValueError('engine: kind = "docker" or "swarm" and [releases] image belong together')
         for name, service in self.services.items():
-            if not service.command and not isinstance(self.engine, CommandSettings):
+            if not service.command and not isinstance(self.engine, CommandSettings | SwarmSettings):
                 raise ValueError(f"services.{name}: needs command")
             words = " ".join([*service.command, *(value.reveal() for value in service.env.values())])
             if docker is None:
@@ -101,21 +101,23 @@ class Environment(Section):
             if asks and docker.network == "host" and "{port}" not in words:
                 raise ValueError(f'services.{name}: with network = "host" it must listen on {{host}} and {{port}}')
 
-    def _teams_own(self, engine: CommandSettings) -> None:
+    def _teams_own(self, engine: CommandSettings | SwarmSettings) -> None:
         """What the gate does not do itself must not be asked of it."""
         traffic = self.traffic
         if traffic.listen or traffic.tls or traffic.sticky:
-            raise ValueError('traffic: with kind = "command" the front door is the team\'s: no listen, tls or sticky')
+            raise ValueError(
+                f'traffic: with kind = "{engine.kind}" the front door is the team\'s: no listen, tls or sticky'
+            )
         for name, service in self.services.items():
             for key in ("command", "env", "limits", "exclusive"):
                 if getattr(service, key):
-                    raise ValueError(f"services.{name}.{key}: the team's commands start it, the gate does not")
+                    raise ValueError(f"services.{name}.{key}: what starts it is the team's, the gate does not")
         if self.database is not None and self.database.pause is not None:
             raise ValueError("database.pause: only the gate's own front door can make users wait")
         if traffic.steps and engine.requests is None:
             raise ValueError("traffic.steps: need [engine] requests, the log that tells what users were answered")
-        if len(traffic.steps) > 1 and not engine.shares:
-            raise ValueError("traffic.steps: without {percent} in [engine] promote only one step, of 100%, is possible")
+        if len(traffic.steps) > 1 and not (isinstance(engine, CommandSettings) and engine.shares):
+            raise ValueError("traffic.steps: only one step, of 100%, is possible without {percent} in [engine] promote")
 
     def bind(self, *, name: str, file: Path, root: Path, rules: tuple[Rule, ...], secrets: frozenset[str]) -> None:
         """Says once where this environment came from; part of its making."""

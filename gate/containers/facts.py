@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.containers.client import asked, client, found
 from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
 
@@ -34,7 +34,7 @@ class ContainerFacts:
     new_privileges: bool
 
 
-def image(docker: DockerSettings, name: str) -> ImageFacts | None:
+def image(docker: ContainerSettings, name: str) -> ImageFacts | None:
     """An image by its id or its name; None where the host has none. Raises EngineError."""
     engine = client(docker.host)
     with asked(f"image {name}"):
@@ -46,7 +46,7 @@ def image(docker: DockerSettings, name: str) -> ImageFacts | None:
     return ImageFacts(str(known.id), str(config.get("User") or ""), test[0] != "NONE")
 
 
-def containers(environment: Environment, docker: DockerSettings, instance: str) -> list[ContainerFacts]:
+def containers(environment: Environment, docker: ContainerSettings, instance: str) -> list[ContainerFacts]:
     """What runs of an instance. Raises EngineError."""
     labels = [f"{STATE}={environment.state_folder}", f"{INSTANCE}={instance}"]
     with asked(f"the containers of {instance}"):

@@ -17,7 +17,7 @@ from typing import Any
 
 import semver
 
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.containers.client import Client, asked, client, found
 from gate.errors import EngineError, OperationFailed
 from gate.releases import MANIFEST, Release, Source
@@ -30,10 +30,15 @@ def tag_of(version: str) -> str:
     return version.replace("+", "_")
 
 
+def version_of(tag: str) -> str:
+    """The version of a tag."""
+    return tag.replace("_", "+")
+
+
 class ImageSource(Source):
     """The image repository an environment takes its releases from."""
 
-    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+    def __init__(self, environment: Environment, docker: ContainerSettings) -> None:
         super().__init__(environment)
         self._host = docker.host
         self._image = str(environment.releases.image)
@@ -44,7 +49,7 @@ class ImageSource(Source):
         docker, names = client(self._host), set()
         with asked(f"the images of {self._image}"):
             for image in docker.images.list(name=self._image):
-                names |= {tag.rpartition(":")[2].replace("_", "+") for tag in image.tags}
+                names |= {version_of(tag.rpartition(":")[2]) for tag in image.tags}
         return sorted(filter(semver.Version.is_valid, names), key=semver.Version.parse)
 
     def _at(self, version: str) -> Path | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote
 
-from gate.config import DockerSettings
+from gate.config import ContainerSettings
 
 _SOCKET_FOLDER = re.compile(r"[?&]host=(?P<folder>(?:/|%2F)[^&\s]*)", re.IGNORECASE)
 
@@ -20,7 +20,7 @@ TOOL = f"{LABEL}tool"
 """Label of a container that runs one command and is gone."""
 
 
-def options(docker: DockerSettings, values: Iterable[str], binds: Iterable[str] = ()) -> dict[str, Any]:
+def options(docker: ContainerSettings, values: Iterable[str], binds: Iterable[str] = ()) -> dict[str, Any]:
     """What the SDK's ``create`` is given. ``values`` are those of the container's variables.
 
     A PostgreSQL on a unix socket is reached through its folder, which is mounted where the URL says it lies.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.containers.client import asked, client
 from gate.containers.options import STATE, TOOL
 
 
-def sweep(environment: Environment, docker: DockerSettings) -> None:
+def sweep(environment: Environment, docker: ContainerSettings) -> None:
     """Migration tools that nobody waits for, and releases of rehearsals. Call it under the environment's lock.
 
     Raises EngineError.

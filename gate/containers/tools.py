@@ -12,7 +12,7 @@ from pathlib import Path
 import requests
 
 from gate import shell
-from gate.config import DockerSettings
+from gate.config import ContainerSettings
 from gate.containers.client import Client, asked, client
 from gate.containers.images import image_of, packed
 from gate.containers.options import STATE, TOOL, options
@@ -30,7 +30,7 @@ class InContainer:
 
     python = "python3"
 
-    def __init__(self, docker: DockerSettings, release: Release, inside: str, state: Path) -> None:
+    def __init__(self, docker: ContainerSettings, release: Release, inside: str, state: Path) -> None:
         self.folder = inside
         self.state = state
         self._docker = docker
@@ -64,7 +64,7 @@ class _Container:
 
     def __init__(
         self,
-        docker: DockerSettings,
+        docker: ContainerSettings,
         release: Release,
         place: InContainer,
         argv: Sequence[str],

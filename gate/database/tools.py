@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gate import shell
-from gate.config import DockerSettings, Environment
+from gate.config import ContainerSettings, Environment
 from gate.errors import ShellError
 from gate.releases import Release
 
@@ -60,7 +60,7 @@ class Here:
 
 def of(environment: Environment, release: Release) -> Tools:
     """Where the tools of a release of this environment run."""
-    if isinstance(environment.engine, DockerSettings):
+    if isinstance(environment.engine, ContainerSettings):
         from gate.containers.tools import InContainer
 
         return InContainer(environment.engine, release, environment.releases.inside, environment.state_folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.config import CommandSettings, DockerSettings, Environment
+from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.engines.base import Engine
 
 
@@ -12,6 +12,10 @@ def create(environment: Environment) -> Engine:
         from gate.engines.docker import DockerEngine
 
         return DockerEngine(environment, environment.engine)
+    if isinstance(environment.engine, SwarmSettings):
+        from gate.engines.swarm import SwarmEngine
+
+        return SwarmEngine(environment, environment.engine)
     if isinstance(environment.engine, CommandSettings):
         from gate.engines.command import CommandEngine
 

@@ -47,12 +47,14 @@ class Known:
         self._remember(instance)
         return instance
 
-    def named(self, version: str, fits: Callable[[Instance], bool]) -> Instance:
-        """The instance that fits; of several the one that had the traffic last, else the oldest, for the youngest may be
-        a candidate. Where none fits, ``version`` is taken over."""
+    def named(self, version: str, fits: Callable[[Instance], bool], digest: str = "") -> Instance:
+        """The instance that fits; of several the one that had the traffic last, else the oldest, for a younger one may
+        be a candidate. Where none fits, ``version`` is taken over, with its ``digest`` if that is known."""
         fitting = [one for one in self.all() if fits(one)]
+        if not fitting:
+            return self._taken_over(version, digest)
         last = self._last()
-        return next((one for one in fitting if one.id == last), fitting[0] if fitting else self._taken_over(version))
+        return next((one for one in fitting if one.id == last), fitting[0])
 
     def older(self, instance: Instance) -> bool:
         """Whether another was started after it: then giving it the traffic is a way back."""
@@ -82,12 +84,12 @@ class Known:
     def _remember(self, instance: Instance) -> None:
         self._instances.remember(instance, self._environment.services, self._environment.redactor)
 
-    def _taken_over(self, version: str) -> Instance:
+    def _taken_over(self, version: str, found: str) -> Instance:
         folder = self._environment.root / self._environment.releases.source / version
-        digest, commit = "unknown", None
+        digest, commit = found or "unknown", None
         with suppress(OperationFailed):
             release = read(folder)
-            digest, commit = release.digest, release.commit
+            digest, commit = found or release.digest, release.commit
         instance = Instance(_FOUND, version, digest, commit, str(folder), datetime.fromtimestamp(0, UTC))
         self._remember(instance)
         return instance

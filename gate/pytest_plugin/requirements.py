@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gate import releases
-from gate.config import CommandSettings, DockerSettings, Environment
+from gate.config import CommandSettings, ContainerSettings, Environment, SwarmSettings
 from gate.context import CANDIDATE, CHECKS, Context
 from gate.errors import OperationFailed
 from gate.releases import Release
@@ -36,8 +36,11 @@ REQUIREMENTS: dict[str, tuple[Declared, str]] = {
     "in_flight": (lambda env, _: any(item.in_flight for item in env.services.values()), "no service has in_flight"),
     "digest": (lambda env, _: any(item.digest for item in env.services.values()), "no service has digest"),
     "exclusive": (lambda env, _: any(item.exclusive for item in env.services.values()), "no service is exclusive"),
-    "units": (lambda env, _: not isinstance(env.engine, CommandSettings), "the team's own commands start what runs"),
-    "images": (lambda env, _: isinstance(env.engine, DockerSettings), "releases are no images"),
+    "units": (
+        lambda env, _: not isinstance(env.engine, CommandSettings | SwarmSettings),
+        "what starts it is the team's",
+    ),
+    "images": (lambda env, _: isinstance(env.engine, ContainerSettings), "releases are no images"),
     "test_results": (lambda env, _: bool(env.pipeline.test_results), "no [pipeline] test_results"),
     "workflows": (lambda env, _: bool(env.pipeline.workflows), "no [pipeline] workflows"),
     "dependencies": (lambda env, _: bool(env.scan.dependencies), "no [scan] dependencies"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gate import engines, mending, suite, verdict
-from gate.config import CommandSettings, DockerSettings, Environment
+from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.context import CANDIDATE, Context
 from gate.database.cluster import reserved
 from gate.errors import OperationFailed
@@ -94,9 +94,9 @@ def _judged(result: SuiteResult, rules: Sequence[Rule]) -> tuple[int, tuple[str,
 @contextlib.contextmanager
 def _here(environment: Environment, database: Secret) -> Iterator[tuple[Environment, Path]]:
     """The environment of the rehearsal and the file that tells a child of it; all of it is gone afterwards."""
-    if isinstance(environment.engine, CommandSettings):
+    if isinstance(environment.engine, CommandSettings | SwarmSettings):
         raise CannotRehearse(
-            "how a release is started only the team's own commands know",
+            "how a release is started the gate does not know here",
             next_step="go without: [database] rehearsal = false",
         )
     docker = environment.engine if isinstance(environment.engine, DockerSettings) else None

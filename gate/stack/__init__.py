@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gate.config import CommandSettings, Environment
+from gate.config import CommandSettings, Environment, SwarmSettings
 from gate.stack.cache import Cache
 from gate.stack.parts import Part
 from gate.stack.postgres import Postgres
@@ -27,7 +27,7 @@ class Stack:
             self._parts.append(Postgres(environment, wanted.postgres))
         if wanted is not None and wanted.cache is not None:
             self._parts.append(Cache(environment, wanted.cache))
-        if not isinstance(environment.engine, CommandSettings):
+        if not isinstance(environment.engine, CommandSettings | SwarmSettings):
             self._parts.append(Proxy(environment))
 
     def up(self, progress: Callable[[str], None] = _silent) -> None:

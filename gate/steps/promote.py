@@ -27,12 +27,17 @@ class Promote(Step):
         if candidate is None:
             raise StepFailed(f"{run.candidate_id} is not there any more")
         steps = run.environment.traffic.steps if run.action == "deploy" else []
-        watch = run.watched() if steps else None  # before the first request of a user
+        beside = run.engine.beside
+        watch = run.watched() if steps and beside else None  # before the first request of a user
         spent = switch(run, run.candidate_id)
+        if not beside:
+            wait_healthy(run, candidate)
+            # While one release replaces the other nothing could be told of either.
+            watch = run.watched() if steps else None
         if watch is not None:
             watch.begin(*steps[-1])
-        if not run.engine.beside or any(service.exclusive for service in run.environment.services.values()):
-            wait_healthy(run, candidate)  # what starts only now that the release before has let go
+        if any(service.exclusive for service in run.environment.services.values()):
+            wait_healthy(run, candidate)  # they start only now that the release before has let go of theirs
         return f"100 % of traffic on {candidate.version} after {spent * 1000:.1f} ms"
 
     def undo(self, run: Run, facts: Facts) -> str:

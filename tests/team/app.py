@@ -1,6 +1,6 @@
 """A team's own application: one file, no framework; ``fault`` beside it says in which way this release is wrong.
 
-    python app.py PORT LOG
+    python app.py PORT LOG [HOST]
 
 It writes a line for each request into LOG, as a load balancer would, and its own words to standard output.
 """
@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).parent
-VERSION, FAULT = HERE.name, (HERE / "fault").read_text()
+VERSION, FAULT = (HERE / "name").read_text(), (HERE / "fault").read_text()
 if FAULT == "crash":
     sys.exit(3)
 
@@ -28,6 +28,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.dumps({"version": "9.9.9" if FAULT == "lies" else VERSION}).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Release", VERSION)
         self.end_headers()
         self.wfile.write(body)
         line = {
@@ -44,4 +45,4 @@ class Handler(BaseHTTPRequestHandler):
         """Only errors are told."""
 
 
-ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+ThreadingHTTPServer((sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

@@ -1,0 +1,84 @@
+"""What stands before a swarm: asks a manager where the tasks of a service are, and spreads requests over them.
+
+    balancer.py PORT SERVICE LOG SOCKET...
+
+An answer that never came is asked for again elsewhere; each request is a line in LOG, with the release that answered.
+"""
+
+import http.client
+import json
+import random
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import docker
+
+PORT, SERVICE, LOG, *SOCKETS = sys.argv[1:]
+backends: list[tuple[str, int]] = []
+
+
+def look(api: Any) -> list[tuple[str, int]]:
+    """Where running tasks listen, on nodes that are not known to be gone."""
+    nodes = {one["ID"]: one["Status"] for one in api.nodes()}
+    found = []
+    for task in api.tasks(filters={"service": SERVICE, "desired-state": "running"}):
+        ports = task["Status"].get("PortStatus", {}).get("Ports", [])
+        node = nodes.get(task.get("NodeID", ""), {"State": "down"})
+        if task["Status"]["State"] == "running" and ports and node["State"] != "down":
+            found.append((str(node["Addr"]), int(ports[0]["PublishedPort"])))
+    return found
+
+
+def looking() -> None:
+    while True:
+        for socket in SOCKETS:
+            try:
+                seen = look(docker.APIClient(f"unix://{socket}", version="auto", timeout=2))
+            except Exception:  # noqa: BLE001, S112 - another manager is asked; what was known stays
+                continue
+            if seen:
+                backends[:] = seen
+                break
+        time.sleep(0.2)
+
+
+class Balancer(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        began, status, body, release = time.time(), 502, b"{}", ""
+        while status == 502 and time.time() - began < 10:
+            known = list(backends)
+            for host, port in random.sample(known, len(known)):
+                try:
+                    link = http.client.HTTPConnection(host, port, timeout=1)
+                    link.request("GET", self.path)
+                    answer = link.getresponse()
+                    status, body, release = answer.status, answer.read(), answer.headers.get("X-Release", "")
+                    break
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.05)
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        line = {
+            "ts": time.time(),
+            "duration": time.time() - began,
+            "status": status,
+            "request": {"method": "GET", "uri": self.path},
+            "release": release,
+        }
+        with Path(LOG).open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def log_message(self, *_: object) -> None:
+        """Only errors are told."""
+
+
+threading.Thread(target=looking, daemon=True).start()
+ThreadingHTTPServer(("127.0.0.1", int(PORT)), Balancer).serve_forever()
