@@ -148,6 +148,7 @@ class Commands:
             dead = store.unfinished()
             if dead is None:
                 mending.lead_back(self._environment, store, self._terminal.note)
+                engines.create(self._environment).settle()
                 return self._nothing_to_recover()
             held = holding.find(store)
             if held is not None:
@@ -282,6 +283,8 @@ class Commands:
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
             prune(run)
+            if run.action != "plan" and outcome not in (Outcome.HELD, Outcome.ROLLBACK_FAILED):
+                run.engine.settle()
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
         try:
@@ -337,6 +340,7 @@ class Commands:
         if dead is None or (but_failed and dead.outcome is Outcome.ROLLBACK_FAILED):
             return dead
         if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
+            mending.clear(self._environment, self._terminal.note)
             store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)
             return None
         held = holding.find(store)

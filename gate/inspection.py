@@ -287,6 +287,8 @@ class Inspection:
             elif store is not None:
                 mending.lead_back(self._environment, store, self._terminal.say)
             self._watch_again(store)
+            if store is not None and store.unfinished() is None:
+                engine.settle()
         return self.status()
 
     def lock(self) -> Document:

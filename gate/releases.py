@@ -51,7 +51,7 @@ class Release:
 
 def read(folder: Path) -> Release:
     """The release in ``folder``. Raises OperationFailed when its manifest is missing or malformed."""
-    manifest = _manifest(folder)
+    manifest = manifest_of(folder)
     openapi = manifest.get("openapi")
     commit = manifest.get("commit")
     return Release(
@@ -76,7 +76,7 @@ def known(version: str, digest: str, commit: str | None, folder: Path) -> Releas
 def faults(folder: Path) -> list[str]:
     """What is wrong with the release in ``folder``: files missing, changed or added, or a digest that does not fit."""
     try:
-        manifest = _manifest(folder)
+        manifest = manifest_of(folder)
     except OperationFailed as fault:
         return [str(fault)]
     listed: dict[str, str] = manifest["files"]
@@ -102,7 +102,8 @@ def digest_of(files: dict[str, str]) -> str:
     return "sha256:" + hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the manifest in a folder says. Raises OperationFailed when it is missing or malformed."""
     file = folder / MANIFEST
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
@@ -160,6 +161,10 @@ class Source:
     def _build_values(self, version: str, folder: Path) -> dict[str, str]:
         return {"python": sys.executable, "version": version, "folder": str(folder)}
 
+    def _build_variables(self) -> dict[str, str] | None:
+        """The whole environment of a build; None: the gate's own."""
+        return None
+
     def _build(self, version: str, folder: Path) -> None:
         known = ", ".join(self.versions()) or "none yet"
         unknown = f"no release {version} in {self.folder}; there are: {known}"
@@ -170,7 +175,7 @@ class Source:
         argv = [shell.fill(word, values) for word in self._environment.releases.build]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            ended = shell.run(argv, cwd=self._environment.root, timeout=300, check=False)
+            ended = shell.run(argv, cwd=self._environment.root, env=self._build_variables(), timeout=300, check=False)
         except ShellError as fault:
             raise UsageError(f"{unknown}, and building it failed: {fault}") from None
         if ended.code:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,6 +34,7 @@ def asked(what: str) -> Iterator[None]:
     """Whatever goes wrong in the block becomes an EngineError about ``what``."""
     import docker.errors
     import requests
+    import urllib3.exceptions
 
     try:
         yield
@@ -40,8 +42,43 @@ def asked(what: str) -> Iterator[None]:
         raise EngineError(f"{what}: {fault.explanation or fault}") from None
     except docker.errors.DockerException as fault:
         raise EngineError(f"{what}: {fault}", next_step="see that dockerd runs, and who may use it") from None
-    except requests.RequestException as fault:
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as fault:
         raise EngineError(f"{what}: no answer ({type(fault).__name__})") from None
+
+
+def within(seconds: float, what: str, ask: Callable[[], Any]) -> Any:
+    """What ``ask`` gives. The SDK waits for ever where it reads a stream: after ``seconds`` nobody waits any more.
+
+    Raises EngineError.
+    """
+    answers: list[Any] = []
+    faults: list[BaseException] = []
+
+    def asking() -> None:
+        try:
+            answers.append(ask())
+        except BaseException as fault:  # noqa: BLE001 - it is raised where it is waited for
+            faults.append(fault)
+
+    thread = threading.Thread(target=asking, name=what, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if faults:
+        raise faults[0]
+    if not answers:
+        raise EngineError(f"{what}: not done within {seconds:g} s")
+    return answers[0]
+
+
+def ended(end: Callable[[], object]) -> None:
+    """Ends a container; one that has ended meanwhile, or is gone, is fine."""
+    import docker.errors
+
+    try:
+        end()
+    except docker.errors.APIError as fault:
+        if fault.status_code not in {404, 409}:
+            raise
 
 
 def found(get: Any, name: str) -> Any | None:

@@ -9,19 +9,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import semver
 
 from gate.config import ContainerSettings, Environment
-from gate.containers.client import Client, asked, client, found
+from gate.containers.client import Client, asked, client, found, within
+from gate.containers.options import STATE, TOOL
 from gate.errors import EngineError, OperationFailed
-from gate.releases import MANIFEST, Release, Source
+from gate.releases import MANIFEST, Release, Source, manifest_of, read
 
+_PULL = 1800.0  # seconds
+_COPY = 300.0  # seconds
 _COMMIT = "org.opencontainers.image.revision"
 
 
@@ -57,21 +62,35 @@ class ImageSource(Source):
         docker, name = client(self._host), f"{self._image}:{tag_of(version)}"
         with asked(f"image {name}"):
             image = found(docker.images.get, name)
-        if image is None:
+        if image is None and self._may_be_pulled:
             image = self._pulled(docker, name)
         return self._unpacked(docker, image, version) if image is not None else None
 
+    @property
+    def _may_be_pulled(self) -> bool:
+        """Whether the repository names its registry: a name that is built here may be anybody's on a public one."""
+        registry = self._image.partition("/")[0] if "/" in self._image else ""
+        return registry == "localhost" or "." in registry or ":" in registry or self._environment.releases.build is None
+
     def _pulled(self, docker: Client, name: str) -> Any | None:
-        """The image from its registry; None where no registry has it."""
+        """The image from its registry; None where no registry has it, or it is to be built where none answers."""
         repository, _, tag = name.rpartition(":")
         try:
             with asked(f"image {name}"):
-                return docker.images.pull(repository, tag=tag)
-        except EngineError:  # whatever the reason: it may still be built, and if not, this is what is told
+                return found(
+                    lambda own: within(_PULL, f"pulling {own}", lambda: docker.images.pull(repository, tag=tag)), name
+                )
+        except EngineError:
+            if self._environment.releases.build is None:
+                raise
             return None
 
     def _build_values(self, version: str, folder: Path) -> dict[str, str]:
         return super()._build_values(version, folder) | {"image": self._image, "tag": tag_of(version)}
+
+    def _build_variables(self) -> dict[str, str] | None:
+        """An image is of use only to the engine that is to run it."""
+        return {**os.environ, "DOCKER_HOST": self._host}
 
     def _unpacked(self, docker: Client, image: Any, version: str) -> Path:
         digest = self._digest(image)
@@ -90,19 +109,18 @@ class ImageSource(Source):
     def _copy(self, docker: Client, image: Any, to: Path) -> None:
         what = f"{self._inside} in image {image.short_id}"
         with asked(what):
-            container = docker.containers.create(image.id, command=["-"])
+            labels = {STATE: str(self._environment.state_folder), TOOL: "unpack"}
+            container = docker.containers.create(image.id, command=["-"], labels=labels)
             try:
-                pieces, _ = container.get_archive(self._inside)
                 with tempfile.TemporaryFile() as packed:
-                    for piece in pieces:
-                        packed.write(piece)
+                    within(_COPY, what, lambda: _copied(container, self._inside, packed))
                     packed.seek(0)
-                    _unpack(packed, PurePosixPath(self._inside).name, to)
+                    _unpack(packed, PurePosixPath(self._inside).name, to, what)
             finally:
                 container.remove(force=True)
 
     def _describe(self, folder: Path, image: Any, digest: str, version: str) -> None:
-        own = json.loads((folder / MANIFEST).read_text(encoding="utf-8")) if (folder / MANIFEST).is_file() else {}
+        own = manifest_of(folder) if (folder / MANIFEST).is_file() else {}
         said = own.get("version", version)
         if said != version:
             raise OperationFailed(f"image {self._image}:{tag_of(version)} holds release {said}")
@@ -126,18 +144,38 @@ class ImageSource(Source):
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
     def _digest(self, image: Any) -> str:
-        """The digest the registry knows it by; of an image that never was in one, its own id."""
-        known = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
-        return next((digest for repository, _, digest in known if repository == self._image), str(image.id))
+        """What it was called when it was unpacked here; else the digest its registry knows it by, else its own id."""
+        for file in self.folder.glob(f"*/*/{MANIFEST}"):
+            with suppress(OperationFailed):
+                known_as = read(file.parent)
+                if known_as.image == image.id:
+                    return known_as.digest
+        names = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
+        return next((digest for repository, _, digest in names if repository == self._image), str(image.id))
 
 
-def _unpack(packed: Any, top: str, to: Path) -> None:
-    with tarfile.open(fileobj=packed) as archive:
-        for member in archive:
-            inner = PurePosixPath(member.name)
-            if inner.parts[:1] == (top,) and len(inner.parts) > 1:
+def _copied(container: Any, inside: str, to: Any) -> bool:
+    pieces, _ = container.get_archive(inside)
+    for piece in pieces:
+        to.write(piece)
+    return True
+
+
+def _unpack(packed: Any, top: str, to: Path, what: str) -> None:
+    """Files and folders below ``top``. Links that lead out of it are left out: nothing runs from here."""
+    try:
+        with tarfile.open(fileobj=packed) as archive:
+            for member in archive:
+                inner = PurePosixPath(member.name)
+                if inner.parts[:1] != (top,) or len(inner.parts) < 2:
+                    continue
                 member.name = str(PurePosixPath(*inner.parts[1:]))
-                archive.extract(member, to, filter="data")
+                if member.islnk():
+                    member.linkname = str(PurePosixPath(*PurePosixPath(member.linkname).parts[1:]))
+                with suppress(tarfile.AbsoluteLinkError, tarfile.LinkOutsideDestinationError):
+                    archive.extract(member, to, filter="data")
+    except (tarfile.TarError, OSError, LookupError, ValueError) as fault:
+        raise EngineError(f"{what}: cannot be unpacked: {fault}") from None
     to.mkdir(exist_ok=True)
 
 

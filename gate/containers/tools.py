@@ -13,7 +13,7 @@ import requests
 
 from gate import shell
 from gate.config import ContainerSettings
-from gate.containers.client import Client, asked, client
+from gate.containers.client import Client, asked, client, within
 from gate.containers.images import image_of, packed
 from gate.containers.options import STATE, TOOL, options
 from gate.database.tools import FRAME
@@ -22,6 +22,7 @@ from gate.releases import Release
 
 _PLACE = "/gate"
 _ANSWERS = f"{_PLACE}/told/answers"
+_ANSWERED = 60.0  # seconds
 _OURS = {"GATE_PID", "PATH", "HOME", "TMPDIR"}  # of this machine, and of no use in a container
 
 
@@ -112,8 +113,7 @@ class _Container:
         """What the script told, also if it was killed."""
         try:
             with asked(self._what):
-                pieces, _ = self._made.get_archive(_ANSWERS)
-                archive = b"".join(pieces)
+                archive = within(_ANSWERED, self._what, lambda: b"".join(self._made.get_archive(_ANSWERS)[0]))
         except EngineError:
             return ""
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:

@@ -167,7 +167,7 @@ class Engine(Protocol):
         traffic is pointed at them; returns them. Raises EngineError."""
 
     def prune(self, keep: set[str]) -> list[str]:
-        """Removes what is left of instances that neither run nor are in ``keep``; returns their ids.
+        """Removes what is left of instances that neither run nor are in ``keep``; returns their ids."""
 
-        It is the end of a deployment: who serves from now on is started again when it dies, where the engine does that.
-        """
+    def settle(self) -> None:
+        """What has the traffic is kept: from now on it is started again when it dies, where the engine does that."""

@@ -167,6 +167,9 @@ class CommandEngine:
     def prune(self, keep: set[str]) -> list[str]:
         return self._known.prune({*keep, *(one.id for one in self.instances())})
 
+    def settle(self) -> None:
+        """Nothing: what runs it starts it again, or not."""
+
     def _asked(self, door: Endpoint, name: str) -> ServiceState:
         service = self._environment.services[name]
         for path in filter(None, (service.health, service.ready)):

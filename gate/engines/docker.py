@@ -19,7 +19,7 @@ import requests
 
 from gate import dial, shell
 from gate.config import DockerSettings, Environment, Service
-from gate.containers.client import Client, asked, client, found
+from gate.containers.client import Client, asked, client, ended, found
 from gate.containers.images import image_of
 from gate.containers.options import LABEL, STATE, options
 from gate.dial import Address
@@ -130,7 +130,8 @@ class Container:
         return made is not None and _runs(made)
 
     def held(self) -> bool:
-        return self.alive()
+        made = self._made()
+        return made is not None and _held(made)
 
     def exit_code(self) -> int | None:
         made = self._made()
@@ -140,16 +141,18 @@ class Container:
         made = self._made()
         if made is None:
             return ""
-        if made["State"].get("OOMKilled"):
-            return "killed: it took more memory than its limit"
-        health = (made["State"].get("Health") or {}).get("Status")
-        return "its image's health check fails" if _runs(made) and health == "unhealthy" else ""
+        if not _runs(made):  # of one that runs, the flag may tell of a child that died last week
+            return "killed: it took more memory than its limit" if made["State"].get("OOMKilled") else ""
+        return "its image's health check fails" if _health(made) == "unhealthy" else ""
+
+    def doubt(self) -> str:
+        made = self._made()
+        return "its image's health check has not passed yet" if made is not None and _health(made) == "starting" else ""
 
     def ask_to_stop(self) -> None:
         made = self._made()
-        if made is not None and _runs(made):
-            with asked(self.name):
-                self._engine().api.kill(self.name, made["Config"].get("StopSignal") or "SIGTERM")
+        if made is not None and _held(made):
+            self._signal(made["Config"].get("StopSignal") or "SIGTERM")
 
     def stop(self, grace: float) -> Ended:
         killed = False
@@ -162,10 +165,20 @@ class Container:
         return Ended(self.exit_code(), killed)
 
     def kill(self) -> None:
-        with asked(self.name):
-            if self.alive():
-                self._engine().api.kill(self.name, "SIGKILL")
+        if self.held():
+            self._signal("SIGKILL")
+            with asked(self.name):
                 self._engine().api.wait(self.name, timeout=10)
+
+    def _signal(self, name: str) -> None:
+        """Sends a signal to one that runs, and sees to it that it is not started again."""
+        api = self._engine().api
+        with asked(self.name):
+            found(lambda own: api.update_container(own, restart_policy={"Name": "no"}), self.name)
+            made = self._made()
+            if made is not None and made["State"]["Paused"]:
+                api.unpause(self.name)
+            ended(lambda: api.kill(self.name, name))
 
     def survive(self) -> None:
         with asked(self.name):
@@ -261,6 +274,17 @@ class _Followed:
 
 def _epoch(stamp: str) -> str:
     return f"{datetime.fromisoformat(stamp[:26].rstrip('Z') + '+00:00').timestamp():.6f}"
+
+
+def _health(made: dict[str, Any]) -> str:
+    """What its image's own health check says; empty without one."""
+    return str((made["State"].get("Health") or {}).get("Status") or "")
+
+
+def _held(made: dict[str, Any]) -> bool:
+    """Whether it runs, is paused, or waits to be started again."""
+    state = made["State"]
+    return bool(state["Running"] or state["Restarting"] or state["Paused"])
 
 
 def _runs(made: dict[str, Any]) -> bool:

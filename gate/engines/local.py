@@ -129,7 +129,7 @@ class LocalEngine:
             return
         services = self._services(instance.id)
         for name, service in services.items():
-            if not service.exclusive and not self._units.unit(instance.id, name).alive():
+            if not service.exclusive and not self._answers(instance, name):
                 raise EngineError(
                     f"{instance.id} ({instance.version}) gets no traffic: its service {name} does not run"
                 )
@@ -227,15 +227,24 @@ class LocalEngine:
     def prune(self, keep: set[str]) -> list[str]:
         canary = self._traffic.canary()
         used = {self._traffic.stable(), canary[0] if canary else None, *keep}
-        serves = self._traffic.stable()
-        for service in self._services(serves) if serves is not None and self.find(serves) is not None else {}:
-            self._units.unit(serves or "", service).survive()
         gone = [one.id for one in self._instances.all() if one.id not in used and not self._lives(one.id)]
         for name in gone:
             for service in self._services(name):
                 self._units.unit(name, service).remove()
             self._instances.remove(name)
         return gone
+
+    def settle(self) -> None:
+        serves = self._traffic.stable()
+        for service in self._services(serves) if serves is not None and self.find(serves) is not None else {}:
+            self._units.unit(serves or "", service).survive()
+
+    def _answers(self, instance: Instance, service: str) -> bool:
+        """Whether a service runs; where whoever runs it cannot tell, whether it listens: traffic goes by the proxy."""
+        try:
+            return self._units.unit(instance.id, service).alive()
+        except EngineError:
+            return probing.listens(self._traffic.address(instance.id, service))
 
     def _require_proxy(self) -> None:
         """Traffic that was pointed somewhere gets there only through a proxy that answers."""
@@ -270,7 +279,8 @@ class LocalEngine:
                 return ServiceState(
                     name, unit.alive(), healthy=False, detail=f"{path} {what}", exit_code=unit.exit_code()
                 )
-        trouble = unit.trouble()
+        asked = service.health is not None or service.ready is not None
+        trouble = unit.trouble() or ("" if asked else unit.doubt())
         return ServiceState(name, alive=True, healthy=not trouble, detail=trouble)
 
     def _in_flight(self, instance: Instance) -> int | None:
@@ -300,4 +310,5 @@ class LocalEngine:
         return self._instances.services(instance_id, self._environment.services)
 
     def _lives(self, instance_id: str) -> bool:
-        return any(self._units.unit(instance_id, name).alive() for name in self._services(instance_id))
+        """Whether anything of it runs, or would be started again by itself."""
+        return any(self._units.unit(instance_id, name).held() for name in self._services(instance_id))

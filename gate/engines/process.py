@@ -109,6 +109,9 @@ class ProcessUnit:
     def trouble(self) -> str:
         return ""
 
+    def doubt(self) -> str:
+        return ""
+
     def ask_to_stop(self) -> None:
         self.process.send(signal.SIGTERM)
 

@@ -143,6 +143,9 @@ class SwarmEngine:
     def prune(self, keep: set[str]) -> list[str]:
         return self._known.prune({*keep, *(one.id for one in self.instances())})
 
+    def settle(self) -> None:
+        """Nothing: what runs it starts it again, or not."""
+
     def _move(self, name: str, instance: Instance, *, back: bool) -> None:
         """Gives a service another image and waits until Swarm has rolled it out."""
         digest = instance.digest

@@ -30,13 +30,16 @@ class Unit(Protocol):
         """Whether it runs."""
 
     def held(self) -> bool:
-        """Whether anything of it still runs, such as workers whose parent is gone."""
+        """Whether anything of it still runs, such as workers whose parent is gone, or would be started again."""
 
     def exit_code(self) -> int | None:
         """How it ended, where that is known."""
 
     def trouble(self) -> str:
         """What its engine says is wrong with it, or was when it ended; empty when nothing is known."""
+
+    def doubt(self) -> str:
+        """What its engine cannot tell yet of one that runs; it counts where nobody else tells. Empty for nothing."""
 
     def ask_to_stop(self) -> None:
         """The signal to end gracefully; one that has ended is fine."""

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 
 from gate.engines.base import Instance
-from gate.errors import OperationFailed
+from gate.errors import EngineError, OperationFailed
 from gate.evidence import Switch
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
@@ -162,7 +162,11 @@ def share(run: Run, part: float) -> None:
 def revive(run: Run) -> None:
     """Starts the release before again if one of its services has ended meanwhile. Raises OperationFailed."""
     stable, release = run.stable, run.stable_release
-    if stable is None or release is None or all(state.alive for state in run.engine.health(stable)):
+    try:
+        if stable is None or release is None or all(state.alive for state in run.engine.health(stable)):
+            return
+    except EngineError as fault:  # whether it answers the switch asks itself
+        run.note(f"whether {stable.version if stable else ''} runs cannot be told: {fault}")
         return
     run.note(f"{stable.version} ({stable.id}) had ended and is started again")
     run.engine.start(release, stable.id)
