@@ -281,7 +281,9 @@ class Inspection:
             Stack(self._environment).up(self._terminal.say)
             engine = engines.create(self._environment)
             stable = engine.stable()
-            if stable is not None and any(not item.alive for item in engine.health(stable)):
+            if stable is not None and any(
+                not (item.alive if engine.beside else item.healthy) for item in engine.health(stable)
+            ):
                 self._terminal.say(f"{stable.version} ({stable.id}) served last and has ended: starting it again")
                 mending.start(self._environment, engine, stable)
             elif store is not None:
@@ -333,7 +335,9 @@ class Inspection:
         with lock.Lock(self._environment).held("stopping the servers", alone=True):
             self._refuse_held()
             engine = engines.create(self._environment)
-            for instance in engine.instances():
+            if not engine.owns:
+                self._terminal.say("what runs the team's own tools have started: it is left as it is")
+            for instance in engine.instances() if engine.owns else []:
                 self._terminal.say(f"stopping {instance.version} ({instance.id})")
                 engine.stop(instance)
             Stack(self._environment).down(self._terminal.say)

@@ -49,15 +49,18 @@ def lead_back(environment: Environment, store: Store, say: Say) -> None:
         return
     instance = _instance(wanted)
     say(f"traffic reaches nothing, though {instance.version} ({instance.id}) was kept last: it gets it again")
+    start(environment, engine, engine.find(instance.id) or instance)
     if engine.beside:
-        start(environment, engine, engine.find(instance.id) or instance)
-    engine.promote(instance)
+        engine.promote(instance)
     require_healthy(environment, engine, instance)  # with its exclusive services, which follow the traffic
 
 
 def start(environment: Environment, engine: Engine, instance: Instance) -> None:
     """Starts what does not run of an instance and waits until it is healthy. Raises OperationFailed."""
-    engine.start(read(Path(instance.folder)), instance.id)
+    if engine.beside:
+        engine.start(read(Path(instance.folder)), instance.id)
+    else:
+        engine.promote(instance)
     require_healthy(environment, engine, instance)
 
 

@@ -71,7 +71,8 @@ def steps_of(run: Run) -> tuple[Step, ...]:
     left_out = set() if run.engine.beside else _BESIDE
     if run.action == "rollback":
         return tuple(step for step in ROLL_BACK if step.name not in left_out)
-    left_out = left_out | (set() if run.environment.traffic.steps else {"canary", "bake"})
+    steps = run.environment.traffic.steps
+    left_out = left_out | (set() if steps else {"bake"}) | (set() if len(steps) > 1 else {"canary"})
     left_out |= {"pause"} if run.way_back.lives else _IMPATIENT
     return tuple(step for step in DEPLOY if step.name not in left_out)
 

@@ -70,11 +70,11 @@ def run(
         out, err = _communicate(process, stdin, timeout, tick)
     except subprocess.TimeoutExpired:
         kill_group(process.pid)
-        process.communicate()
+        _let_go(process)
         raise ShellError(f"{name}: did not end within {timeout:g} s") from None
     except BaseException:  # Ctrl-C: the command must not outlive us
         kill_group(process.pid)
-        process.communicate()
+        _let_go(process)
         raise
     finished = Finished(process.returncode, out, err, time.monotonic() - began)
     if check and finished.code != 0:
@@ -191,6 +191,17 @@ def _communicate(
                 raise
             stdin = None  # handed over already; it may not be given twice
             tick()
+
+
+def _let_go(process: subprocess.Popen[str]) -> None:
+    """Collects a command that was killed; what it left running in a session of its own may hold its output for ever."""
+    try:
+        process.communicate(timeout=2)
+    except subprocess.TimeoutExpired:
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        process.wait()
 
 
 def kill_group(pid: int) -> None:

@@ -16,10 +16,10 @@ TOKEN_HEADER = "X-Gate-Token"  # noqa: S105 - the header's name
 Table = dict[str, Any]
 
 
-def apps(environment: Environment, plain: Table, token: Secret) -> Table:
+def apps(environment: Environment, plain: Table, private: list[Table], token: Secret) -> Table:
     """The proxy's applications for a server that would serve ``plain`` HTTP. Raises ConfigError for unfit files.
 
-    With TLS there are two: the front door, and one on loopback that lets in nobody without the token.
+    With TLS there are two: the front door, and one on loopback with the ``private`` routes, for whoever has the token.
     """
     tls = environment.traffic.tls
     if tls is None:
@@ -31,7 +31,7 @@ def apps(environment: Environment, plain: Table, token: Secret) -> Table:
         "handle": [{"handler": "static_response", "status_code": 403}],
         "terminal": True,
     }
-    probes = plain | {"listen": [tls.probes], "routes": [refused, *plain["routes"]]}
+    probes = plain | {"listen": [tls.probes], "routes": [refused, *private]}
     return {
         "http": {"servers": {"gate": front, "probes": probes}},
         "tls": {"certificates": _certificates(environment), **_automation(environment)},

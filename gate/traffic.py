@@ -105,7 +105,7 @@ class Traffic:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
         for name, first in (("below", ""), ("token", None)):
-            if not (self.folder / name).exists():
+            if not (self.folder / name).exists() or (first is None and not self._read(name)):
                 self._write(name, secrets.token_urlsafe(32) if first is None else first)
         for name in ("stable", "canary"):
             named = self._instance(name) or _NOBODY
@@ -152,24 +152,27 @@ class Traffic:
             if re.search(r"[{}|,\n]", str(path)):
                 raise ConfigError([f"{path}: a project's path may not hold any of {{ }} | , for the proxy's sake"])
         routed = sorted(self._environment.routed().items(), key=lambda item: len(item[1].route or ""), reverse=True)
-        routes = [self._route(name, service.route or "/") for name, service in routed]
+        private, public = (
+            [self._route(name, service.route or "/", probes=probes) for name, service in routed]
+            for probes in (True, self._environment.traffic.tls is None)
+        )
         plain = {
             "listen": [self._environment.traffic.listen],
             "automatic_https": {"disable": True},
             "protocols": ["h1"],
             "read_header_timeout": 10 * _NANOSECONDS,
             "idle_timeout": 300 * _NANOSECONDS,
-            "routes": routes,
+            "routes": public,
             "logs": {"default_logger_name": "access"},
         }
         return {
             "admin": {"listen": f"unix/{admin}|0200", "config": {"persist": False}},
             "logging": {"logs": self._logs()},
-            "apps": tls.apps(self._environment, plain, self.token()),
+            "apps": tls.apps(self._environment, plain, private, self.token()),
         }
 
-    def _route(self, service: str, prefix: str) -> Table:
-        """Requests below ``prefix``: probes to the instance they name, else canary by share, else stable."""
+    def _route(self, service: str, prefix: str, *, probes: bool) -> Table:
+        """Requests below ``prefix``: ``probes`` to the instance they name, else canary by share, else stable."""
         stable, canary_at = (f"{{file.{self.folder / name / f'{service}.dial'}}}" for name in ("stable", "canary"))
         # Nothing but instances can be named.
         sockets = rf"unix/{re.escape(str(self.base() / 'rel'))}/{INSTANCE.pattern}/{service}\.sock"
@@ -213,7 +216,7 @@ class Traffic:
                     {"handler": "log_append", "key": "upstream", "value": "{http.reverse_proxy.upstream.address}"},
                 ]
             },
-            probe,
+            *([probe] if probes else []),
             # A file cannot be compared in an expression, a variable can.
             {"handle": [{"handler": "vars", "below": f"{{file.{self.folder / 'below'}}}"}, strip]},
             *(self._browser() if sticky else []),

@@ -112,6 +112,9 @@ class Engine(Protocol):
     beside: bool
     """Whether a release can run beside the one that serves, without traffic; else it replaces it when promoted."""
 
+    owns: bool
+    """Whether it starts and stops what runs; else the team's own tools do, and ``down`` leaves it alone."""
+
     def facts(self) -> Facts:
         """Whether engine and proxy are reachable and of a supported version. Does not raise for an unreachable one."""
 

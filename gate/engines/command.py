@@ -6,26 +6,29 @@ The gate keeps one folder of facts an instance, as for its own; who has the traf
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+
+import semver
 
 from gate import shell, tls
 from gate.config import CommandSettings, Environment
 from gate.dial import INSTANCE
-from gate.engines import usage
+from gate.engines import probing, usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
+from gate.engines.later import LaterLines
 from gate.engines.probing import NO_ANSWER, status_at
 from gate.engines.runner import Runner
 from gate.errors import EngineError, OperationFailed
 from gate.releases import Release
 
 _ENDED = 3  # exit code of `health` for one that has ended for good
-_BETWEEN = 2.0  # seconds between two looks at a log: each is a command
+_ASKING = 30.0  # seconds at most for a command that changes nothing
+_ASKED = 3  # times in a row
 _PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "SSH_AUTH_SOCK")
 _LAST_LINES = 8
 
@@ -39,6 +42,7 @@ class CommandEngine:
         self._known = Known(environment)
         self._machine = usage.Machine()
         self.beside = settings.promote is not None
+        self.owns = False
 
     def facts(self) -> Facts:
         """Whether the command that tells what serves can be run."""
@@ -90,9 +94,11 @@ class CommandEngine:
             ended = self._ask("health", self._settings.health, instance)
             detail = next(reversed((ended.out.strip() or ended.err.strip()).splitlines()), "is not healthy")
             healthy, alive = ended.code == 0, ended.code != _ENDED
-            return [ServiceState(name, alive, healthy, "" if healthy else detail) for name in names]
-        door = self.endpoint(instance)
-        return [self._asked(door, name) for name in names]
+            detail = "" if healthy else self._environment.redactor(detail)
+            states = [ServiceState(name, alive, healthy, detail) for name in names]
+        else:
+            states = [self._asked(self.endpoint(instance), name) for name in names]
+        return [self._as_itself(self.endpoint(instance), instance, state) for state in states]
 
     def endpoint(self, instance: Instance | None) -> Endpoint:
         """The front door for what serves, and for everything where releases replace each other."""
@@ -105,6 +111,8 @@ class CommandEngine:
 
     def promote(self, instance: Instance, share: float = 1.0) -> None:
         """Gives an instance traffic. One that served before another was deployed gets it by ``rollback``."""
+        if share < 1 and not self._settings.shares:
+            return  # all or nothing: it has nothing yet
         if share < 1:
             assert self._settings.promote is not None  # noqa: S101 - the file has no such steps otherwise
             self._do("promote", self._settings.promote, instance, percent=f"{max(share, 0) * 100:g}")
@@ -118,10 +126,13 @@ class CommandEngine:
         self._known.promoted(instance)
 
     def withdraw(self) -> None:
+        said = self._said()
+        if not said:
+            return
         if self._settings.withdraw is None:
             raise EngineError(
-                "no command takes the traffic away, so what has it keeps it",
-                next_step=f"see [engine] withdraw in {self._environment.file.name}",
+                f"no command takes the traffic away, so {said} keeps it",
+                next_step="end it by hand so that [engine] serves says nothing, then recover; or add [engine] withdraw",
             )
         self._do("withdraw", self._settings.withdraw, None)
 
@@ -147,19 +158,8 @@ class CommandEngine:
     def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
         """Lines are counted, not placed: what several machines wrote comes in no order."""
         since, service = time.time(), self._service()
-        seen: Counter[str] = Counter()
-        looked_at = -_BETWEEN
-
-        def new() -> list[tuple[str, str]]:
-            nonlocal seen, looked_at
-            if time.monotonic() - looked_at < _BETWEEN:
-                return []
-            looked_at = time.monotonic()
-            told = Counter(self._lines(instance, since))
-            fresh, seen = told - seen, told | seen
-            return [(service, self._environment.redactor(line)) for line in fresh.elements()]
-
-        return new
+        lines = LaterLines(lambda: self._lines(instance, since))
+        return lambda: [(service, self._environment.redactor(line)) for line in lines.new()]
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         return self._known.rebuild(known)
@@ -179,6 +179,18 @@ class CommandEngine:
                 return ServiceState(name, alive=True, healthy=False, detail=f"{path} {what}")
         return ServiceState(name, alive=True, healthy=True)
 
+    def _as_itself(self, door: Endpoint, instance: Instance, state: ServiceState) -> ServiceState:
+        """The same state, unless another release answers there: a command may end before what it began has."""
+        reference = self._environment.services[state.service].identity
+        if not state.healthy or reference is None:
+            return state
+        for _ in range(_ASKED):  # there may be several behind one door
+            said = probing.field_at(door, reference)
+            if said != instance.version:
+                detail = f"{self._environment.redactor(str(said))[:40]} answers, not {instance.version}"
+                return replace(state, healthy=False, detail=detail)
+        return state
+
     def _service(self) -> str:
         """What a line is told to be from: a command does not say."""
         return next(iter(self._environment.routed()))
@@ -195,8 +207,9 @@ class CommandEngine:
         if ended.code:
             raise EngineError(f"[engine] serves: exit code {ended.code}{_tail(ended.err or ended.out)}")
         said = ended.out.strip().removeprefix("v")
-        if said and not re.fullmatch(r"[0-9A-Za-z.+-]{1,80}", said):
-            raise EngineError(f"[engine] serves: printed {said[:80]!r}, which is neither a version nor an instance")
+        if said and not (INSTANCE.fullmatch(said) or semver.Version.is_valid(said)):
+            shown = self._environment.redactor(said)[:80]
+            raise EngineError(f"[engine] serves: printed {shown!r}, which is neither a version nor an instance")
         return said
 
     def _ask(self, what: str, argv: list[str], instance: Instance | None, **more: str) -> shell.Finished:
@@ -206,7 +219,7 @@ class CommandEngine:
                 self._filled(argv, instance, more),
                 cwd=self._environment.root,
                 env=self._variables(),
-                timeout=self._settings.timeout,
+                timeout=min(_ASKING, self._settings.timeout),
                 check=False,
             )
         except OperationFailed as fault:

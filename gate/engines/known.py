@@ -12,7 +12,7 @@ from gate.engines.instances import Instances
 from gate.errors import EngineError, OperationFailed
 from gate.releases import Release, read
 
-_FOUND = "r0"  # what served before the gate deployed anything here
+_FOUND = ("r0", "r0x")  # what served before the gate deployed anything here; another that somebody deployed past it
 
 
 class Known:
@@ -90,7 +90,9 @@ class Known:
         with suppress(OperationFailed):
             release = read(folder)
             digest, commit = found or release.digest, release.commit
-        instance = Instance(_FOUND, version, digest, commit, str(folder), datetime.fromtimestamp(0, UTC))
+        first = self.find(_FOUND[0])
+        name = _FOUND[0] if first is None else _FOUND[1]
+        instance = Instance(name, version, digest, commit, str(folder), datetime.fromtimestamp(0, UTC))
         self._remember(instance)
         return instance
 

@@ -26,6 +26,7 @@ class LocalEngine:
     """Runs releases of one environment as ``units``; implements ``gate.engines.base.Engine``."""
 
     beside = True
+    owns = True
 
     def __init__(self, environment: Environment, units: Units) -> None:
         self._environment = environment

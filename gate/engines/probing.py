@@ -7,11 +7,14 @@ import ssl
 import sys
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gate import shell
 from gate.dial import Address
 from gate.engines.base import Endpoint
+
+if TYPE_CHECKING:
+    import httpx
 
 # /proc/net/unix, column St: SS_CONNECTING (not accepted yet) and SS_CONNECTED.
 _CONNECTED = {"02", "03"}
@@ -42,18 +45,40 @@ def get(address: Address, path: str, *, timeout: float = 5) -> tuple[int, Any]:
         return answer.status_code, None
 
 
-def status_at(door: Endpoint, path: str, *, timeout: float = 5) -> int:
-    """Status of a GET at an endpoint; 0 when nobody answers in time."""
+def _client_of(door: Endpoint, timeout: float) -> httpx.Client:
     import httpx
 
     verify: ssl.SSLContext | bool = door.url.startswith("https:")
     if door.ca is not None:
         verify = ssl.create_default_context(cafile=str(door.ca))
+    return httpx.Client(verify=verify, timeout=timeout, trust_env=False)
+
+
+def status_at(door: Endpoint, path: str, *, timeout: float = 5) -> int:
+    """Status of a GET at an endpoint; 0 when nobody answers in time."""
+    import httpx
+
     try:
-        with httpx.Client(verify=verify, timeout=timeout, trust_env=False) as client:
+        with _client_of(door, timeout) as client:
             return client.get(f"{door.url}{path}", headers=dict(door.headers)).status_code
     except httpx.HTTPError:
         return NO_ANSWER
+
+
+def field_at(door: Endpoint, reference: str) -> Any:
+    """The value that ``PATH#FIELD`` names at an endpoint; None without one."""
+    import httpx
+
+    path, _, name = reference.partition("#")
+    try:
+        with _client_of(door, 5) as client:
+            answer = client.get(f"{door.url}{path}", headers=dict(door.headers))
+        value = answer.json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if answer.status_code == 200 else None
 
 
 def field(address: Address, reference: str) -> Any:

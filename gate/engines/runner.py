@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,8 @@ class Runner:
             ended = shell.wait_until(lambda: child.poll() is not None, timeout=timeout)
         finally:  # also after Ctrl-C: it must not go on beside what undoes it
             if child.poll() is None:
-                _end_group(child.pid, lambda: child.poll() is not None)
+                _end_group(child.pid)
+                child.wait(_GRACE)
         with suppress(OSError):
             self._known.unlink()
         return Ran(child.returncode if ended else None, tail(self._log, 8), time.monotonic() - began)
@@ -67,18 +68,31 @@ class Runner:
 
         try:
             known = json.loads(self._known.read_text(encoding="utf-8"))
-            left = psutil.Process(int(known["pid"]))
-            if left.create_time() != known["started"]:
-                return  # its number was given to somebody else
-        except (OSError, ValueError, LookupError, TypeError, psutil.Error):
+            pid, started = int(known["pid"]), known["started"]
+        except (OSError, ValueError, LookupError, TypeError):
             return
-        _end_group(left.pid, lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
+        with suppress(psutil.Error):
+            if psutil.Process(pid).create_time() != started:
+                return  # its number was given to somebody else
+        # Where it has ended itself, its number is not given away while anything of its group is left.
+        _end_group(pid)
 
 
-def _end_group(pid: int, ended: Callable[[], bool]) -> None:
-    """Asks a process group to end, then makes it."""
+def _end_group(pid: int) -> None:
+    """Asks a process group to end, then makes it: also those that outlive the one that leads it."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
-    shell.wait_until(ended, timeout=_GRACE)
+    shell.wait_until(lambda: not _lives(pid), timeout=_GRACE)
     shell.kill_group(pid)
-    shell.wait_until(ended, timeout=_GRACE)
+    shell.wait_until(lambda: not _lives(pid), timeout=_GRACE)
+
+
+def _lives(group: int) -> bool:
+    """Whether any process of a group runs; one that has ended and that nobody collects does not."""
+    import psutil
+
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                return True
+    return False

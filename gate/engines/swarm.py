@@ -7,8 +7,8 @@ and its tasks whether what it started runs; those on nodes that are gone do not 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import semver
@@ -20,11 +20,11 @@ from gate.containers.images import tag_of, version_of
 from gate.engines import usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
+from gate.engines.later import LaterLines
 from gate.errors import EngineError
 from gate.releases import Release
 
 _LEADERLESS = 40.0  # seconds: while managers elect a leader, nothing can be asked or told
-_BETWEEN = 1.0  # seconds between two looks at a log
 _FAILED = {"paused", "rollback_paused"}
 _ENDED = {"completed", "rollback_completed", *_FAILED}
 _SECOND = 1_000_000_000  # nanoseconds
@@ -36,6 +36,7 @@ class SwarmEngine:
     """The services of one environment; implements ``gate.engines.base.Engine``."""
 
     beside = False
+    owns = False
 
     def __init__(self, environment: Environment, settings: SwarmSettings) -> None:
         self._environment = environment
@@ -120,22 +121,10 @@ class SwarmEngine:
 
     def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:  # noqa: ARG002 - a service has one log
         """Lines are counted, not placed: what several nodes wrote comes in no order."""
-        since, names = int(time.time()), list(self._environment.services)
-        seen: dict[str, Counter[str]] = {name: Counter(self._lines(name, since)) for name in names}
-        looked_at = time.monotonic()
-
-        def new() -> list[tuple[str, str]]:
-            nonlocal looked_at
-            if time.monotonic() - looked_at < _BETWEEN:
-                return []
-            looked_at, fresh = time.monotonic(), []
-            for name in names:
-                told = Counter(self._lines(name, since))
-                fresh += [(name, self._environment.redactor(line)) for line in (told - seen[name]).elements()]
-                seen[name] |= told
-            return fresh
-
-        return new
+        since = int(time.time())
+        logs = {name: LaterLines(partial(self._lines, name, since)) for name in self._environment.services}
+        redact = self._environment.redactor
+        return lambda: [(name, redact(line)) for name, lines in logs.items() for line in lines.new()]
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         return self._known.rebuild(known)

@@ -143,6 +143,10 @@ class AccessLog:
             self.cut_off.append(round(at, 4))
         elif line.instance is None and line.failed and not line.probe:
             self.unanswered.append(round(at, 4))
+            if line.foreign and line.path not in self._ignore:
+                # Nobody can say whose fault it was, and nobody else is on trial.
+                route = self._routes.name(line.method, line.path, line.status)
+                counts.add(self._tick(line), Role.CANDIDATE, route, line)
         if line.instance is None or (line.path in self._ignore and (line.probe or line.foreign)):
             return
         role = self._roles.get(line.instance)
@@ -261,12 +265,17 @@ def _parse(text: str) -> _Line:
         None if status == _SWITCHED_PROTOCOLS else _rounded(entry.get("duration")),
         method,
         path.partition("?")[0],
-        release if isinstance(release, str) else _instance(entry.get("upstream", "")),
+        _released(release) if isinstance(release, str) else _instance(entry.get("upstream", "")),
         entry.get("probe") == "yes",
         "release" in entry,
         # What is to be added to the line is added once the answer is whole, and so is the time it took.
         cut_off="upstream" not in entry and "release" not in entry and entry.get("duration") == 0,
     )
+
+
+def _released(text: str) -> str | None:
+    """What a load balancer of the team's wrote: ``-`` or nothing where nobody answered it."""
+    return None if text.strip() in {"", "-"} else text
 
 
 def _rounded(duration: float | None) -> float | None:

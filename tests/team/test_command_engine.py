@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from gate.shell import wait_until
-from tests.team.conftest import TOKEN, Team
+from tests.team.conftest import CHECK, TOKEN, Team
 
 
 def edit(team: Team, *pairs: tuple[str, str]) -> None:
@@ -117,8 +118,9 @@ def test_what_serves_must_be_told_in_words_that_mean_something(in_place: Team, s
     if said:
         assert ran.code in {2, 3}, ran.told
         assert in_place.serving() == "0.9.0"
-    else:  # nothing serves: a first deployment, after which the same command tells a lie
-        assert ran.code == 4, ran.told
+    else:  # nothing serves, as far as the command tells: a first deployment that never had the traffic
+        assert ran.code == 1, ran.told
+        assert "does not serve" in ran.reasons
 
 
 @contextmanager
@@ -141,6 +143,63 @@ def shopping(team: Team) -> Iterator[list[int]]:
         over.set()
         for one in users:
             one.join()
+
+
+@pytest.mark.parametrize(("fault", "code"), [("", 0), ("fails", 1)])
+def test_one_that_replaces_the_other_is_watched_by_the_log_too(in_place: Team, fault: str, code: int) -> None:
+    edit(
+        in_place,
+        ('timeout = "20s"', 'timeout = "20s"\nrequests = "run/requests.log"'),
+        ("[engine]", '[traffic]\nsteps = ["100% 4s"]\n\n[engine]'),
+    )
+    in_place.release("1.0.0", fault)
+    with shopping(in_place):
+        ran = in_place.deploy("1.0.0")
+    assert ran.code == code, f"{ran.reasons}\n{ran.told}"
+    assert in_place.serving() == ("0.9.0" if code else "1.0.0")
+
+
+def test_a_command_that_ends_too_early_has_released_nothing(in_place: Team) -> None:
+    (in_place.root / "deploy.sh").write_text('echo "$1" >run/wanted\n')
+    (in_place.root / "smoke" / "test_made_up.py").write_text(CHECK)  # looks at nothing
+    in_place.release("1.0.0")
+    ran = in_place.deploy("1.0.0")
+    assert ran.code == 1, f"{ran.reasons}\n{ran.told}"
+    assert "0.9.0 answers, not 1.0.0" in ran.reasons
+
+
+def test_a_first_deployment_that_cannot_even_begin_locks_nobody_out(in_place: Team) -> None:
+    in_place.end()
+    shutil.rmtree(in_place.root / "run")
+    (in_place.root / "run").mkdir()
+    (in_place.root / "run" / "wanted").touch()
+    edit(in_place, ('"deploy.sh"', '"delpoy.sh"'))
+    in_place.release("1.0.0")
+    assert in_place.deploy("1.0.0").code == 1
+    edit(in_place, ('"delpoy.sh"', '"deploy.sh"'))
+    ran = in_place.deploy("1.0.0")
+    assert (ran.code, in_place.serving()) == (0, "1.0.0"), f"{ran.reasons}\n{ran.told}"
+    in_place.end()
+    assert in_place.gate("up").code == 0
+    assert in_place.serving() == "1.0.0", "up deploys again what has ended"
+    down = in_place.gate("down")
+    assert (down.code, in_place.serving()) == (0, "1.0.0")
+    assert "it is left as it is" in down.told
+
+
+def test_all_or_nothing_gives_a_bad_release_nothing_when_it_is_taken_back(beside: Team) -> None:
+    edit(
+        beside,
+        ('"promote", "{instance}", "{percent}"', '"promote", "{instance}", "100"'),
+        ('steps = ["50% 20s", "100% 3s"]', "steps = []"),
+    )
+    beside.release("1.0.0")
+    assert beside.deploy("1.0.0").code == 0
+    edit(beside, ("steps = []", 'steps = ["100% 5s"]'))
+    beside.release("1.1.0", "fails")
+    with shopping(beside):
+        ran = beside.deploy("1.1.0")
+    assert (ran.code, beside.serving()) == (1, "1.0.0"), f"{ran.reasons}\n{ran.told}"
 
 
 def test_a_canary_by_the_teams_load_balancer_is_judged_by_its_log(beside: Team) -> None:

@@ -1,0 +1,54 @@
+"""Lines of a log that takes its time to be read: by a command, or over a network, and never while somebody waits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from gate.errors import EngineError, OperationFailed
+
+_BETWEEN = 2.0  # seconds between two looks
+_STALE = 45.0  # seconds without one that ended well: then nothing is known any more
+_FORGOTTEN = 30.0  # seconds without anybody who asks: then nobody looks any more
+
+
+class LaterLines:
+    """Reads all lines again and again, and gives those that are new since the first look.
+
+    They are counted, not placed: what several machines wrote comes in no order.
+    """
+
+    def __init__(self, read: Callable[[], list[str]]) -> None:
+        self._read = read
+        self._fresh: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._fault = ""
+        self._well_at = self._asked_at = time.monotonic()
+        threading.Thread(target=self._reading, name="reading a log", daemon=True).start()
+
+    def new(self) -> list[str]:
+        """What has come since the last call. Raises EngineError while the log cannot be read."""
+        self._asked_at = time.monotonic()
+        if self._asked_at - self._well_at > _STALE:
+            raise EngineError(f"the log was not read for {self._asked_at - self._well_at:.0f} s{self._fault}")
+        found = []
+        while not self._fresh.empty():
+            found.append(self._fresh.get())
+        return found
+
+    def _reading(self) -> None:
+        seen: Counter[str] | None = None
+        pause = threading.Event().wait
+        while time.monotonic() - self._asked_at < _FORGOTTEN:
+            try:
+                told = Counter(self._read())
+            except OperationFailed as fault:
+                self._fault = f": {fault}"
+            else:
+                # What stands there at the first look was written before anybody looked.
+                for line in (told - seen).elements() if seen is not None else ():
+                    self._fresh.put(line)
+                seen, self._well_at = told if seen is None else seen | told, time.monotonic()
+            pause(_BETWEEN)

@@ -1,0 +1,127 @@
+"""What the command engine is made of: a runner that leaves nothing behind, and lines that are read later."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gate import shell
+from gate.engines import later
+from gate.engines.later import LaterLines
+from gate.engines.runner import Runner
+from gate.errors import EngineError, ShellError
+from gate.shell import wait_until
+
+HOUSE = Path(__file__).parents[2]
+# A tool that cleans up when it is asked to end, as helm and terraform do.
+TIDY = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.5)
+    open(sys.argv[1], "w").write("tidy")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+open(sys.argv[1] + ".runs", "w").close()
+time.sleep(60)
+"""
+
+
+def run(runner: Runner, *argv: str, timeout: float = 20.0, folder: Path) -> int | None:
+    return runner.run(list(argv), env={"PATH": os.environ["PATH"]}, cwd=folder, timeout=timeout).code
+
+
+def test_what_it_leaves_running_is_left_alone(tmp_path: Path) -> None:
+    runner = Runner(tmp_path / "engine")
+    began = "setsid sleep 60 & echo $! >application"  # it holds the output open, too
+    assert run(runner, "sh", "-c", began, folder=tmp_path) == 0
+    application = int((tmp_path / "application").read_text())
+    try:
+        assert run(runner, "true", folder=tmp_path) == 0
+        assert psutil.pid_exists(application)
+    finally:
+        os.kill(application, signal.SIGKILL)
+
+
+def test_children_of_a_command_that_hangs_may_tidy_up(tmp_path: Path) -> None:
+    (tmp_path / "tidy.py").write_text(TIDY)
+    command = f"{sys.executable} tidy.py done; true"
+    assert run(Runner(tmp_path / "engine"), "sh", "-c", command, timeout=2, folder=tmp_path) is None
+    assert (tmp_path / "done").read_text() == "tidy"
+
+
+@pytest.mark.parametrize("leader", ["lives", "has ended"])
+def test_what_a_killed_gate_left_is_ended_first(tmp_path: Path, leader: str) -> None:
+    (tmp_path / "tidy.py").write_text(TIDY)
+    command = f"{sys.executable} tidy.py done {'; true' if leader == 'lives' else '& echo'}"
+    code = (
+        "import pathlib, sys; from gate.engines.runner import Runner; import os\n"
+        f"place = pathlib.Path({str(tmp_path)!r})\n"
+        f"Runner(place / 'engine').run(['sh', '-c', {command!r}], env=dict(os.environ), cwd=place, timeout=60)\n"
+        "sys.stdin.read()"
+    )
+    gate = subprocess.Popen([sys.executable, "-c", code], cwd=HOUSE, stdin=subprocess.PIPE)
+    known = tmp_path / "engine" / "command.json"
+    assert wait_until(lambda: (tmp_path / "done.runs").exists() and (known.exists() or leader != "lives"), timeout=20)
+    left = known.read_text() if known.exists() else json.dumps({"pid": group_of(tmp_path), "started": 0.5})
+    gate.kill()
+    gate.wait()
+    known.write_text(left)
+    assert run(Runner(tmp_path / "engine"), "true", folder=tmp_path) == 0
+    assert (tmp_path / "done").read_text() == "tidy"
+
+
+def group_of(folder: Path) -> int:
+    """The group of the tool that runs in a folder."""
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        if process.info["cwd"] == str(folder) and "tidy.py" in (process.info["cmdline"] or []):
+            return os.getpgid(process.pid)
+    raise AssertionError("it does not run")
+
+
+def test_a_question_whose_output_is_held_open_ends_in_time(tmp_path: Path) -> None:
+    with pytest.raises(ShellError, match="did not end within 1 s"):
+        shell.run(["sh", "-c", "setsid sleep 30 & true"], cwd=tmp_path, timeout=1)
+
+
+def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    log = ["old", "same"]
+    lines = LaterLines(lambda: list(log))
+    assert not wait_until(lambda: bool(lines.new()), timeout=0.3)
+    log += ["same", "new"]
+    found: list[str] = []
+
+    def heard() -> bool:
+        found.extend(lines.new())
+        return len(found) >= 2
+
+    assert wait_until(heard, timeout=5)
+    assert sorted(found) == ["new", "same"]
+
+
+def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    monkeypatch.setattr(later, "_STALE", 0.2)
+
+    def broken() -> list[str]:
+        raise EngineError("no such pod")
+
+    lines = LaterLines(broken)
+    said: list[str] = []
+
+    def complains() -> bool:
+        try:
+            lines.new()
+        except EngineError as fault:
+            said.append(str(fault))
+        return bool(said)
+
+    assert wait_until(complains, timeout=5)
+    assert "no such pod" in said[0]
