@@ -13,7 +13,7 @@ test: test-parts test-deployments
 MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
 
 test-parts: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(MEASURED:%=--ignore %) -n 2 --dist loadfile $(TESTS)
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(MEASURED:%=--ignore %) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-deployments: .venv/dev.stamp
 	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests $(MEASURED) $(TESTS)

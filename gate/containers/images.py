@@ -22,7 +22,7 @@ import semver
 from gate.config import ContainerSettings, Environment
 from gate.containers.client import Client, asked, client, found, within
 from gate.containers.options import STATE, TOOL
-from gate.errors import EngineError, OperationFailed
+from gate.errors import EngineError, OperationFailed, UsageError
 from gate.releases import MANIFEST, Release, Source, manifest_of, read
 
 _PULL = 1800.0  # seconds
@@ -63,7 +63,7 @@ class ImageSource(Source):
         with asked(f"image {name}"):
             image = found(docker.images.get, name)
         if image is None and self._may_be_pulled:
-            image = self._pulled(docker, name)
+            image = self._pulled(docker, name, version)
         return self._unpacked(docker, image, version) if image is not None else None
 
     @property
@@ -72,7 +72,7 @@ class ImageSource(Source):
         registry = self._image.partition("/")[0] if "/" in self._image else ""
         return registry == "localhost" or "." in registry or ":" in registry or self._environment.releases.build is None
 
-    def _pulled(self, docker: Client, name: str) -> Any | None:
+    def _pulled(self, docker: Client, name: str, version: str) -> Any | None:
         """The image from its registry; None where no registry has it, or it is to be built where none answers."""
         repository, _, tag = name.rpartition(":")
         try:
@@ -80,9 +80,12 @@ class ImageSource(Source):
                 return found(
                     lambda own: within(_PULL, f"pulling {own}", lambda: docker.images.pull(repository, tag=tag)), name
                 )
-        except EngineError:
+        except EngineError as fault:
             if self._environment.releases.build is None:
-                raise
+                raise UsageError(
+                    f"no release {version}: the host has no image {name}, and it cannot be pulled: {fault}",
+                    next_step=f"python deploy_gate.py {self._environment.name} releases",
+                ) from None
             return None
 
     def _build_values(self, version: str, folder: Path) -> dict[str, str]:

@@ -23,6 +23,10 @@ class Instance:
     started_at: datetime
 
 
+NOT_HERE = "does not serve"
+"""Detail of a service that was never started, for another release is in its place."""
+
+
 @dataclass(frozen=True)
 class ServiceState:
     """One service of an instance. ``alive``: its process runs; ``healthy``: health and ready answer 200."""

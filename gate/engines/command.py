@@ -18,7 +18,7 @@ from gate import shell, tls
 from gate.config import CommandSettings, Environment
 from gate.dial import INSTANCE
 from gate.engines import probing, usage
-from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
+from gate.engines.base import NOT_HERE, Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
 from gate.engines.later import LaterLines
 from gate.engines.probing import NO_ANSWER, status_at
@@ -89,7 +89,7 @@ class CommandEngine:
         """As ``[engine] health`` says, the same for each service; or as their paths answer where the instance is."""
         names = list(self._environment.services)
         if not self.beside and instance != self.stable():
-            return [ServiceState(name, alive=False, healthy=False, detail="does not serve") for name in names]
+            return [ServiceState(name, alive=False, healthy=False, detail=NOT_HERE) for name in names]
         if self._settings.health is not None:
             ended = self._ask("health", self._settings.health, instance)
             detail = next(reversed((ended.out.strip() or ended.err.strip()).splitlines()), "is not healthy")

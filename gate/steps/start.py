@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from gate import shell
-from gate.engines.base import Instance, ServiceState
+from gate.engines.base import NOT_HERE, Instance, ServiceState
 from gate.errors import EngineError, OperationFailed
 from gate.evidence import reason
 from gate.run import Facts, Run
@@ -79,6 +79,8 @@ def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
 
 def told(state: ServiceState) -> str:
     """What is wrong with a service that is not healthy."""
+    if not state.alive and state.detail == NOT_HERE:
+        return f"{state.service} {state.detail}"
     if not state.alive:
         code = f" with exit code {state.exit_code}" if state.exit_code is not None else ""
         return f"{state.service} has ended{code}"

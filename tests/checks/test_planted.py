@@ -27,13 +27,25 @@ def expect(cases: dict[str, Case], **expected: tuple[CaseOutcome, str] | CaseOut
         assert SECRET not in case.message + case.details
 
 
+IMAGES = {  # tests/containers/test_checks.py plants their faults
+    "test_images_are_on_the_host",
+    "test_image_runs_as_nobody_special",
+    "test_every_service_says_whether_it_lives",
+    "test_limits_hold_for_what_runs",
+}
+
+
 def test_nothing_fails_where_nothing_is_wrong(project: Project) -> None:
     stable, new = project.release("1.0.0", FIRST), project.release("1.1.0", FIRST, SECOND)
     project.write("invariants.sql", "-- name: nothing-is-wrong\nSELECT 1 WHERE false;\n")
     project.table["database"]["invariants"] = "invariants.sql"
     cases = project.checks(new, stable, known_digests={"1.0.0": stable.digest, "1.1.0": new.digest})
-    assert {name: (case.outcome, case.message) for name, case in cases.items() if case.outcome is not PASSED} == {}
-    assert len(cases) >= 24
+    of_images = {name for name in cases if name in IMAGES}
+    assert {
+        name: (case.outcome, case.message) for name, case in cases.items() if case.outcome is not PASSED
+    } == dict.fromkeys(of_images, (CaseOutcome.NOT_APPLICABLE, "releases are no images"))
+    assert len(cases) >= 24 + len(IMAGES)
+    assert of_images == IMAGES
     assert len({case.category for case in cases.values()}) == 8
 
 

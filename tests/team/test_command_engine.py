@@ -41,19 +41,14 @@ def test_what_was_deployed_by_hand_is_taken_over_and_replaced(in_place: Team) ->
 
 @pytest.mark.parametrize("fault", ["lies", "crash"])
 def test_a_bad_release_is_taken_back_and_the_earlier_one_proven(in_place: Team, fault: str) -> None:
+    if fault == "lies":  # by a command of its own
+        edit(in_place, ("serves = [", 'rollback = ["sh", "undo.sh", "{version}"]\nserves = ['))
+        (in_place.root / "undo.sh").write_text('sh deploy.sh "$1" && echo "$1" >run/undone\n')
     in_place.release("1.0.0", fault)
     ran = in_place.deploy("1.0.0")
     assert (ran.code, in_place.serving()) == (1, "0.9.0"), f"{ran.reasons}\n{ran.told}"
     assert in_place.wanted() == "0.9.0"
-
-
-def test_a_rollback_command_is_used_where_there_is_one(in_place: Team) -> None:
-    edit(in_place, ("serves = [", 'rollback = ["sh", "undo.sh", "{version}"]\nserves = ['))
-    (in_place.root / "undo.sh").write_text('sh deploy.sh "$1" && echo "$1" >run/undone\n')
-    in_place.release("1.0.0", "lies")
-    assert in_place.deploy("1.0.0").code == 1
-    assert (in_place.root / "run" / "undone").read_text() == "0.9.0\n"
-    assert in_place.serving() == "0.9.0"
+    assert (in_place.root / "run" / "undone").exists() == (fault == "lies")
 
 
 def test_a_command_that_fails_says_so_and_shows_no_secret(in_place: Team) -> None:
@@ -132,7 +127,10 @@ def shopping(team: Team) -> Iterator[list[int]]:
     def user() -> None:
         with httpx.Client(base_url=team.url, timeout=10, trust_env=False) as client:
             while not over.wait(0.005):
-                answers.append(client.get("/orders").status_code)
+                try:
+                    answers.append(client.get("/orders").status_code)
+                except httpx.HTTPError:  # while one release takes the other's place
+                    answers.append(0)
 
     users = [threading.Thread(target=user) for _ in range(4)]
     for one in users:
