@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gate import dial, releases
+from gate.config import DockerSettings
+from gate.engines.docker import DockerEngine
 from gate.errors import EngineError, UsageError
 from gate.releases import faults
 from gate.shell import wait_until
@@ -124,6 +126,55 @@ def test_docker_starts_what_is_kept_again_and_a_candidate_never(here: Dockered) 
     assert here.container("r4").attrs["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
     assert here.container("r1").attrs["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
     here.engine.stop(candidate)
+
+
+def test_one_that_waits_to_be_started_again_is_stopped_too(here: Dockered) -> None:
+    instance = here.engine.start(here.release("1.6.0", "crash"), "r6")
+    assert wait_until(lambda: not here.engine.health(instance)[0].alive, timeout=20)
+    made = here.container("r6")
+    made.update(restart_policy={"Name": "unless-stopped"})
+    made.start()
+    assert wait_until(lambda: here.container("r6").attrs["RestartCount"] > 3, timeout=30)
+    assert "r6" in [one.id for one in here.engine.instances()]
+    here.engine.stop(instance)
+    count = here.container("r6").attrs["RestartCount"]
+    assert not wait_until(lambda: here.container("r6").attrs["RestartCount"] > count, timeout=2)
+    assert "r6" not in [one.id for one in here.engine.instances()]
+
+
+def test_traffic_goes_back_while_the_engine_cannot_tell(here: Dockered) -> None:
+    stable = here.engine.stable()
+    assert stable is not None
+    assert isinstance(here.environment.engine, DockerSettings)
+    deaf = here.environment.engine.model_copy(update={"host": "unix:///nobody.sock"})
+    candidate = here.start(here.release("1.1.0"), "r7")
+    here.engine.promote(candidate)
+    DockerEngine(here.environment, deaf).promote(stable)
+    assert here.get().json()["version"] == stable.version
+    here.engine.stop(candidate)
+
+
+def test_links_in_an_image_lead_nowhere_and_stop_nothing(here: Dockered) -> None:
+    links = "ln -s /usr/bin/python3 /app/python", "ln -s ../etc /app/out", "ln /app/app.py /app/b.py"
+    made = " && ".join(f"busybox {link}" for link in links)
+    release = here.release("1.7.0", dockerfile=f"USER 0\nRUN {made}\nUSER 10001\n")
+    assert sorted(file.name for file in release.folder.iterdir()) == ["app.py", "b.py", "fault", "release.json"]
+    assert faults(release.folder) == []
+
+
+def test_a_check_that_has_not_passed_counts_where_nothing_else_tells(docker_host: str) -> None:
+    quiet = service(health=None, ready=None, in_flight=None, identity=None, route=None)
+    with dockered(docker_host, services={"web": service(), "quiet": quiet}) as here:
+        check = "HEALTHCHECK --interval=1s --retries=30 CMD test -e /tmp/ready\n"
+        instance = here.engine.start(here.release("1.0.0", dockerfile=f"USER 10001\n{check}"), "r1")
+        states = {state.service: state for state in here.engine.health(instance)}
+        assert states["quiet"].alive
+        assert not states["quiet"].healthy
+        assert states["quiet"].detail == "its image's health check has not passed yet"
+        for container in here.docker.containers.list(filters={"label": "deploy-gate.instance=r1"}):
+            if container.labels["deploy-gate.service"] == "quiet":
+                container.exec_run(["python3", "-c", "open('/tmp/ready', 'w')"])
+        assert wait_until(lambda: here.healthy(instance), timeout=20), here.engine.health(instance)
 
 
 def test_a_release_is_unpacked_once_and_told_apart_by_digest(here: Dockered) -> None:

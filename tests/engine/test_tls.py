@@ -132,6 +132,20 @@ def test_the_plain_door_is_for_the_gate_alone(here: Site) -> None:
     assert told["headers"]["x-forwarded-host"] == "localhost"
     assert httpx.get(f"{door.url}/any", trust_env=False).status_code == 403
     assert httpx.get(f"{door.url}/any", headers={"X-Gate-Token": "guess"}, trust_env=False).status_code == 403
+    with browser(here, http2=False) as user:
+        answer = user.get("/any", headers=dict(door.headers)).json()
+    assert answer["version"] == "1.0.0", "at the users' door the token opens nothing"
+    assert not [name for name in answer["headers"] if name.startswith("x-gate")]
+
+
+def test_an_emptied_token_opens_nothing(here: Site) -> None:
+    new, _ = both(here)
+    (here.traffic.folder / "token").write_text("")
+    assert here.proxy.up()
+    door = here.engine.endpoint(new)
+    assert client(door).get("/version").json()["version"] == "1.1.0"
+    headers = {**door.headers, "X-Gate-Token": ""}
+    assert httpx.get(f"{door.url}/version", headers=headers, trust_env=False).status_code == 403
 
 
 def test_smoke_tests_at_the_front_door_trust_its_authority(here: Site) -> None:

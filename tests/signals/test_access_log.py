@@ -115,6 +115,28 @@ def cut_off(at: float) -> str:
     return json.dumps({key: value for key, value in entry.items() if key not in {"upstream", "service", "uuid"}}) + "\n"
 
 
+@pytest.mark.parametrize("release", ["", "-"])
+def test_a_failure_nobody_names_counts_against_the_candidate_in_a_teams_own_log(log: Log, release: str) -> None:
+    def entry(at: float, status: int, path: str, by: str) -> str:
+        request = {"method": "GET", "uri": path}
+        return (
+            json.dumps({"ts": ORIGIN + at, "status": status, "duration": 0.01, "request": request, "release": by})
+            + "\n"
+        )
+
+    rows = seen(
+        log,
+        entry(0.31, 502, "/orders", release),
+        entry(0.32, 502, "/health", release),
+        entry(0.33, 200, "/orders", release),
+        entry(0.34, 200, "/orders", "r2"),
+        entry(0.35, 200, "/health", "r2"),
+    )
+    (row,) = rows
+    assert isinstance(row, Requests)
+    assert (row.role, row.route, row.count, row.errors) == (Role.CANDIDATE, "GET /orders", 2, 1)
+
+
 def test_an_answer_that_broke_off_is_no_answer(log: Log) -> None:
     requests = opened(log.path)
     log.write(line(0.1), cut_off(0.2), line(0.3))
