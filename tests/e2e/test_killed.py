@@ -21,7 +21,7 @@ def site(brief_site: Site) -> Site:
     return brief_site
 
 
-@pytest.mark.parametrize(("step", "delay"), [("migrate", 0.2), ("smoke", 0.5), ("promote", 0.0), ("drain", 0.0)])
+@pytest.mark.parametrize(("step", "delay"), [("migrate", 0.2), ("drain", 0.0)])
 def test_recover_undoes_what_a_killed_gate_began(site: Site, step: str, delay: float) -> None:
     before = site.traces()
     argv = [sys.executable, str(DRIVER), "1.1.0", step, str(delay), "SIGKILL"]
@@ -38,7 +38,7 @@ def test_recover_undoes_what_a_killed_gate_began(site: Site, step: str, delay: f
     assert site.traces() == before
 
 
-@pytest.mark.parametrize("step", ["canary", "bake"])
+@pytest.mark.parametrize("step", ["bake"])
 def test_recover_undoes_a_gate_killed_under_live_traffic(site: Site, step: str) -> None:
     file = site.root / "environments" / "local.toml"
     kept = file.read_text()
