@@ -98,6 +98,8 @@ class CommandEngine:
             states = [ServiceState(name, alive, healthy, detail) for name in names]
         else:
             states = [self._asked(self.endpoint(instance), name) for name in names]
+        if self.beside and instance == self.stable():
+            return states  # beside a candidate with a share the front door answers as both
         return [self._as_itself(self.endpoint(instance), instance, state) for state in states]
 
     def endpoint(self, instance: Instance | None) -> Endpoint:

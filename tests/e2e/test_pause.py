@@ -20,7 +20,7 @@ from example.customers import Customers
 from tests.e2e.sites import Ran, Site, make_site
 from tests.e2e.test_killed import DRIVER
 
-STEPS = '["50% 10s", "100% 10s"]'
+STEPS = '["100% 10s"]'
 WAITED = re.compile(r"users waited up to ([\d.]+) s, until (\S+) had the traffic")
 
 
