@@ -8,14 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from gate.containers.client import client
@@ -165,25 +163,3 @@ def by_hand(manager: int, made: Swarmed) -> None:
         f"{made.image}:0.9.0",
     )  # fmt: skip
     assert wait_until(lambda: made.running() == ["0.9.0"] * 3, timeout=60), made.running()
-
-
-@contextmanager
-def shopping(site: Site) -> Iterator[list[int]]:
-    """Users who never stop; the statuses they got."""
-    answers: list[int] = []
-    over = threading.Event()
-
-    def user() -> None:
-        with httpx.Client(base_url=site.url, timeout=20, trust_env=False) as browser:
-            while not over.wait(0.01):
-                answers.append(browser.get("/orders").status_code)
-
-    users = [threading.Thread(target=user) for _ in range(3)]
-    for one in users:
-        one.start()
-    try:
-        yield answers
-    finally:
-        over.set()
-        for one in users:
-            one.join()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.swarm.conftest import Swarmed, shopping, swarmed
+from tests.swarm.conftest import Swarmed, swarmed
+from tests.team.users import shopping
 
 
 @pytest.fixture(scope="module")

@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from gate import engines
@@ -18,6 +14,7 @@ from gate.environments import load
 from gate.releases import source
 from gate.shell import wait_until
 from tests.team.conftest import CHECK, TOKEN, Team
+from tests.team.users import shopping
 
 
 def edit(team: Team, *pairs: tuple[str, str]) -> None:
@@ -119,31 +116,6 @@ def test_what_serves_must_be_told_in_words_that_mean_something(in_place: Team, s
     else:  # nothing serves, as far as the command tells: a first deployment that never had the traffic
         assert ran.code == 1, ran.told
         assert "does not serve" in ran.reasons
-
-
-@contextmanager
-def shopping(team: Team) -> Iterator[list[int]]:
-    """Users who never stop; the statuses they got."""
-    answers: list[int] = []
-    over = threading.Event()
-
-    def user() -> None:
-        with httpx.Client(base_url=team.url, timeout=10, trust_env=False) as client:
-            while not over.wait(0.005):
-                try:
-                    answers.append(client.get("/orders").status_code)
-                except httpx.HTTPError:  # while one release takes the other's place
-                    answers.append(0)
-
-    users = [threading.Thread(target=user) for _ in range(4)]
-    for one in users:
-        one.start()
-    try:
-        yield answers
-    finally:
-        over.set()
-        for one in users:
-            one.join()
 
 
 @pytest.mark.parametrize(("fault", "code"), [("", 0), ("fails", 1)])
