@@ -65,7 +65,7 @@ def test_a_bad_one_is_taken_back(site: Site, defect: str) -> None:
     assert tally.lost(site.database) == []
 
 
-@pytest.mark.parametrize("step", ["migrate", "promote"])
+@pytest.mark.parametrize("step", ["promote"])
 def test_recover_undoes_what_a_killed_gate_began(site: Site, docker_host: str, step: str) -> None:
     with Customers(site.url, count=4, pause=0.03).shopping() as tally:
         argv = [sys.executable, str(INTERRUPTING), "1.1.0", step, "0.1", "SIGKILL"]

@@ -107,15 +107,6 @@ def test_a_gate_killed_while_users_wait_is_undone(site: Site, step: str) -> None
     assert (site.serving(), schema(site)) == ("1.1.0", "0005")
 
 
-def test_ctrl_c_while_users_wait_is_undone_first(site: Site) -> None:
-    with shopping(site).shopping() as tally:
-        argv = [sys.executable, str(DRIVER), "1.2.0", "migrate", "0.1", "SIGINT"]
-        ran = subprocess.run(argv, cwd=site.root, env=site.environment, capture_output=True, timeout=120, check=False)
-    assert ran.returncode == 130, ran.stderr.decode()
-    assert tally.failures == []
-    assert (site.serving(), schema(site)) == ("1.1.0", "0005")
-
-
 def test_a_candidate_that_dies_while_users_wait_gives_the_traffic_back(site: Site) -> None:
     with shopping(site).shopping() as tally:
         argv = [sys.executable, str(DRIVER), "1.2.0", "health", "0.1", "CANDIDATE"]
