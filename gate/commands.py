@@ -283,10 +283,13 @@ class Commands:
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
             prune(run)
-            if run.action != "plan" and outcome not in (Outcome.HELD, Outcome.ROLLBACK_FAILED):
-                run.engine.settle()
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
+        if run.action != "plan" and outcome not in (Outcome.HELD, Outcome.ROLLBACK_FAILED):
+            try:
+                run.engine.settle()
+            except OperationFailed as fault:
+                run.note(f"what serves will not be started again by itself: {fault}")
         try:
             recording.write(run, outcome, next_step)
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
