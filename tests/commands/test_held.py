@@ -45,6 +45,12 @@ def running(here: Little) -> list[str]:
     return [item["version"] for item in here.gate("status").document["instances"]]
 
 
+def last_outcome(here: Little) -> str | None:
+    """How the newest deployment ended; None of one that has no end yet."""
+    outcome = here.gate("history").document["deployments"][0]["outcome"]
+    return None if outcome is None else str(outcome)
+
+
 def test_what_fails_after_it_was_kept_undoes_all_of_it(held: Little) -> None:
     held.write("failures", "2")  # at the front door, and when that is confirmed
     ran = held.gate("keep")
@@ -99,7 +105,8 @@ def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None
     with lock.Lock(held.loaded).held("looking in"):
         assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=7, every=1)
     assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
-    assert held.gate("history").document["deployments"][0]["outcome"] == "ROLLED_BACK"
+    # What runs is put right first, then proven, then recorded.
+    assert wait_until(lambda: last_outcome(held) == "ROLLED_BACK", timeout=20, every=0.5)
 
 
 def test_a_misspelt_signal_of_ones_own_holds(held: Little) -> None:
