@@ -32,6 +32,7 @@ ACTIONS = {
     "history": "all deployments; with a number, one whole",
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
     "replay": "judge a past deployment again, by the rules of today or of a file",
+    "report": "verify N: prove that the evidence of a deployment is unchanged",
     "releases": "versions that can be deployed",
     "lock": "who holds the lock",
     "unlock": "free the lock from a run that is provably gone (only a lock that machines share can need it)",
@@ -192,6 +193,8 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
         )
     if action == "history":
         top.add_argument("deployment", nargs="?", type=int, help="number of a deployment")
+    if action == "report":
+        _add_report(top)
     if action == "replay":
         top.add_argument("deployment", type=int, help="number of a deployment")
         top.add_argument(
@@ -206,6 +209,15 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
     return arguments
 
 
+def _add_report(top: argparse.ArgumentParser) -> None:
+    acts = top.add_subparsers(dest="act", metavar="ACT", required=True)
+    verify = acts.add_parser("verify", help="prove that the evidence of a deployment is unchanged", allow_abbrev=False)
+    verify.add_argument("subject", metavar="N|PATH", help="a deployment's number, or a copy of its folder, or a zip")
+    verify.add_argument("--expect", metavar="SHA256", help="the SHA-256 of its manifest, as you know it from elsewhere")
+    for act in (verify,):
+        act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
+
+
 def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     from gate.environments import demand_files, load
     from gate.terminal import Terminal
@@ -217,6 +229,8 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     listing = arguments.action == "restore" and arguments.backup is None
     if arguments.action in ("deploy", "plan", "rollback", "restore", "recover", "keep") and not listing:
         return _run(arguments, environment, terminal, door, command)
+    if arguments.action == "report":
+        return _report(arguments, environment, terminal)
     from gate.inspection import Inspection
 
     inspection = Inspection(environment, terminal)
@@ -231,12 +245,25 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
         "history": lambda: inspection.history(arguments.deployment),
         "replay": lambda: inspection.replay(arguments.deployment, arguments.rules),
     }
-    document = documents[arguments.action]()
+    return _done(documents[arguments.action](), arguments, environment)
+
+
+def _done(document: dict[str, Any], arguments: argparse.Namespace, environment: Environment) -> int:
     if arguments.json:
         # The keys every answer has, then what this command found.
         head = {"outcome": "DONE", "exit_code": 0, "environment": environment.name, "reasons": [], "report": None}
         _print(environment.redactor.tree({**head, **document}))
     return 0
+
+
+def _report(arguments: argparse.Namespace, environment: Environment, terminal: Terminal) -> int:
+    from gate.reporting import Reporting
+
+    reporting = Reporting(environment, terminal)
+    acts: dict[str, Callable[[], dict[str, Any]]] = {
+        "verify": lambda: reporting.verify(arguments.subject, arguments.expect),
+    }
+    return _done(acts[arguments.act](), arguments, environment)
 
 
 def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import answers, engines, holding, lock, mending, pipeline, recording, served, serving, unrecorded
+from gate import afterwards, answers, engines, holding, lock, mending, pipeline, recording, served, serving, unrecorded
 from gate.answers import Answer
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
@@ -290,10 +290,7 @@ class Commands:
                 run.engine.settle()
             except OperationFailed as fault:
                 run.note(f"what serves will not be started again by itself: {fault}")
-        try:
-            recording.write(run, outcome, next_step)
-        except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
-            self._terminal.note(f"the report could not be written: {type(fault).__name__}: {fault}")
+        if not afterwards.tell(run, outcome, next_step, self._terminal.note):
             shown = None
         if outcome is Outcome.HELD:
             self._start_keeper(run)

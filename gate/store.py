@@ -39,6 +39,7 @@ _DEPLOYMENTS = sa.Table(
     sa.Column("cases", sa.Integer, nullable=False, default=0),
     sa.Column("checks", sa.Integer, nullable=False, default=0),
     sa.Column("report", sa.String),
+    sa.Column("committed_at", sa.String),
     sqlite_autoincrement=True,
 )
 _EVENTS = sa.Table(
@@ -77,6 +78,7 @@ class Deployment:
     cases: int
     checks: int
     report: str | None
+    committed_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,10 @@ class Store:
 
     def begin(self, *, above: int = 0, **facts: Any) -> int:
         """Remembers a deployment that starts now; returns its number, which is higher than ``above`` and all before."""
-        facts |= {"started_at": self._now(), "reasons": [], "cases": 0, "checks": 0}
+        facts |= {"started_at": self.now(), "reasons": [], "cases": 0, "checks": 0}
         newest = next((item.id for item in self.deployments(1)), 0)
         facts["id"] = max(above, newest) + 1  # a server's own numbers do not go on from one that was given
-        return int(self._write(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
+        return int(self.execute(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
     def end(
         self,
@@ -134,8 +136,8 @@ class Store:
         """Remembers how a deployment ended. It stays open when its rollback failed, for ``recover`` to try again
         unless that is ``final``, and when it is held, for a person to decide."""
         open_still = outcome is Outcome.HELD or (outcome is Outcome.ROLLBACK_FAILED and not final)
-        ended = None if open_still else self._now()
-        self._write(
+        ended = None if open_still else self.now()
+        self.execute(
             sa.update(_DEPLOYMENTS)
             .where(_DEPLOYMENTS.c.id == deployment)
             .values(outcome=str(outcome), reasons=reasons, ended_at=ended, cases=cases, checks=checks, report=report)
@@ -144,11 +146,11 @@ class Store:
     def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
         """Appends a line to a deployment's journal; it is on disk when this returns."""
         json.dumps(facts)  # a fact that cannot be stored is a defect of ours: fail before anything acts on it
-        self._write(sa.insert(_EVENTS).values(deployment=deployment, at=self._now(), step=step, kind=kind, facts=facts))
+        self.execute(sa.insert(_EVENTS).values(deployment=deployment, at=self.now(), step=step, kind=kind, facts=facts))
 
     def events(self, deployment: int) -> list[Event]:
         query = sa.select(_EVENTS).where(_EVENTS.c.deployment == deployment).order_by(_EVENTS.c.id)
-        return [Event(row.step, row.kind, row.facts, row.at) for row in self._read(query)]
+        return [Event(row.step, row.kind, row.facts, row.at) for row in self.rows(query)]
 
     def flakes(self, deployments: int) -> list[Flake]:
         """What was forgiven in the last ``deployments`` that touched anything, one that runs now included, in order."""
@@ -165,14 +167,14 @@ class Store:
             .where(_EVENTS.c.deployment.in_(ran))
             .order_by(_EVENTS.c.id)
         )
-        return [Flake(row.deployment, row.facts["case"]) for row in self._read(query)]
+        return [Flake(row.deployment, row.facts["case"]) for row in self.rows(query)]
 
     def deployments(self, limit: int | None = None) -> list[Deployment]:
         """Newest first."""
         query = sa.select(_DEPLOYMENTS).order_by(_DEPLOYMENTS.c.id.desc()).limit(limit)
         return [
             Deployment(**{**row._mapping, "outcome": Outcome(row.outcome) if row.outcome else None})
-            for row in self._read(query)
+            for row in self.rows(query)
         ]
 
     def unfinished(self) -> Deployment | None:
@@ -191,19 +193,22 @@ class Store:
         """Deployments that were kept, newest first."""
         return [item for item in self.deployments() if item.outcome is Outcome.RELEASED]
 
-    def _now(self) -> str:
+    def now(self) -> str:
+        """The time as the records hold it."""
         return self._clock().isoformat(timespec="milliseconds")
 
-    def _read(self, query: sa.Select[Any]) -> list[Any]:
+    def rows(self, query: sa.Select[Any]) -> list[Any]:
+        """What a query finds."""
         try:
             with self._engine.connect() as connection:
                 return list(connection.execute(query))
         except sa.exc.SQLAlchemyError as fault:
             raise self._place.unusable(fault) from None
 
-    def _write(self, statement: Any) -> Any:
+    def execute(self, *statements: Any) -> Any:
+        """Runs statements, all of them or none; returns what the last one did."""
         try:
             with self._engine.begin() as connection:
-                return connection.execute(statement)
+                return [connection.execute(statement) for statement in statements][-1]
         except sa.exc.SQLAlchemyError as fault:
             raise self._place.unusable(fault) from None

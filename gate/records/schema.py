@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from gate.errors import OperationFailed
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision this version of the gate reads and writes."""
-REVISIONS = ("0001", HEAD)
+REVISIONS = ("0001", "0002", HEAD)
 """Every revision it can migrate from, oldest first."""
 
 _VERSION = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32)))

@@ -120,6 +120,7 @@ def test_cases_import_pytest_and_the_standard_library_only(folder: str) -> None:
 def test_nothing_that_decides_knows_the_report() -> None:
     tellers = {
         "recording.py",
+        "afterwards.py",
         "commands.py",
         "replay.py",
         "inspection.py",

@@ -1,0 +1,40 @@
+"""What is told of a run once it has ended: its record and report, and the seal on them.
+
+Nothing here decides: whatever fails is told, and changes no outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gate import bundle, recording
+from gate.ledger import Ledger
+from gate.results import Outcome
+from gate.run import Run
+
+Note = Callable[[str], None]
+
+
+def tell(run: Run, outcome: Outcome, next_step: str, note: Note) -> bool:
+    """Does all of it, as far as it works; ``note`` hears what did not. Returns whether there is a report."""
+    written = _tried("the report could not be written", note, lambda: recording.write(run, outcome, next_step))
+    if written:
+        _tried("the evidence is not sealed", note, lambda: seal(run))
+    return written
+
+
+def seal(run: Run) -> str:
+    """Seals the evidence as it lies there now; returns the SHA-256 of its manifest. Raises OSError, OperationFailed."""
+    made = bundle.seal(run.reports, run.environment.name, run.deployment, run.clock())
+    Ledger(run.store).seal(run.deployment, made)
+    return made
+
+
+def _tried(failed: str, note: Note, act: Callable[[], Any]) -> bool:
+    try:
+        act()
+    except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
+        note(f"{failed}: {type(fault).__name__}: {fault}")
+        return False
+    return True
