@@ -31,6 +31,28 @@ def seal(run: Run) -> str:
     return made
 
 
+def publish(run: Run, door: str) -> None:
+    """Takes the evidence to where ``[publish]`` says; notes where it is, and what did not work."""
+    from gate.publish import publish
+
+    targets = run.environment.publish.targets
+    if not targets or run.action == "plan":
+        return
+    release = (run.release.version, run.release.commit)
+    try:
+        done = publish(run.environment, run.reports, release, targets)
+    except Exception as fault:  # noqa: BLE001 - what is published decides nothing; it is told
+        run.note(f"the evidence is not published: {type(fault).__name__}: {fault}")
+        return
+    again = f"again: {door} {run.environment.name} report publish {run.deployment} --to"
+    for item in done:
+        run.note(
+            f"not published to {item.target}: {item.fault}; {again} {item.target}"
+            if item.fault
+            else f"published to {item.target}: {item.place}"
+        )
+
+
 def _tried(failed: str, note: Note, act: Callable[[], Any]) -> bool:
     try:
         act()

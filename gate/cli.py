@@ -32,7 +32,7 @@ ACTIONS = {
     "history": "all deployments; with a number, one whole",
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
     "replay": "judge a past deployment again, by the rules of today or of a file",
-    "report": "verify N: prove that the evidence of a deployment is unchanged",
+    "report": "verify N: prove that the evidence of a deployment is unchanged; publish N: take it elsewhere",
     "releases": "versions that can be deployed",
     "lock": "who holds the lock",
     "unlock": "free the lock from a run that is provably gone (only a lock that machines share can need it)",
@@ -214,7 +214,17 @@ def _add_report(top: argparse.ArgumentParser) -> None:
     verify = acts.add_parser("verify", help="prove that the evidence of a deployment is unchanged", allow_abbrev=False)
     verify.add_argument("subject", metavar="N|PATH", help="a deployment's number, or a copy of its folder, or a zip")
     verify.add_argument("--expect", metavar="SHA256", help="the SHA-256 of its manifest, as you know it from elsewhere")
-    for act in (verify,):
+    publish = acts.add_parser("publish", help="take it to where [publish] says", allow_abbrev=False)
+    publish.add_argument("deployment", metavar="N", type=int, help="a deployment's number")
+    publish.add_argument(
+        "--to",
+        metavar="TARGET",
+        action="append",
+        default=[],
+        help="folder, s3 or github as [publish] describes them, or the path of a folder, with a slash; "
+        "may be given several times; default: all that [publish] has",
+    )
+    for act in (verify, publish):
         act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
 
@@ -262,6 +272,7 @@ def _report(arguments: argparse.Namespace, environment: Environment, terminal: T
     reporting = Reporting(environment, terminal)
     acts: dict[str, Callable[[], dict[str, Any]]] = {
         "verify": lambda: reporting.verify(arguments.subject, arguments.expect),
+        "publish": lambda: reporting.publish(arguments.deployment, arguments.to),
     }
     return _done(acts[arguments.act](), arguments, environment)
 

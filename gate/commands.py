@@ -299,6 +299,9 @@ class Commands:
             run.note(f"what serves cannot be told: {serves.fault}")
         answers.tell(self._terminal.say, run, outcome, serves, report=shown, next_step=next_step)
         self.answer = answers.of(run, outcome, serves, report=shown, next_step=next_step)
+        if shown is not None:
+            afterwards.publish(run, self._door)  # last: a slow server keeps nobody from the outcome
+            self.answer = answers.of(run, outcome, serves, report=shown, next_step=next_step)
         return self.answer
 
     def _start_keeper(self, run: Run) -> None:

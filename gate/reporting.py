@@ -7,7 +7,7 @@ from typing import Any
 
 from gate import verify
 from gate.config import Environment
-from gate.errors import GateError, UsageError
+from gate.errors import GateError, OperationFailed, UsageError
 from gate.ledger import Ledger
 from gate.store import Store
 from gate.terminal import Terminal
@@ -21,6 +21,40 @@ class Reporting:
     def __init__(self, environment: Environment, terminal: Terminal) -> None:
         self._environment = environment
         self._terminal = terminal
+
+    def publish(self, number: int, names: list[str]) -> Document:
+        """Takes the evidence of a deployment to each target, all that are configured where ``names`` says none.
+
+        Raises Refused for evidence that is not what it was, OperationFailed when a target failed.
+        """
+        from gate.publish import publish
+
+        wanted = names or list(self._environment.publish.targets)
+        if not wanted:
+            raise UsageError(
+                f"{self._environment.name} has no [publish], so say where to",
+                next_step=f"python deploy_gate.py {self._environment.name} report publish {number} --to ./FOLDER",
+            )
+        folder, store = self.folder(number), Store.of(self._environment)
+        seals = Ledger(store).seals(number)
+        proof = verify.prove(folder, seals=seals, copy=False, environment=self._environment.name, deployment=number)
+        deployed = next(item for item in store.deployments() if item.id == number)
+        with self._terminal.working("publishing"):
+            done = publish(self._environment, folder, (deployed.version, deployed.commit), wanted)
+        for item in done:
+            self._terminal.say(f"{item.target:<10}{item.place or f'failed: {item.fault}'}")
+        self._terminal.say(f"manifest  sha256 {proof.checked.sha256}")
+        failed = [item for item in done if item.fault]
+        if failed:
+            raise OperationFailed(
+                "\n".join(f"not published to {item.target}: {item.fault}" for item in failed),
+                next_step=next((item.next_step for item in failed if item.next_step), None),
+            )
+        return {
+            "deployment": number,
+            "manifest": proof.checked.sha256,
+            "published": [{"target": item.target, "place": item.place} for item in done],
+        }
 
     def verify(self, subject: str, expected: str | None) -> Document:
         """Proves the evidence of a deployment by its number, or a copy of it by its path. Raises Refused."""

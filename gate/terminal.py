@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from rich.console import Console
@@ -55,6 +56,15 @@ class Terminal:
         if self._console.is_terminal:
             self._status = self._console.status(Text(f" {name}"), spinner="dots")
             self._status.start()
+
+    @contextmanager
+    def working(self, name: str) -> Iterator[None]:
+        """Shows that something goes on, while it does."""
+        self.step(name)
+        try:
+            yield
+        finally:
+            self._end_status()
 
     def progress(self, text: str) -> None:
         if not text:

@@ -14,6 +14,7 @@ from gate.config.engines import CommandSettings, ContainerSettings, DockerSettin
 from gate.config.fields import Section
 from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, Settings, SmokeSuite, Suite
 from gate.config.keeping import Retention, Stack, State
+from gate.config.publishing import Publish
 from gate.config.releases import App, Releases
 from gate.config.services import Service
 from gate.config.traffic import Traffic
@@ -44,6 +45,7 @@ class Environment(Section):
     options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
     retention: Retention = Retention()
     state: State = State()
+    publish: Publish = Publish()
 
     # Filled by bind(): where this came from and what must never be printed.
     _name: str = PrivateAttr("")

@@ -1,0 +1,31 @@
+"""Publishes into a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from gate.publish.parcel import Parcel
+
+
+class Folder:
+    """A folder of this machine, or one that is mounted here; made where it is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def publish(self, parcel: Parcel) -> str:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        for name, file in parcel.files.items():
+            new = self._folder / f".{name}.new"
+            try:
+                with file.open("rb") as source, new.open("wb") as stream:
+                    shutil.copyfileobj(source, stream)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                new.replace(self._folder / name)  # whoever reads sees the old one or the new one, whole
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
+        return str(self._folder / next(iter(parcel.files)))
