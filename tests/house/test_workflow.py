@@ -1,4 +1,4 @@
-"""The workflow deploys: its jobs run where the releases are, and the checks find what the tests said."""
+"""The workflow deploys: its jobs prove before they deploy, its settings are the CI's, its actions are pinned."""
 
 from __future__ import annotations
 
@@ -7,42 +7,120 @@ import subprocess
 import sysconfig
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / ".github" / "workflows" / "deploy.yml"
+ACTION = ROOT / ".github" / "actions" / "deploy-gate" / "action.yml"
 TEXT = FILE.read_text(encoding="utf-8")
-JOBS = dict(re.findall(r"^  ([a-z]+):\n((?:    .*\n|\n)+)", TEXT.partition("\njobs:\n")[2] + "\n", re.M))
+WORKFLOW: dict[str, Any] = YAML(typ="safe").load(TEXT)
+JOBS: dict[str, Any] = WORKFLOW["jobs"]
+DEPLOYING = ["staging", "production"]
+SETTINGS = {
+    "SSH_PRIVATE_KEY",
+    "SERVER_HOST",
+    "SERVER_USER",
+    "SERVER_HOST_KEY",
+    "DEPLOY_PATH",
+    "BACKEND_URL",
+    "FRONTEND_URL",
+    "SLACK_WEBHOOK_URL",
+}
+
+
+def only(job: str, key: str, value: str) -> dict[str, Any]:
+    """The one step of a job whose ``key`` begins so."""
+    (found,) = [step for step in JOBS[job]["steps"] if str(step.get(key, "")).startswith(value)]
+    assert isinstance(found, dict)
+    return found
 
 
 def test_five_jobs_each_after_the_one_that_proves_it() -> None:
-    assert list(JOBS) == ["test", "security", "validate", "staging", "production"]
-    needs = {name: re.findall(r"^    needs: (.+)$", job, re.M) for name, job in JOBS.items()}
-    assert (needs["staging"], needs["production"]) == (["validate"], ["staging"])
+    needs = {name: job.get("needs") for name, job in JOBS.items()}
+    assert needs == {
+        "test": None,
+        "security": None,
+        "validate": ["test", "security"],
+        "staging": "validate",
+        "production": "staging",
+    }
+    assert any(step.get("run", "").startswith("python -m pytest checks/ ") for step in JOBS["validate"]["steps"])
 
 
-@pytest.mark.parametrize("name", ["staging", "production"])
-def test_a_deployment_runs_on_the_server_with_its_release_built_first(name: str) -> None:
+@pytest.mark.parametrize("name", DEPLOYING)
+def test_a_deployment_is_approved_is_alone_and_ends_in_time(name: str) -> None:
     job = JOBS[name]
-    assert f"runs-on: [self-hosted, {name}]" in job
-    built, deployed = job.index("example/store/build.py"), job.index(f"deploy_gate.py {name} --version")
-    assert job.index("actions/download-artifact") < built < deployed
-    assert '--into "$RELEASES/${VERSION#v}"' in job
-    # Without it the runner ends the proxy and the release together with the job.
-    assert job.count('RUNNER_TRACKING_ID: ""') == job.count(f"deploy_gate.py {name} ")
+    assert job["environment"]["name"] == name  # its required reviewers approve
+    assert job["concurrency"] == {"group": name, "cancel-in-progress": False}
+    assert "refs/tags/v" in job["if"]
+    assert job["timeout-minutes"] <= 120
+
+
+@pytest.mark.parametrize("name", DEPLOYING)
+def test_a_deployment_goes_through_the_action_and_its_report_is_kept(name: str) -> None:
+    step = only(name, "uses", "./.github/actions/deploy-gate")
+    given = step["with"]
+    assert (given["environment"], given["prepare"]) == (name, f"sh example/store/prepare.sh {name}")
+    assert set(given["variables"].split()) <= {*step["env"], *WORKFLOW["env"]}
+    assert only(name, "uses", "actions/upload-artifact")["if"] == "always()"
+    attached = [step for step in JOBS[name]["steps"] if "gh release upload" in step.get("run", "")]
+    assert len(attached) == (name == "production")
+
+
+@pytest.mark.parametrize("name", DEPLOYING)
+def test_settings_are_the_cis_and_no_secret_is_a_variable(name: str) -> None:
+    job = TEXT.partition(f"\n  {name}:\n")[2].partition("\n  production:\n")[0]
+    used = set(re.findall(r"(?:vars|secrets)\.([A-Z_]+)", job))
+    assert used >= SETTINGS
+    for secret in ("SSH_PRIVATE_KEY", "SLACK_WEBHOOK_URL", "DATABASE_URL"):
+        assert f"vars.{secret}" not in job
+    for text in (TEXT, ACTION.read_text(encoding="utf-8")):
+        assert not re.search(r"://(?!\$)", text)
+
+
+def test_the_release_is_built_where_the_environments_look() -> None:
+    base = tomllib.loads((ROOT / "environments" / "base.toml").read_text(encoding="utf-8"))
+    script = (ROOT / "example" / "store" / "prepare.sh").read_text(encoding="utf-8")
+    assert f'--into "{base["releases"]["source"]}/${{VERSION#v}}" --commit "$COMMIT"' in script
+
+
+def test_permissions_are_the_least() -> None:
+    assert WORKFLOW["permissions"] == {}
+    granted = {name: job["permissions"] for name, job in JOBS.items()}
+    assert granted.pop("production") == {"contents": "write"}  # for the report at the release
+    assert all(found == {"contents": "read"} for found in granted.values())
+    for job in JOBS.values():
+        for step in job["steps"]:
+            if str(step.get("uses", "")).startswith("actions/checkout"):
+                assert step["with"]["persist-credentials"] is False
+
+
+@pytest.mark.parametrize("file", [FILE, ACTION], ids=["workflow", "action"])
+def test_actions_are_pinned_by_commit(file: Path) -> None:
+    used = re.findall(r"uses: (\S+)", file.read_text(encoding="utf-8"))
+    assert used
+    for name in used:
+        assert name.startswith("./") or re.fullmatch(r"[\w/.-]+@[0-9a-f]{40}", name) or "OWNER" in name, name
 
 
 def test_the_checks_find_what_the_tests_wrote() -> None:
     production = tomllib.loads((ROOT / "environments" / "production.toml").read_text(encoding="utf-8"))
     wanted = Path(production["pipeline"]["test_results"])
-    assert f"--junitxml={wanted}" in JOBS["test"]
-    for name in ("validate", "staging", "production"):
-        assert f"path: {wanted.parent}\n" in JOBS[name]
+    assert f"--junitxml={wanted}" in only("test", "name", "all other tests")["run"]
+    for name in ("validate", *DEPLOYING):
+        assert only(name, "uses", "actions/download-artifact")["with"]["path"] == str(wanted.parent)
+    for name in DEPLOYING:  # git does not track it
+        assert only(name, "uses", "./.github/actions/deploy-gate")["with"]["files"] == str(wanted)
 
 
-@pytest.mark.parametrize("command", [["actionlint"], ["zizmor", "--offline", "--quiet"]], ids=lambda argv: argv[0])
+@pytest.mark.parametrize(
+    "command", [["actionlint"], ["zizmor", "--offline", "--quiet", ACTION]], ids=lambda argv: argv[0]
+)
 def test_linters_find_nothing(command: list[str]) -> None:
     program = Path(sysconfig.get_path("scripts")) / command[0]
+    assert program.is_file(), f"{command[0]} is not installed: make .venv/dev.stamp"
     done = subprocess.run([program, *command[1:], FILE], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout.decode()
