@@ -1,27 +1,55 @@
-"""What is told of a run once it has ended: its record and report, and the seal on them.
+"""What is told of a run once it has ended: its record and report, the seal on them, what CI shows,
+and where it is published.
 
 Nothing here decides: whatever fails is told, and changes no outcome.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from gate import bundle, recording
+from gate import actions, bundle, recording, runner
 from gate.ledger import Ledger
 from gate.results import Outcome
 from gate.run import Run
+from gate.serving import Serving
+from gate.terminal import Terminal
 
 Note = Callable[[str], None]
 
 
-def tell(run: Run, outcome: Outcome, next_step: str, note: Note) -> bool:
-    """Does all of it, as far as it works; ``note`` hears what did not. Returns whether there is a report."""
-    written = _tried("the report could not be written", note, lambda: recording.write(run, outcome, next_step))
-    if written:
-        _tried("the evidence is not sealed", note, lambda: seal(run))
-    return written
+@dataclass
+class Told:
+    """What there is to be shown of a run: its ``report``, as it is named to a person, and the seal on it."""
+
+    report: str | None = None
+    manifest: str = ""
+
+
+def tell(run: Run, outcome: Outcome, next_step: str, report: str, note: Note) -> Told:
+    """Does all of it, as far as it works; ``note`` hears what did not."""
+    told = Told()
+    if _tried("the report could not be written", note, lambda: recording.write(run, outcome, next_step)):
+        told.report = report
+
+        def sealed() -> None:
+            told.manifest = seal(run)
+
+        _tried("the evidence is not sealed", note, sealed)
+    return told
+
+
+def show_job(run: Run, outcome: Outcome, serves: Serving, told: Told, terminal: Terminal) -> None:
+    """What a job of GitHub Actions shows of it, where one runs us."""
+    if not runner.runs_here(os.environ):
+        return
+    for item in actions.annotate(run, outcome):
+        terminal.command(str(item))
+    text = actions.summary(run, outcome, str(serves), report=told.report, manifest=told.manifest)
+    _tried("the job has no summary", run.note, lambda: actions.write(os.environ, text))
 
 
 def seal(run: Run) -> str:

@@ -348,11 +348,14 @@ def _fail(fault: GateError, as_json: bool, environment: str) -> int:
 
 
 def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, environment: str) -> int:
+    from gate import runner
     from gate.redact import Redactor
 
     redact = Redactor()  # the environment may not have loaded: shapes of secrets are still scrubbed
     for line in text.splitlines():
-        _write(sys.stderr, f"error: {redact(line)}\n")
+        _write(sys.stderr, f"error: {runner.plain(redact(line))}\n")
+    if runner.runs_here(os.environ):
+        _write(sys.stderr, f"{runner.Annotation('error', f'{environment} {outcome}'.strip(), redact(text))}\n")
     if next_step:
         _write(sys.stderr, f"  next  {redact(next_step)}\n")
     if as_json:
@@ -374,7 +377,7 @@ def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, envi
 
 
 def _print(document: dict[str, Any]) -> None:
-    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False).replace("##[", "##\\u005b") + "\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

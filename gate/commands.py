@@ -279,7 +279,7 @@ class Commands:
         next_step = answers.next_step(run, outcome, self._door)
         accepted = run.journal.facts("accept")  # what a recovered run had counted
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
-        shown: str | None = self._shown(run.reports / recording.REPORT)
+        shown = self._shown(run.reports / recording.REPORT)
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
             prune(run)
@@ -290,18 +290,19 @@ class Commands:
                 run.engine.settle()
             except OperationFailed as fault:
                 run.note(f"what serves will not be started again by itself: {fault}")
-        if not afterwards.tell(run, outcome, next_step, self._terminal.note):
-            shown = None
+        told = afterwards.tell(run, outcome, next_step, shown, self._terminal.note)
         if outcome is Outcome.HELD:
             self._start_keeper(run)
         serves = serving.look(run.engine)
         if serves.unknown:
             run.note(f"what serves cannot be told: {serves.fault}")
-        answers.tell(self._terminal.say, run, outcome, serves, report=shown, next_step=next_step)
-        self.answer = answers.of(run, outcome, serves, report=shown, next_step=next_step)
-        if shown is not None:
-            afterwards.publish(run, self._door)  # last: a slow server keeps nobody from the outcome
-            self.answer = answers.of(run, outcome, serves, report=shown, next_step=next_step)
+        answers.tell(self._terminal.say, run, outcome, serves, report=told.report, next_step=next_step)
+        self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
+        # Last: neither a slow server nor a disk keeps anybody from the outcome.
+        afterwards.show_job(run, outcome, serves, told, self._terminal)
+        if told.report is not None:
+            afterwards.publish(run, self._door)
+            self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         return self.answer
 
     def _start_keeper(self, run: Run) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from gate.redact import Redactor
 from gate.results import Case, CaseOutcome
+from gate.runner import plain
 
 NAME_WIDTH = 24
 _UNLIMITED = 10_000
@@ -108,6 +109,11 @@ class Terminal:
         self._end_status()
         self._line(text, style)
 
+    def command(self, text: str) -> None:
+        """A line that the machine which shows this obeys: exactly as it is, but for secrets."""
+        self._end_status()
+        self._print(Text(self._redact(text)))
+
     def table(self, table: Table) -> None:
         """A table; its cells are the gate's own facts. Whole where no terminal's width limits it."""
         with suppress(OSError, ValueError):
@@ -116,12 +122,12 @@ class Terminal:
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)
         line.append(f"{name:<{NAME_WIDTH}}", style="bold")
-        line.append(self._redact(detail), style="default")
+        line.append(plain(self._redact(detail)), style="default")
         line.append(f"  {seconds:.1f} s", style="dim")
         self._print(line)
 
     def _line(self, text: str, style: str = "") -> None:
-        self._print(Text(self._redact(text), style=style))
+        self._print(Text(plain(self._redact(text)), style=style))
 
     def _print(self, text: Text) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more: a closed pipe or terminal never stops a run

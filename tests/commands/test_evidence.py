@@ -34,7 +34,8 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Little]:
         made.release("1.0.0")
         file = made.root / "environments" / "local.toml"
         file.write_text(file.read_text(encoding="utf-8") + PUBLISH, encoding="utf-8")
-        made.environment["GITHUB_TOKEN"] = TOKEN
+        summary = str(made.root / "summary.md")
+        made.environment |= {"GITHUB_TOKEN": TOKEN, "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": summary}
         monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
         yield made
 
@@ -48,11 +49,15 @@ def test_evidence_is_sealed_and_published_and_what_fails_changes_nothing(site: L
     assert "report publish 1 --to github" in notes
     assert TOKEN not in ran.told + notes
 
+    summary = (site.root / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith("## 🟢 Released: 1&#46;0&#46;0 on local")
+
     told = site.gate("report", "verify", "1")
     assert (told.code, told.document["proven"]) == (0, True)
     reporting = Reporting(site.loaded, Terminal(io.StringIO(), site.loaded.redactor))
     published = str(site.root / "published" / "local-1.zip")
     assert reporting.verify(published, None)["manifest"] == told.document["manifest"]
+    assert told.document["manifest"] in summary
 
     reporting.publish(1, ["./elsewhere"])
     assert sorted(file.name for file in (site.root / "elsewhere").iterdir()) == ["local-1.html", "local-1.zip"]
@@ -64,9 +69,10 @@ def test_evidence_is_sealed_and_published_and_what_fails_changes_nothing(site: L
     report = site.root / "reports/local/1/report.html"
     shutil.copytree(report.parent, tmp_path / "copy")
     report.write_text(report.read_text(encoding="utf-8").replace("Released", "released"), encoding="utf-8")
-    for act in (lambda: reporting.verify("1", None), lambda: reporting.publish(1, ["./elsewhere"])):
-        with pytest.raises(Refused, match=r"report\.html: changed"):
-            act()
+    with pytest.raises(Refused, match=r"report\.html: changed"):
+        reporting.verify("1", None)
+    with pytest.raises(Refused, match=r"report\.html: changed"):
+        reporting.publish(1, ["./elsewhere"])
     assert reporting.verify(str(tmp_path / "copy"), None)["proven"]
     with pytest.raises(UsageError, match="no report of deployment 9"):
         reporting.verify("9", None)
