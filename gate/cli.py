@@ -28,6 +28,7 @@ ACTIONS = {
     "keep": "go on with a deployment that is held",
     "restore": "make a backup the live database again, proven; without BACKUP: list the backups",
     "recover": "finish what a run that died left behind",
+    "monitor": "look at what serves, if a look is due; roll back or alert by policy (for cron, a timer, a CI schedule)",
     "status": "what runs, what serves, who holds the lock",
     "history": "all deployments; with a number, one whole",
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
@@ -233,11 +234,12 @@ def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
     from gate.terminal import Terminal
 
     environment = load(arguments.environment, _root())
-    if arguments.action in ("deploy", "plan", "status"):
+    if arguments.action in ("deploy", "plan", "status", "monitor"):
         demand_files(environment)
     terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
     listing = arguments.action == "restore" and arguments.backup is None
-    if arguments.action in ("deploy", "plan", "rollback", "restore", "recover", "keep") and not listing:
+    runs = ("deploy", "plan", "rollback", "restore", "recover", "keep", "monitor")
+    if arguments.action in runs and not listing:
         return _run(arguments, environment, terminal, door, command)
     if arguments.action == "report":
         return _report(arguments, environment, terminal)
@@ -303,6 +305,7 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     acts: dict[str, Callable[[], Answer]] = {
         "recover": commands.recover,
         "keep": commands.keep,
+        "monitor": lambda: commands.monitor(lambda text: _write(sys.stderr, f"{environment.redactor(text)}\n")),
         "rollback": lambda: commands.rollback(arguments.to, confirm=confirm),
         "restore": lambda: commands.restore(
             arguments.backup, Options(without_backup=arguments.without_backup), confirm=named

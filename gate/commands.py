@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
 from gate.interrupt import Interrupts
 from gate.releases import Release, faults, known, parse_version, read, source
-from gate.results import Outcome, Verdict
+from gate.results import Outcome, Reason, Verdict
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
 from gate.steps.promote import prune
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from gate.restoring import Restoring
 
 _NOTHING_ALLOWED = Options()
+
+
+def utc() -> datetime:
+    return datetime.now(UTC)
 
 
 class Commands:
@@ -63,26 +68,59 @@ class Commands:
         """Makes an earlier release serve again; a deployment that is held is undone."""
         version = str(parse_version(version, self._environment.name)) if version else None
         with self._locked_whatever(f"rolling back to {version or 'the release before'}") as (store, fault):
-            held = holding.find(store)
-            if held is not None and version in (None, held.deployment.stable_version):
-                return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
-            failed = self._refuse_unfinished(store, but_failed=version is not None)
-            engine = engines.create(self._environment)
-            stable = engine.stable()
-            if stable is None:
-                self._refuse_lost(engine, store)
-                raise UsageError("nothing serves here, so there is nothing to roll back from")
-            if fault is None:
-                release = self._target(store, stable, version)
-            else:
-                release = unrecorded.target(self._environment, engine, stable, version, fault=fault, door=self._door)
-            if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
-                raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
-            note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
-            answer = self._run(store, release, stable, "rollback", Options(allow_downgrade=True), note=note)
-            if failed is not None and answer.outcome is Outcome.ROLLED_BACK:
-                self._close(store, failed, f"given up for a rollback to {release.version}")
-            return answer
+            return self._roll_back(store, version, fault=fault, confirm=confirm)
+
+    def _roll_back(
+        self,
+        store: Store,
+        version: str | None,
+        *,
+        fault: OperationFailed | None = None,
+        confirm: Callable[[str], bool],
+        because: Sequence[Reason] = (),
+    ) -> Answer:
+        """The same under a lock that is held; ``because``: why, where it is no person's decision."""
+        held = holding.find(store)
+        if held is not None and version in (None, held.deployment.stable_version):
+            return self._decide(store, held, lambda run: pipeline.give_up(run, f"{run.by} decided to roll back"))
+        failed = self._refuse_unfinished(store, but_failed=version is not None)
+        engine = engines.create(self._environment)
+        stable = engine.stable()
+        if stable is None:
+            self._refuse_lost(engine, store)
+            raise UsageError("nothing serves here, so there is nothing to roll back from")
+        if fault is None:
+            release = self._target(store, stable, version)
+        else:
+            release = unrecorded.target(self._environment, engine, stable, version, fault=fault, door=self._door)
+        if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
+            raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
+        note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
+        options = Options(allow_downgrade=True)
+        answer = self._run(store, release, stable, "rollback", options, note=note, because=because)
+        if failed is not None and answer.outcome is Outcome.ROLLED_BACK:
+            self._close(store, failed, f"given up for a rollback to {release.version}")
+        return answer
+
+    def monitor(self, page: Callable[[str], None], clock: Callable[[], datetime] = utc) -> Answer:
+        """Runs the tick of the monitoring that is due; ``page`` takes what somebody has to see now."""
+        from gate import appended
+        from gate.monitor import Monitor
+
+        def by_policy(store: Store, reasons: Sequence[Reason]) -> Answer:
+            return self._roll_back(store, None, confirm=lambda _: True, because=reasons)
+
+        return Monitor(
+            self._environment,
+            say=self._terminal.say,
+            page=page,
+            view=self._terminal,
+            door=self._door,
+            locked=self._locked,
+            roll_back=by_policy,
+            report=lambda store, found, at: appended.monitoring(self._environment, store, found, at),
+            clock=clock,
+        ).run()
 
     def keep(self) -> Answer:
         """Goes on with the deployment that is held."""
@@ -205,6 +243,7 @@ class Commands:
         *,
         restoring: Restoring | None = None,
         note: str = "",
+        because: Sequence[Reason] = (),
     ) -> Answer:
         deployment = store.begin(
             above=self._highest_left(),
@@ -226,6 +265,8 @@ class Commands:
         )
         if note:
             run.note(note)
+        if because:
+            run.evidence.fail(list(because), run.clock())
         act = {
             "deploy": pipeline.deploy,
             "plan": pipeline.plan,

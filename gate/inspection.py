@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import engines, holding, lock, mending, serving
+from gate import engines, holding, lock, mending, monitored, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
+from gate.monitored import Watched
 from gate.releases import faults as faults_of
 from gate.releases import source
 from gate.serving import Serving
@@ -31,6 +33,7 @@ class _Remembered:
     last: Deployment | None = None
     unfinished: Deployment | None = None
     held: holding.Hold | None = None
+    watched: Watched | None = None
     lost: Deployment | None = None
     mend: str = ""
 
@@ -85,6 +88,8 @@ class Inspection:
         up = all(part.alive for part in parts)
         if told.held is not None and not unwatched:
             self._terminal.say(f"held             {told.held.told(self._environment)}")
+        if told.watched is not None:
+            self._terminal.say(f"monitoring       {told.watched}")
         next_step = self._next(
             told, up=up, healthy=healthy, empty=serves.instance is None and not faults, held_by=holder
         )
@@ -99,6 +104,7 @@ class Inspection:
             "lock": holder,
             "unfinished": told.unfinished.id if told.unfinished and not holder else None,
             "held": told.held.deployment.id if told.held else None,
+            "monitoring": monitored.document(told.watched.standing) if told.watched else None,
             "last": _row(told.last) if told.last else None,
             "faults": faults,
             "next": next_step,
@@ -132,10 +138,15 @@ class Inspection:
             store = Store.of(self._environment)
             lost = mending.lost(engine, store) if serves.instance is None and not serves.unknown else None
             last = next(iter(store.deployments(1)), None)
-            return _Remembered(last, store.unfinished(), holding.find(store), lost)
+            watched = monitored.now(self._environment, store, datetime.now(UTC)) if self._monitors else None
+            return _Remembered(last, store.unfinished(), holding.find(store), watched, lost)
         except OperationFailed as fault:
             faults.append(str(fault))
             return _Remembered(mend=fault.next_step or "")
+
+    @property
+    def _monitors(self) -> bool:
+        return bool(self._environment.monitoring.phases)
 
     def history(self, deployment: int | None) -> Document:
         """All deployments, newest first; or one whole, with its reasons and its journal."""
@@ -166,10 +177,16 @@ class Inspection:
         events = store.events(found.id)
         for event in events:
             self._terminal.say(f"  {event.at[11:23]}  {event.step:<24}{event.kind}")
+        watched = monitored.past(self._environment, store, found, datetime.now(UTC))
+        for tick in watched.standing.ticks if watched is not None else ():
+            self._terminal.say(f"  {monitored.line(tick)}")
+        if watched is not None:
+            self._terminal.say(f"  monitoring  {watched}")
         if found.report:
             self._terminal.say(f"  report  {found.report}")
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
-        return {**_row(found), "journal": journal}
+        stands = monitored.document(watched.standing) if watched is not None else None
+        return {**_row(found), "journal": journal, "monitoring": stands}
 
     def replay(self, deployment: int, rules_file: Path | None) -> Document:
         """Judges a past deployment again, by the environment's rules or those of a file."""

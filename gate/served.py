@@ -15,7 +15,7 @@ def way_back(store: Store) -> list[Deployment]:
     """
     stays: list[Deployment] = []
     for item in reversed(store.deployments()):
-        if not _took_over(store, item):
+        if not took_over(store, item):
             continue
         if item.action == "rollback":
             place = _place(stays, item.digest)
@@ -39,7 +39,7 @@ def before(store: Store, digest: str) -> list[Deployment]:
 
 def last(store: Store) -> Deployment | None:
     """The run whose release serves since, None without any. Raises OperationFailed."""
-    return next((item for item in store.deployments() if _took_over(store, item)), None)
+    return next((item for item in store.deployments() if took_over(store, item)), None)
 
 
 def failed(store: Store, digest: str) -> Deployment | None:
@@ -51,7 +51,7 @@ def failed(store: Store, digest: str) -> Deployment | None:
     runs = store.deployments()
     served_as = {f"r{item.id}": item.digest for item in runs}
     for item in runs:
-        if _took_over(store, item):
+        if took_over(store, item):
             if item.digest == digest:
                 return None
             if item.action == "rollback" and served_as.get(item.stable_instance or "") == digest:
@@ -67,7 +67,7 @@ def _place(stays: list[Deployment], digest: str) -> int | None:
     return next((number for number in reversed(range(len(stays))) if stays[number].digest == digest), None)
 
 
-def _took_over(store: Store, item: Deployment) -> bool:
+def took_over(store: Store, item: Deployment) -> bool:
     """Whether the release of a run served when it had ended."""
     if item.action == "rollback" and item.outcome is Outcome.ROLLED_BACK:
         # One that died and was undone by ``recover`` ended so too.

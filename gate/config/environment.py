@@ -14,6 +14,7 @@ from gate.config.engines import CommandSettings, ContainerSettings, DockerSettin
 from gate.config.fields import Section
 from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, Settings, SmokeSuite, Suite
 from gate.config.keeping import Retention, Stack, State
+from gate.config.monitoring import Monitoring
 from gate.config.publishing import Publish
 from gate.config.releases import App, Releases
 from gate.config.services import Service
@@ -41,7 +42,8 @@ class Environment(Section):
     documents: Documents = Documents()
     pipeline: Pipeline = Pipeline()
     scan: Scan = Scan()
-    contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a rollback failed")
+    monitoring: Monitoring = Monitoring()
+    contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a person is needed")
     options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
     retention: Retention = Retention()
     state: State = State()

@@ -30,6 +30,14 @@ def _traffic_step(value: Any) -> Any:
     return share, parse_duration(match[2])
 
 
+def _phase(value: Any) -> Any:
+    """``15m for 2h``: how often, and until how long after the release."""
+    match = re.fullmatch(r"\s*(\S+)\s+for\s+(\S+)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("write how often and until when, such as 15m for 2h")
+    return parse_duration(match[1]), parse_duration(match[2])
+
+
 Seconds = Annotated[float, parsed_by(parse_duration, "duration"), Field(ge=0)]
 Bytes = Annotated[int, parsed_by(parse_size, "size"), Field(ge=0)]
 
@@ -74,6 +82,15 @@ TrafficStep = Annotated[
     BeforeValidator(
         _traffic_step,
         json_schema_input_type=Annotated[str, Field(pattern=r"^\s*\d+(\.\d+)?%\s+\d+(\.\d+)?(ms|s|m|h|d)\s*$")],
+    ),
+]
+Phase = Annotated[
+    tuple[float, float],
+    BeforeValidator(
+        _phase,
+        json_schema_input_type=Annotated[
+            str, Field(pattern=r"^\s*\d+(\.\d+)?(ms|s|m|h|d)\s+for\s+\d+(\.\d+)?(ms|s|m|h|d)\s*$")
+        ],
     ),
 ]
 FieldReference = Annotated[str, AfterValidator(_field_reference)]

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from gate.errors import OperationFailed
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision this version of the gate reads and writes."""
-REVISIONS = ("0001", "0002", HEAD)
+REVISIONS = ("0001", "0002", "0003", HEAD)
 """Every revision it can migrate from, oldest first."""
 
 _VERSION = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32)))

@@ -374,6 +374,36 @@ class Kept:
 
 
 @dataclass(frozen=True)
+class TickRecord:
+    """One look at the release after it was accepted; ``slot`` is its number in the plan, from 1, ``acted`` what was
+    done about it, ``notes`` what it could not ask."""
+
+    slot: int
+    at: AwareDatetime
+    seconds: float
+    decision: Decision
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    acted: str = ""
+
+
+@dataclass(frozen=True)
+class MonitoringRecord:
+    """How the monitoring of the release stood ``at`` a time; ``not_green`` says why, empty when it was green.
+
+    ``missed``: the numbers of the ticks that nobody ran.
+    """
+
+    at: AwareDatetime
+    standing: str
+    not_green: str
+    planned: int
+    missed: tuple[int, ...] = ()
+    next_at: AwareDatetime | None = None
+    ticks: tuple[TickRecord, ...] = ()
+
+
+@dataclass(frozen=True)
 class FileRecord:
     """A file beside the report, with what proves that it is unchanged."""
 
@@ -424,6 +454,7 @@ class DecisionRecord:
     resources: tuple[ResourceSeries, ...] = ()
     logs: LogTail | None = None
     kept: Kept | None = None
+    monitoring: MonitoringRecord | None = None
     contacts: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     files: tuple[FileRecord, ...] = ()

@@ -25,9 +25,9 @@ _SIGNAL = "error_rate"
 _UNREADABLE_LINES = 20  # in a row: the log is not what we take it for
 _PATIENCE = 1.0  # seconds: while it is rotated there is no file for a moment; also between two complaints
 _SWITCHED_PROTOCOLS = 101
-_CLIENT_LEFT = 499
+CLIENT_LEFT = 499
 _END_OF_TIME = 1e11  # epoch seconds
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class AccessLog:
@@ -125,17 +125,17 @@ class AccessLog:
         """Lets go of the log."""
         self._follower.close()
 
-    def _parsed(self, text: str) -> _Line | None:
+    def _parsed(self, text: str) -> Line | None:
         try:
-            line = _parse(text)
-        except _MALFORMED:
+            line = parse(text)
+        except MALFORMED:
             self.malformed += 1
             self._malformed_in_a_row += 1
             return None
         self._malformed_in_a_row = 0
         return line
 
-    def _count(self, line: _Line, counts: _Counts) -> None:
+    def _count(self, line: Line, counts: _Counts) -> None:
         at = line.ended - self._origin
         self.lines += 1
         self._remember(line)
@@ -157,14 +157,14 @@ class AccessLog:
         elif not line.probe:
             self.strangers += 1
 
-    def _remember(self, line: _Line) -> None:
+    def _remember(self, line: Line) -> None:
         """A user's request, for the cost of switches."""
         if line.cut_off:
             self._recent.add_cut_off(line.ended)
-        elif not line.probe and line.status != _CLIENT_LEFT:
+        elif not line.probe and line.status != CLIENT_LEFT:
             self._recent.add(line.ended, failed=line.failed)
 
-    def _tick(self, line: _Line) -> int:
+    def _tick(self, line: Line) -> int:
         return math.floor((line.ended - self._origin) / TICK)
 
     def _complaint(self, *, more_malformed: bool) -> Blind | None:
@@ -191,7 +191,7 @@ class AccessLog:
         return Blind(round(now, 4), _SIGNAL, text)
 
 
-class _Line(NamedTuple):
+class Line(NamedTuple):
     """A request: ``instance`` is None when nobody of ours was dialled, ``milliseconds`` when it is not known."""
 
     ended: float
@@ -219,12 +219,12 @@ class _Counts:
     def __init__(self) -> None:
         self._found: dict[tuple[int, Role, str, bool], tuple[list[int], Counter[float]]] = {}
 
-    def add(self, tick: int, role: Role, route: str, line: _Line) -> None:
+    def add(self, tick: int, role: Role, route: str, line: Line) -> None:
         key = (tick, role, route, line.probe)
         if key not in self._found:
             self._found[key] = ([0, 0, 0], Counter())
         counts, milliseconds = self._found[key]
-        if line.status == _CLIENT_LEFT:
+        if line.status == CLIENT_LEFT:
             counts[2] += 1
             return
         counts[0] += 1
@@ -249,8 +249,8 @@ class _Counts:
         ]
 
 
-def _parse(text: str) -> _Line:
-    """One line of the log. Raises one of ``_MALFORMED`` for anything else."""
+def parse(text: str) -> Line:
+    """One line of the log. Raises one of ``MALFORMED`` for anything else."""
     entry = json.loads(text)
     request, ended, status = entry["request"], entry["ts"], entry["status"]
     method, path = request["method"], request["uri"]
@@ -259,7 +259,7 @@ def _parse(text: str) -> _Line:
     if not (0 < ended < _END_OF_TIME and 0 <= status < 1000):
         raise ValueError
     release = entry.get("release")  # by a load balancer of the team's: what it knows a release by
-    return _Line(
+    return Line(
         ended,
         status,
         None if status == _SWITCHED_PROTOCOLS else _rounded(entry.get("duration")),

@@ -26,6 +26,7 @@ PURE = {
     "events",
     "junit",
     "way_back",
+    "phases",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}
@@ -121,6 +122,7 @@ def test_nothing_that_decides_knows_the_report() -> None:
     tellers = {
         "recording.py",
         "afterwards.py",
+        "appended.py",
         "commands.py",
         "replay.py",
         "inspection.py",
