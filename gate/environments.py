@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from gate.config import Environment
+from gate.config.keeping import State
+from gate.config.monitoring import Monitoring
 from gate.errors import ConfigError, UsageError
-from gate.parsing import parse, variables_of
+from gate.parsing import parse, parse_section, variables_of
 
 FOLDER = "environments"
 
@@ -30,15 +32,7 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     value made once per environment that has a ``[stack]`` and kept in its state folder, readable by its owner only.
     Raises UsageError for an unknown environment, ConfigError for a faulty file.
     """
-    names = available(root)
-    if name not in names:
-        known = ", ".join(names) if names else f"none: {root / FOLDER} holds no .toml file"
-        meant = difflib.get_close_matches(name, names, n=1) or (names if len(names) == 1 else [])
-        raise UsageError(
-            f"no environment {name!r}; there are: {known}",
-            next_step=f"python deploy_gate.py {meant[0]} status" if meant else None,
-        )
-    file = root / FOLDER / f"{name}.toml"
+    file = _file_of(name, root)
     table = _read(file, root, ())
     given = dict(os.environ if variables is None else variables)
     wanted = {item.removeprefix("generated:") for item in variables_of(table) if item.startswith("generated:")}
@@ -53,6 +47,34 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     token = folder / "traffic" / "token"
     kept = [token.read_text(encoding="utf-8").strip()] if token.is_file() else []
     return parse(table, given, name=name, file=file, root=root, secrets=kept)
+
+
+def _file_of(name: str, root: Path) -> Path:
+    """The file of an environment. Raises UsageError."""
+    names = available(root)
+    if name not in names:
+        known = ", ".join(names) if names else f"none: {root / FOLDER} holds no .toml file"
+        meant = difflib.get_close_matches(name, names, n=1) or (names if len(names) == 1 else [])
+        raise UsageError(
+            f"no environment {name!r}; there are: {known}",
+            next_step=f"python deploy_gate.py {meant[0]} status" if meant else None,
+        )
+    return root / FOLDER / f"{name}.toml"
+
+
+def records_of(name: str, root: Path, variables: Mapping[str, str] | None = None) -> tuple[str, State, Monitoring]:
+    """The application's name, ``[state]`` and ``[monitoring]`` of an environment: enough to read its records, without
+    the variables that only its services need. Raises UsageError for an unknown one, ConfigError."""
+    file = _file_of(name, root)
+    table = _read(file, root, ())
+    given = dict(os.environ if variables is None else variables)
+    app = table.get("app")
+    app_name = app.get("name") if isinstance(app, dict) else None
+    if not isinstance(app_name, str):
+        raise ConfigError([f"{file.relative_to(root)}: [app] name: is required"])
+    state = parse_section(table.get("state", {}), given, State, "state", file=file, root=root)
+    monitoring = parse_section(table.get("monitoring", {}), given, Monitoring, "monitoring", file=file, root=root)
+    return app_name, state, monitoring
 
 
 def demand_files(environment: Environment) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -60,6 +60,21 @@ def parse(
     kept = frozenset(_secret_values(environment, (), used)) | frozenset(secrets)
     environment.bind(name=name, file=file, root=root, rules=rules, secrets=kept)
     return environment
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def parse_section(table: Any, variables: dict[str, str], kind: type[S], name: str, *, file: Path, root: Path) -> S:
+    """One table of an environment file alone. Raises ConfigError with every fault found in it."""
+    filled, _, problems = _fill(table, variables, (name,))
+    shown = file.relative_to(root) if file.is_relative_to(root) else file
+    if not problems:
+        try:
+            return kind.model_validate(filled)
+        except ValidationError as fault:
+            problems = [((name, *map(str, error["loc"])), _message(error)) for error in fault.errors()]
+    raise ConfigError([f"{shown}: {_key(path)}{text}" for path, text in problems], next_step=f"edit {shown}")
 
 
 _NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"

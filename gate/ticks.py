@@ -12,7 +12,7 @@ from gate.results import Decision
 from gate.store import Store
 
 _TICKS = sa.Table(
-    "ticks",
+    "monitor_ticks",
     sa.MetaData(),
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("deployment", sa.Integer),

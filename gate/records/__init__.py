@@ -7,16 +7,21 @@ from pathlib import Path
 from gate.config import Environment
 from gate.records.place import Place
 from gate.records.sqlite import SqliteFile
+from gate.redact import Secret
 
 
 def place_of(environment: Environment) -> Place:
     """The place that ``[state]`` of an environment file names."""
-    url = environment.state.url
+    return place_at(environment.app.name, environment.name, environment.state_folder, environment.state.url)
+
+
+def place_at(app: str, name: str, folder: Path, url: Secret | None) -> Place:
+    """The place of an application's environment ``name``: in its state ``folder``, or in a PostgreSQL."""
     if url is None:
-        return file_of(environment)
+        return SqliteFile(Path(folder) / "gate.db")
     from gate.records.postgres import PostgresSchema, schema_name
 
-    return PostgresSchema(url, schema_name(environment.app.name, environment.name))
+    return PostgresSchema(url, schema_name(app, name))
 
 
 def file_of(environment: Environment) -> SqliteFile:

@@ -38,7 +38,7 @@ def here() -> Iterator[Little]:
 def pass_time(here: Little, minutes: float) -> None:
     """Makes everything on record that much older."""
     with closing(sqlite3.connect(here.state / "gate.db")) as connection:
-        for table, column in (("deployments", "ended_at"), ("ticks", "at")):
+        for table, column in (("deployments", "ended_at"), ("monitor_ticks", "at")):
             for number, at in connection.execute(f"SELECT id, {column} FROM {table}").fetchall():  # noqa: S608 - ours
                 earlier = datetime.fromisoformat(at) - timedelta(minutes=minutes)
                 connection.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (earlier.isoformat(), number))  # noqa: S608

@@ -27,6 +27,7 @@ PURE = {
     "junit",
     "way_back",
     "phases",
+    "soak",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}

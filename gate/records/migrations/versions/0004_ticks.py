@@ -9,7 +9,7 @@ down_revision = "0003"
 
 def upgrade() -> None:
     op.create_table(
-        "ticks",
+        "monitor_ticks",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         sa.Column("deployment", sa.Integer, sa.ForeignKey("deployments.id"), nullable=False),
         sa.Column("slot", sa.Integer, nullable=False),
@@ -20,8 +20,8 @@ def upgrade() -> None:
         sa.Column("notes", sa.JSON, nullable=False),
         sa.Column("acted", sa.String, nullable=False),
     )
-    op.create_index("ix_ticks_deployment", "ticks", ["deployment"])
+    op.create_index("ix_monitor_ticks_deployment", "monitor_ticks", ["deployment"])
 
 
 def downgrade() -> None:
-    op.drop_table("ticks")
+    op.drop_table("monitor_ticks")
