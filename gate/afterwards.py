@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gate import actions, bundle, recording, runner
+from gate import actions, bundle, index, recording, runner, standing
 from gate.ledger import Ledger
 from gate.results import Outcome
 from gate.run import Run
@@ -32,6 +32,11 @@ class Told:
 def tell(run: Run, outcome: Outcome, next_step: str, report: str, note: Note) -> Told:
     """Does all of it, as far as it works; ``note`` hears what did not."""
     told = Told()
+
+    def stood() -> None:
+        run.evidence.standing = standing.track(run)
+
+    _tried("gaps and readiness are not tracked", note, stood)
     if _tried("the report could not be written", note, lambda: recording.write(run, outcome, next_step)):
         told.report = report
 
@@ -39,7 +44,21 @@ def tell(run: Run, outcome: Outcome, next_step: str, report: str, note: Note) ->
             told.manifest = seal(run)
 
         _tried("the evidence is not sealed", note, sealed)
+    _tried(
+        "the page of all deployments is not fresh", note, lambda: index.write(run.environment, run.store, run.clock())
+    )
     return told
+
+
+def show_standing(run: Run, say: Callable[[str], None]) -> None:
+    """What a plan, or a deployment that was refused, tells a person beside its reasons."""
+    found, scored = run.evidence.standing, run.evidence.readiness
+    if found is None or scored is None or run.journal.began("backup"):
+        return
+    measured = {item.name: item.score for item in scored.categories if item.score is not None}
+    say("")
+    for line in standing.lines(found, measured, scored.total):
+        say(f"  {line}")
 
 
 def show_job(run: Run, outcome: Outcome, serves: Serving, told: Told, terminal: Terminal) -> None:

@@ -43,6 +43,7 @@ def of(run: Run, outcome: Outcome, serves: Serving, *, report: str | None, next_
             for item in run.evidence.reasons
         ],
         "notes": run.evidence.notes,
+        "gaps": run.evidence.standing.document() if run.evidence.standing else None,
         "report": report,
         "next": next_step,
     }

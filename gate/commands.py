@@ -8,7 +8,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import afterwards, answers, engines, holding, lock, mending, pipeline, recording, served, serving, unrecorded
+from gate import (
+    afterwards,
+    answers,
+    commits,
+    engines,
+    holding,
+    lock,
+    mending,
+    pipeline,
+    recording,
+    served,
+    serving,
+    unrecorded,
+)
 from gate.answers import Answer
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
@@ -255,6 +268,7 @@ class Commands:
             stable_version=stable.version if stable else None,
             stable_instance=stable.id if stable else None,
             by=lock.whoami(),
+            committed_at=commits.made_at(self._environment.root, release.commit) if action == "deploy" else None,
         )
         run = self._new_run(store, release, stable, action, deployment=deployment, options=options)
         run.restoring = restoring
@@ -337,6 +351,7 @@ class Commands:
         serves = serving.look(run.engine)
         if serves.unknown:
             run.note(f"what serves cannot be told: {serves.fault}")
+        afterwards.show_standing(run, self._terminal.say)
         answers.tell(self._terminal.say, run, outcome, serves, report=told.report, next_step=next_step)
         self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         # Last: neither a slow server nor a disk keeps anybody from the outcome.

@@ -12,6 +12,7 @@ from gate.results import Decision, Reason, SuiteResult, Verdict
 
 if TYPE_CHECKING:
     from gate.database.invariants import Invariant
+    from gate.standing import Standing
 
 
 LIVE = "live traffic"
@@ -78,6 +79,8 @@ class Evidence:
     invariants: list[tuple[str, list[Invariant], str]] = field(default_factory=list)
     """How the data invariants stood: at which moment, what was found, or why they could not be asked."""
     readiness: Readiness | None = None
+    standing: Standing | None = None
+    """Gaps and readiness beside the release before; known once the run has ended."""
 
     def fail(self, reasons: list[Reason], at: datetime) -> None:
         """Remembers why, and when it was decided; the first decision stays the deciding one."""

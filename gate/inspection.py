@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import engines, holding, lock, mending, monitored, serving
+from gate import courses, dora, engines, gaps, holding, lock, mending, monitored, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
+from gate.ledger import Ledger
 from gate.monitored import Watched
 from gate.releases import faults as faults_of
 from gate.releases import source
@@ -164,7 +165,8 @@ class Inspection:
                     str(item.id), item.action, origin, item.version, told, started, item.by, item.report or ""
                 )
             self._terminal.table(table)
-            return {"environment": self._environment.name, "deployments": [_row(item) for item in rows]}
+            figures = self._measures(store)
+            return {"environment": self._environment.name, "deployments": [_row(item) for item in rows], **figures}
         found = next((item for item in rows if item.id == deployment), None)
         if found is None:
             raise UsageError(f"no deployment {deployment} here", next_step="leave the number away to see all")
@@ -187,6 +189,22 @@ class Inspection:
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
         stands = monitored.document(watched.standing) if watched is not None else None
         return {**_row(found), "journal": journal, "monitoring": stands}
+
+    def _measures(self, store: Store) -> Document:
+        """What deployments here are like, and what the team says they were before."""
+        from gate.report import index
+
+        found = dora.measures(courses.read(store), datetime.now(UTC))
+        self._terminal.say("")
+        for item in found:
+            told = f"{index.value(item):<12}n = {item.n}" if item.value is not None else f"– {item.missing}"
+            self._terminal.say(f"{item.title:<30}{told}")
+        before = self._environment.baseline.model_dump(exclude_none=True)
+        return {
+            "measures": {item.name: {**vars(item), "window_days": dora.WINDOW.days} for item in found},
+            "baseline": before,
+            "gaps": {str(name): vars(many) for name, many in gaps.tally(Ledger(store).gaps()).items()},
+        }
 
     def replay(self, deployment: int, rules_file: Path | None) -> Document:
         """Judges a past deployment again, by the environment's rules or those of a file."""

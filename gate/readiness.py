@@ -64,7 +64,8 @@ class Gap:
 
 @dataclass(frozen=True)
 class Readiness:
-    """The whole assessment; ``inputs`` are the figures that confidence and risk were made of."""
+    """The whole assessment; ``inputs`` are the figures that confidence and risk were made of, ``points`` what each
+    thing added to the risk."""
 
     total: float
     categories: tuple[CategoryScore, ...]
@@ -72,6 +73,7 @@ class Readiness:
     confidence: float
     risk: Risk
     inputs: Mapping[str, str | float]
+    points: Mapping[str, int]
 
 
 def assess(
@@ -97,12 +99,14 @@ def assess(
     evidence = len([case for case in applicable if _measured(case)]) / required if required else 0.0
     record = (1 + succeeded) / (2 + succeeded + failed)
     change = change or _change(suite.cases)
+    points = _points(change, gaps, evidence, succeeded + failed)
     return Readiness(
         total=total,
         categories=categories,
         gaps=gaps,
         confidence=evidence * record,
-        risk=_risk(change, gaps, evidence, succeeded + failed),
+        risk=_risk(sum(points.values())),
+        points=points,
         inputs={
             "evidence": round(evidence, 4),
             "succeeded": succeeded,
@@ -160,10 +164,20 @@ def _high(gaps: tuple[Gap, ...]) -> int:
     return len([gap for gap in gaps if gap.severity is Severity.HIGH and not gap.unknown])
 
 
-def _risk(change: Change, gaps: tuple[Gap, ...], evidence: float, deployments: int) -> Risk:
-    points = {Change.NONE: 0, Change.EXPAND: 1, Change.UNKNOWN: 2, Change.CONTRACT: 4}[change]
-    points += 4 if any(gap.severity is Severity.CRITICAL for gap in gaps) else 0
-    points += min(2, _high(gaps))
-    points += 2 if evidence < 0.8 else 1 if evidence < 1 else 0
-    points += 1 if deployments < 5 else 0
+def _points(change: Change, gaps: tuple[Gap, ...], evidence: float, deployments: int) -> dict[str, int]:
+    """What each thing adds to the risk, in words that a person reads."""
+    return {
+        f"migrations: {change}": {Change.NONE: 0, Change.EXPAND: 1, Change.UNKNOWN: 2, Change.CONTRACT: 4}[change],
+        "critical gaps": 4 if any(gap.severity is Severity.CRITICAL for gap in gaps) else 0,
+        "high gaps": min(2, _high(gaps)),
+        "evidence below 0.8" if evidence < 0.8 else "evidence below 1": 2
+        if evidence < 0.8
+        else 1
+        if evidence < 1
+        else 0,
+        "fewer than 5 deployments": 1 if deployments < 5 else 0,
+    }
+
+
+def _risk(points: int) -> Risk:
     return Risk.LOW if points <= 1 else Risk.MEDIUM if points <= 3 else Risk.HIGH

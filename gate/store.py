@@ -7,7 +7,7 @@ announces.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -151,6 +151,16 @@ class Store:
     def events(self, deployment: int) -> list[Event]:
         query = sa.select(_EVENTS).where(_EVENTS.c.deployment == deployment).order_by(_EVENTS.c.id)
         return [Event(row.step, row.kind, row.facts, row.at) for row in self.rows(query)]
+
+    def journals(self, steps: Collection[str]) -> dict[int, list[Event]]:
+        """The lines of every deployment's journal about these steps, and about every undo, in their order."""
+        query = (
+            sa.select(_EVENTS).where(sa.or_(_EVENTS.c.step.in_(steps), _EVENTS.c.kind == "undo")).order_by(_EVENTS.c.id)
+        )
+        found: dict[int, list[Event]] = {}
+        for row in self.rows(query):
+            found.setdefault(row.deployment, []).append(Event(row.step, row.kind, row.facts, row.at))
+        return found
 
     def flakes(self, deployments: int) -> list[Flake]:
         """What was forgiven in the last ``deployments`` that touched anything, one that runs now included, in order."""

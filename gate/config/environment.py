@@ -14,6 +14,7 @@ from gate.config.engines import CommandSettings, ContainerSettings, DockerSettin
 from gate.config.fields import Section
 from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, Settings, SmokeSuite, Suite
 from gate.config.keeping import Retention, Stack, State
+from gate.config.measuring import Baseline
 from gate.config.monitoring import Monitoring
 from gate.config.publishing import Publish
 from gate.config.releases import App, Releases
@@ -48,6 +49,7 @@ class Environment(Section):
     retention: Retention = Retention()
     state: State = State()
     publish: Publish = Publish()
+    baseline: Baseline = Baseline()
 
     # Filled by bind(): where this came from and what must never be printed.
     _name: str = PrivateAttr("")

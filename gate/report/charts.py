@@ -20,7 +20,8 @@ from gate.report.record import ResponseTime, StepRecord
 Point = tuple[float, float]
 
 
-def _picture(width: float, height: float, label: str = "", *, stretch: bool = False) -> Element:
+def picture(width: float, height: float, label: str = "", *, stretch: bool = False) -> Element:
+    """An empty picture; without a ``label`` it only repeats what stands beside it."""
     svg = Element("svg", {"viewBox": f"0 0 {width:g} {height:g}"})
     if stretch:
         svg.set("preserveAspectRatio", "none")
@@ -31,7 +32,8 @@ def _picture(width: float, height: float, label: str = "", *, stretch: bool = Fa
     return svg
 
 
-def _add(parent: Element, tag: str, kind: str, text: str | None = None, **numbers: float | str) -> Element:
+def add(parent: Element, tag: str, kind: str, text: str | None = None, **numbers: float | str) -> Element:
+    """A shape of a class of the style sheet; ``numbers`` are its attributes, ``_`` for ``-``."""
     attributes = {
         name.replace("_", "-"): value if isinstance(value, str) else f"{value:.2f}" for name, value in numbers.items()
     }
@@ -40,7 +42,8 @@ def _add(parent: Element, tag: str, kind: str, text: str | None = None, **number
     return child
 
 
-def _markup(svg: Element) -> Markup:
+def markup(svg: Element) -> Markup:
+    """The picture for a template."""
     return Markup(tostring(svg, encoding="unicode"))  # noqa: S704 - the element tree has escaped every text
 
 
@@ -51,12 +54,12 @@ _STRIP = 1000.0
 
 def step_bar(step: StepRecord, start: datetime, total: float, decided_at: datetime | None) -> Markup:
     """When a step ran, and when it was taken back, on the time axis of the whole deployment."""
-    svg = _picture(_STRIP, 16, stretch=True)
+    svg = picture(_STRIP, 16, stretch=True)
 
     def bar(at: datetime, seconds: float, kind: str) -> None:
         left = _share((at - start).total_seconds(), total) * _STRIP
         width = max(_share(seconds, total) * _STRIP, 5.0)
-        _add(svg, "rect", f"bar {kind}", x=min(left, _STRIP - width), y=3, width=width, height=10)
+        add(svg, "rect", f"bar {kind}", x=min(left, _STRIP - width), y=3, width=width, height=10)
 
     if step.started_at:
         bar(step.started_at, step.seconds, str(step.status))
@@ -64,8 +67,8 @@ def step_bar(step: StepRecord, start: datetime, total: float, decided_at: dateti
         bar(step.undo.started_at, step.undo.seconds, "undo" if step.undo.ok else "failed")
     if decided_at:
         x = _share((decided_at - start).total_seconds(), total) * _STRIP
-        _add(svg, "line", "decided", x1=x, x2=x, y1=0, y2=16)
-    return _markup(svg)
+        add(svg, "line", "decided", x1=x, x2=x, y1=0, y2=16)
+    return markup(svg)
 
 
 def _share(value: float, total: float) -> float:
@@ -105,23 +108,23 @@ class LogAxis:
 
 def response_bar(row: ResponseTime, axis: LogAxis, limits: Sequence[tuple[str, float]]) -> Markup:
     """How one route's response times spread, with p50, p95 and the limits on p95."""
-    svg = _picture(_STRIP, 28, stretch=True)
+    svg = picture(_STRIP, 28, stretch=True)
     for position, _ in axis.ticks():
-        _add(svg, "line", "grid", x1=position * _STRIP, x2=position * _STRIP, y1=0, y2=28)
+        add(svg, "line", "grid", x1=position * _STRIP, x2=position * _STRIP, y1=0, y2=28)
     if row.histogram and (tallest := max(row.histogram.counts)):
         edges = [axis.low, *row.histogram.bounds, axis.high]
         for left, right, many in zip(edges, edges[1:], row.histogram.counts, strict=False):
             x, end, height = axis.at(left) * _STRIP, axis.at(right) * _STRIP, 26 * many / tallest
             if many and end > x:
-                _add(svg, "rect", "histogram", x=x + 1, y=28 - height, width=max(end - x - 2, 1), height=height)
+                add(svg, "rect", "histogram", x=x + 1, y=28 - height, width=max(end - x - 2, 1), height=height)
     for kind, value in limits:
         x = axis.at(value) * _STRIP
-        _add(svg, "line", f"limit {kind}", x1=x, x2=x, y1=0, y2=28)
+        add(svg, "line", f"limit {kind}", x1=x, x2=x, y1=0, y2=28)
     for kind, quantile in (("p50", row.p50), ("p95", row.p95)):
         if quantile is not None:
             x = axis.at(quantile) * _STRIP
-            _add(svg, "line", kind, x1=x, x2=x, y1=2, y2=28)
-    return _markup(svg)
+            add(svg, "line", kind, x1=x, x2=x, y1=2, y2=28)
+    return markup(svg)
 
 
 # --- values over time -------------------------------------------------------------------------------------------------
@@ -166,38 +169,38 @@ def line_chart(
     times = [x for x, _ in points]
     first, last = min(times), max(times)
     span = last - first or 1.0
-    top = _nice(max([least, *(y for _, y in points), *(mark.at for mark in limits)]) / step) * step
+    top = nice(max([least, *(y for _, y in points), *(mark.at for mark in limits)]) / step) * step
     wide, high = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(x: float, y: float) -> Point:
         return _LEFT + (x - first) / span * wide, _TOP + (1 - y / top) * high
 
-    svg = _picture(_WIDTH, _HEIGHT, label)
+    svg = picture(_WIDTH, _HEIGHT, label)
     for part in (0.0, 0.5, 1.0):
         _, y = place(first, top * part)
-        _add(svg, "line", "grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
-        _add(svg, "text", "axis", show(top * part), x=_LEFT - 6, y=y + 4, text_anchor="end")
+        add(svg, "line", "grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+        add(svg, "text", "axis", show(top * part), x=_LEFT - 6, y=y + 4, text_anchor="end")
     for moment, anchor in ((first, "start"), (last, "end")):
         x, _ = place(moment, 0)
-        _add(svg, "text", "axis", f"+{wording.seconds(moment)}", x=x, y=_HEIGHT - 6, text_anchor=anchor)
+        add(svg, "text", "axis", f"+{wording.seconds(moment)}", x=x, y=_HEIGHT - 6, text_anchor=anchor)
     for mark in moments:
         if first <= mark.at <= last:
             x, _ = place(mark.at, 0)
-            _add(svg, "line", "moment", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM)
-            _add(svg, "text", "axis", mark.text, x=x, y=_TOP - 2, text_anchor="middle")
+            add(svg, "line", "moment", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM)
+            add(svg, "text", "axis", mark.text, x=x, y=_TOP - 2, text_anchor="middle")
     for mark in limits:
         _, y = place(first, mark.at)
-        _add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
+        add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)
     for line in lines:
         placed = [place(x, y) for x, y in line.points]
         if len(placed) == 1:
-            _add(svg, "circle", f"dot {line.kind}", cx=placed[0][0], cy=placed[0][1], r=2.5)
+            add(svg, "circle", f"dot {line.kind}", cx=placed[0][0], cy=placed[0][1], r=2.5)
         else:
-            _add(svg, "polyline", f"line {line.kind}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed))
-    return _markup(svg)
+            add(svg, "polyline", f"line {line.kind}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed))
+    return markup(svg)
 
 
-def _nice(value: float) -> float:
+def nice(value: float) -> float:
     """The next round figure, for an axis to end on."""
     if value <= 0:
         return 1.0

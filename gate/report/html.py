@@ -29,7 +29,7 @@ def render(document: Mapping[str, Any]) -> str:
     total = (record.ended_at - record.started_at).total_seconds()
     rows = views.rows(record)
     return (
-        _templates()
+        templates()
         .get_template("report.html")
         .render(
             r=record,
@@ -63,11 +63,13 @@ def render(document: Mapping[str, Any]) -> str:
 
 
 @cache
-def _templates() -> Environment:
+def templates() -> Environment:
+    """The templates of every page, with what they share."""
+
     def printable(value: object) -> object:
         return wording.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
-    templates = Environment(
+    made = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -75,7 +77,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         finalize=printable,
     )
-    templates.filters |= {
+    made.filters |= {
         "seconds": wording.seconds,
         "size": wording.size,
         "count": wording.count,
@@ -86,4 +88,4 @@ def _templates() -> Environment:
         "change": wording.change,
         "input": wording.input_value,
     }
-    return templates
+    return made

@@ -100,17 +100,31 @@ class CategoryScore:
 
 @dataclass(frozen=True)
 class Gap:
-    """A case that failed, or that should have run and did not."""
+    """A case that failed, or that should have run and did not. ``since``: the deployment that found it first; ``new``:
+    the last release did not have it; ``unseen``: it did not run this time, and is open from before."""
 
     case: str
     severity: Severity
     message: str
     category: str = ""
+    since: int | None = None
+    new: bool | None = None
+    unseen: bool = False
+
+
+@dataclass(frozen=True)
+class GapTally:
+    """Gaps of one severity that there ever were here, and how many of them are resolved."""
+
+    severity: Severity
+    resolved: int
+    total: int
 
 
 @dataclass(frozen=True)
 class ReadinessRecord:
-    """How ready the release was before anything was touched; ``inputs`` are the figures behind confidence and risk."""
+    """How ready the release was before anything was touched; ``inputs`` are the figures behind confidence and risk,
+    ``points`` what each thing added to the risk. ``since`` is the last release, ``resolved`` the gaps closed since."""
 
     total: float
     minimum: float
@@ -120,6 +134,10 @@ class ReadinessRecord:
     risk: str = ""
     inputs: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     before: float | None = None
+    points: Mapping[str, int] = field(default_factory=dict)
+    since: str | None = None
+    resolved: tuple[Gap, ...] = ()
+    tally: tuple[GapTally, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,16 @@ def seconds(value: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def span(value: float) -> str:
+    """A duration of any length, in its largest unit: ``31 s``, ``17.5 min``, ``2 h``, ``3.2 days``."""
+    if value < 99.95:
+        return seconds(value)
+    for name, factor, most in (("min", 60.0, 3600.0), ("h", 3600.0, 172_800.0)):
+        if value < most:
+            return f"{value / factor:.1f}".removesuffix(".0") + f" {name}"
+    return f"{value / 86_400:.1f}".removesuffix(".0") + " days"
+
+
 def size(value: float | None) -> str:
     """``118.1 MB`` (powers of 1024, as limits are written); a dash for nothing."""
     if value is None:

@@ -52,6 +52,10 @@ def test_evidence_is_sealed_and_published_and_what_fails_changes_nothing(site: L
     summary = (site.root / "summary.md").read_text(encoding="utf-8")
     assert summary.startswith("## 🟢 Released: 1&#46;0&#46;0 on local")
 
+    assert ran.document["gaps"]["new"] == []
+    index = (site.root / "reports/local/index.html").read_text(encoding="utf-8")
+    assert '<a href="1/report.html">1</a>' in index
+
     told = site.gate("report", "verify", "1")
     assert (told.code, told.document["proven"]) == (0, True)
     reporting = Reporting(site.loaded, Terminal(io.StringIO(), site.loaded.redactor))

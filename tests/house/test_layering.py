@@ -28,6 +28,8 @@ PURE = {
     "way_back",
     "phases",
     "soak",
+    "dora",
+    "gaps",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}
@@ -124,6 +126,7 @@ def test_nothing_that_decides_knows_the_report() -> None:
         "recording.py",
         "afterwards.py",
         "appended.py",
+        "index.py",
         "commands.py",
         "replay.py",
         "inspection.py",
