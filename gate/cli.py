@@ -21,6 +21,7 @@ from gate.results import Outcome
 if TYPE_CHECKING:
     from gate.answers import Answer
     from gate.config import Environment
+    from gate.redact import Redactor
     from gate.terminal import Terminal
 
 ACTIONS = {
@@ -111,12 +112,18 @@ def _main(words: list[str]) -> int:
         return _fail(fault, as_json, words[0] if words and not words[0].startswith("-") else "")
     except SystemExit:  # --help
         return 0
+    from gate.environments import load
+    from gate.redact import Redactor
+
+    redact = Redactor()  # until the environment has told its secrets: what looks like one
     try:
-        return _command(arguments, door, f"{door} {shlex.join(words)}")
+        environment = load(arguments.environment, _root())
+        redact = environment.redactor
+        return _command(arguments, environment, door, f"{door} {shlex.join(words)}")
     except GateError as fault:
-        return _fail(fault, as_json, arguments.environment)
+        return _fail(fault, as_json, arguments.environment, redact)
     except Exception as fault:  # noqa: BLE001 - a defect of ours must not pass for one of the contract's exit codes
-        traceback.print_exc()
+        _write(sys.stderr, redact(traceback.format_exc()))
         text = f"a defect of the gate: {type(fault).__name__}; look at what serves before anything else"
         door_status = f"{door} {arguments.environment} status"
         return _end(Outcome.ROLLBACK_FAILED, text, door_status, as_json, arguments.environment)
@@ -229,14 +236,15 @@ def _add_report(top: argparse.ArgumentParser) -> None:
         act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
 
-def _command(arguments: argparse.Namespace, door: str, command: str) -> int:
-    from gate.environments import demand_files, load
+def _command(arguments: argparse.Namespace, environment: Environment, door: str, command: str) -> int:
+    from gate.environments import demand_files
     from gate.terminal import Terminal
 
-    environment = load(arguments.environment, _root())
     if arguments.action in ("deploy", "plan", "status", "monitor"):
         demand_files(environment)
     terminal = Terminal(sys.stderr if arguments.json else sys.stdout, environment.redactor)
+    for line in environment.exposed:
+        terminal.note(f"{environment.file.name}: {line}")
     listing = arguments.action == "restore" and arguments.backup is None
     runs = ("deploy", "plan", "rollback", "restore", "recover", "keep", "monitor")
     if arguments.action in runs and not listing:
@@ -291,7 +299,7 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     def confirm(question: str) -> bool:
         if getattr(arguments, "yes", False) or not sys.stdin.isatty() or environment.stack is not None:
             return True  # no person at a terminal, or a local environment that holds nothing to lose
-        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.write(f"{environment.redactor(question)} [y/N] ")
         sys.stderr.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -341,20 +349,27 @@ def _typed() -> str | None:
     return sys.stdin.readline() if ready else None
 
 
-def _fail(fault: GateError, as_json: bool, environment: str) -> int:
+def _fail(fault: GateError, as_json: bool, environment: str, redact: Redactor | None = None) -> int:
     outcome = Outcome.USAGE
     if isinstance(fault, Locked):
         outcome = Outcome.LOCKED
     elif isinstance(fault, Refused) or not isinstance(fault, UsageError):
         outcome = Outcome.REFUSED
-    return _end(outcome, str(fault), fault.next_step, as_json, environment)
+    return _end(outcome, str(fault), fault.next_step, as_json, environment, redact)
 
 
-def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, environment: str) -> int:
+def _end(
+    outcome: Outcome,
+    text: str,
+    next_step: str | None,
+    as_json: bool,
+    environment: str,
+    redact: Redactor | None = None,
+) -> int:
     from gate import runner
     from gate.redact import Redactor
 
-    redact = Redactor()  # the environment may not have loaded: shapes of secrets are still scrubbed
+    redact = redact or Redactor()
     for line in text.splitlines():
         _write(sys.stderr, f"error: {runner.plain(redact(line))}\n")
     if runner.runs_here(os.environ):
@@ -373,7 +388,7 @@ def _end(outcome: Outcome, text: str, next_step: str | None, as_json: bool, envi
                 "stable": None,
                 "reasons": reasons,
                 "report": None,
-                "next": next_step or "",
+                "next": redact(next_step or ""),
             }
         )
     return outcome.exit_code

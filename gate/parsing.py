@@ -7,13 +7,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from gate.config import Environment
+from gate.declared import Keys, declared
 from gate.errors import ConfigError
 from gate.limits import Rule
-from gate.redact import Secret
+from gate.redact import Redactor
 from gate.rules import build as build_rules
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)\}")
@@ -56,9 +57,18 @@ def parse(
         lines += [f"{shown}: {fault}" for fault in faults]
     if lines or environment is None:
         unset = sorted({text.split(" ", 1)[0] for _, text in problems if text.endswith(_NOT_SET)})
+        hide = Redactor(value for named in used.values() for value in named.values())
+        lines = [hide(line) for line in lines]
         raise ConfigError(lines, next_step="; ".join(f"export {variable}=…" for variable in unset) or f"edit {shown}")
-    kept = frozenset(_secret_values(environment, (), used)) | frozenset(secrets)
-    environment.bind(name=name, file=file, root=root, rules=rules, secrets=kept)
+    found = declared(environment, used, name)
+    environment.bind(
+        name=name,
+        file=file,
+        root=root,
+        rules=rules,
+        secrets=found.values | frozenset(secrets),
+        exposed=found.exposed,
+    )
     return environment
 
 
@@ -78,21 +88,20 @@ def parse_section(table: Any, variables: dict[str, str], kind: type[S], name: st
 
 
 _NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"
-Keys = tuple[str, ...]
 
 
 def _fill(
     value: Any, variables: dict[str, str], path: Keys
-) -> tuple[Any, dict[Keys, set[str]], list[tuple[Keys, str]]]:
-    """``value`` with its variables replaced, the values used by path, and the variables that are missing."""
-    used: dict[Keys, set[str]] = {}
+) -> tuple[Any, dict[Keys, dict[str, str]], list[tuple[Keys, str]]]:
+    """``value`` with its variables replaced, those used by path, and those that are missing."""
+    used: dict[Keys, dict[str, str]] = {}
     problems: list[tuple[Keys, str]] = []
     if isinstance(value, str):
         names = _VARIABLE.findall(value)
         problems = [(path, f"{name} {_NOT_SET}") for name in names if not variables.get(name)]
         if problems or not names:
             return value, used, problems
-        used[path] = {variables[name] for name in names}
+        used[path] = {name: variables[name] for name in names}
         return _VARIABLE.sub(lambda match: variables[match[1]], value), used, problems
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -142,18 +151,3 @@ def _key(path: Keys) -> str:
         return ""
     *tables, key = path
     return f"[{'.'.join(tables)}] {key}: " if tables else f"{key}: "
-
-
-def _secret_values(value: Any, path: Keys, used: dict[Keys, set[str]]) -> set[str]:
-    """What must never be printed: variables used in secret fields, and passwords inside their URLs."""
-    if isinstance(value, Secret):
-        text = value.reveal()
-        found = {text, *used[path]} if path in used else set()
-        return found | ({text} if re.match(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", text) else set())
-    if isinstance(value, BaseModel):
-        return set().union(
-            *(_secret_values(getattr(value, key), (*path, key), used) for key in type(value).model_fields)
-        )
-    if isinstance(value, dict):
-        return set().union(*(_secret_values(item, (*path, str(key)), used) for key, item in value.items()))
-    return set()

@@ -177,7 +177,7 @@ class Run:
             instance=under_test.id if under_test and phase != "checks" else None,
             stable_instance=self.stable.id if self.stable else None,
             allow_downgrade=self.options.allow_downgrade,
-            roll_forward=self.options.roll_forward,
+            roll_forward=self.environment.redactor(self.options.roll_forward),
             known_digests=self.store.known_digests(),
             only=tuple(only),
         )

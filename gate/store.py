@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from gate.config import Environment
 from gate.records import place_of
 from gate.records.place import Place
+from gate.redact import Redactor
 from gate.results import Outcome
 
 _META = sa.MetaData()
@@ -100,10 +101,19 @@ class Flake:
 
 
 class Store:
-    """Deployments and their journals. Raises OperationFailed when they cannot be read or written."""
+    """Deployments and their journals. Raises OperationFailed when they cannot be read or written.
 
-    def __init__(self, place: Place, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    What is told goes through ``redact``. The facts of an intent do not: its undo needs them as they are.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        redact: Redactor | None = None,
+    ) -> None:
         self._clock = clock
+        self._redact = redact or Redactor()
         self._place = place
         try:
             self._engine = place.open()
@@ -113,7 +123,7 @@ class Store:
     @staticmethod
     def of(environment: Environment) -> Store:
         """The records of an environment, where its file says they are."""
-        return Store(place_of(environment))
+        return Store(place_of(environment), redact=environment.redactor)
 
     def begin(self, *, above: int = 0, **facts: Any) -> int:
         """Remembers a deployment that starts now; returns its number, which is higher than ``above`` and all before."""
@@ -135,6 +145,7 @@ class Store:
     ) -> None:
         """Remembers how a deployment ended. It stays open when its rollback failed, for ``recover`` to try again
         unless that is ``final``, and when it is held, for a person to decide."""
+        reasons = self._redact.tree(reasons)
         open_still = outcome is Outcome.HELD or (outcome is Outcome.ROLLBACK_FAILED and not final)
         ended = None if open_still else self.now()
         self.execute(
@@ -145,6 +156,7 @@ class Store:
 
     def write(self, deployment: int, step: str, kind: str, facts: dict[str, Any]) -> None:
         """Appends a line to a deployment's journal; it is on disk when this returns."""
+        facts = facts if kind == "do" else self._redact.tree(facts)
         json.dumps(facts)  # a fact that cannot be stored is a defect of ours: fail before anything acts on it
         self.execute(sa.insert(_EVENTS).values(deployment=deployment, at=self.now(), step=step, kind=kind, facts=facts))
 

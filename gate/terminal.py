@@ -115,9 +115,14 @@ class Terminal:
         self._print(Text(self._redact(text)))
 
     def table(self, table: Table) -> None:
-        """A table; its cells are the gate's own facts. Whole where no terminal's width limits it."""
+        """A table. Whole where no terminal's width limits it."""
+        shown = Table(box=table.box, pad_edge=table.pad_edge)
+        for column in table.columns:
+            shown.add_column(column.header, justify=column.justify)
+        for cells in zip(*(column.cells for column in table.columns), strict=True):
+            shown.add_row(*(self._redact(str(cell)) for cell in cells))
         with suppress(OSError, ValueError):
-            self._console.print(table, soft_wrap=False)
+            self._console.print(shown, soft_wrap=False)
 
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)

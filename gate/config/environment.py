@@ -57,6 +57,8 @@ class Environment(Section):
     _root: Path = PrivateAttr(Path())
     _secrets: frozenset[str] = PrivateAttr(frozenset())
     _rules: tuple[Rule, ...] = PrivateAttr(())
+    _exposed: tuple[str, ...] = PrivateAttr(())
+    _redactor: Redactor | None = PrivateAttr(None)
 
     @model_validator(mode="after")
     def _consistent(self) -> Environment:
@@ -125,16 +127,33 @@ class Environment(Section):
         if len(traffic.steps) > 1 and not (isinstance(engine, CommandSettings) and engine.shares):
             raise ValueError("traffic.steps: only one step, of 100%, is possible without {percent} in [engine] promote")
 
-    def bind(self, *, name: str, file: Path, root: Path, rules: tuple[Rule, ...], secrets: frozenset[str]) -> None:
+    def bind(
+        self,
+        *,
+        name: str,
+        file: Path,
+        root: Path,
+        rules: tuple[Rule, ...],
+        secrets: frozenset[str],
+        exposed: tuple[str, ...] = (),
+    ) -> None:
         """Says once where this environment came from; part of its making."""
         self._name, self._file, self._root = name, file, root
-        self._rules, self._secrets = rules, secrets
+        self._rules, self._secrets, self._exposed = rules, secrets, exposed
+        self._redactor = None
 
     def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
         """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""
         made = self.model_copy(update=dict(changes))
         kept = self._secrets | frozenset(secrets)
-        made.bind(name=self._name, file=self._file, root=self._root, rules=self._rules, secrets=kept)
+        made.bind(
+            name=self._name,
+            file=self._file,
+            root=self._root,
+            rules=self._rules,
+            secrets=kept,
+            exposed=self._exposed,
+        )
         return made
 
     @property
@@ -157,7 +176,15 @@ class Environment(Section):
 
     @property
     def redactor(self) -> Redactor:
-        return Redactor(self._secrets)
+        """Every text that leaves the gate goes through it."""
+        if self._redactor is None:
+            self._redactor = Redactor(self._secrets)
+        return self._redactor
+
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """Sentences about secrets that the redactor cannot take out; they name keys, never values."""
+        return self._exposed
 
     def rule(self, signal: str) -> Rule | None:
         return next((rule for rule in self._rules if rule.signal == signal), None)

@@ -7,6 +7,7 @@ Used in two ways. The gate runs pytest as a child with ``--gate-context`` and ``
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"error::pytest.{warning.__name__}")
     session = config.stash[SESSION] = Session(config, environment, given)
     worker = hasattr(config, "workerinput")
+    if not worker:
+        _scrub_terminal(config, session)
     events = None if worker else config.getoption("--gate-events")
     if given is None and not worker and not config.option.collectonly:
         _find_out(config, session)
@@ -61,6 +64,19 @@ def pytest_configure(config: pytest.Config) -> None:
         plugins += [Reporting(config, session, recorder, alone=given is None), Html(session.redact)]
     for plugin in plugins:
         config.pluginmanager.register(plugin)
+
+
+def _scrub_terminal(config: pytest.Config, session: Session) -> None:
+    """Whatever pytest and its plugins write themselves, a warning or an error of pytest's own, is looked through."""
+    if config.pluginmanager.get_plugin("terminalreporter") is None:  # switched off
+        return
+    writer = config.get_terminal_writer()
+    write = writer.write
+
+    def scrubbed(text: str, **how: Any) -> None:
+        write(session.redact(text), **how)
+
+    vars(writer)["write"] = scrubbed
 
 
 def _find_out(config: pytest.Config, session: Session) -> None:

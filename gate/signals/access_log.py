@@ -34,7 +34,8 @@ class AccessLog:
     """Follows one proxy's log from now on.
 
     ``roles`` maps instances' ids to what they are now and may change while we follow. ``origin`` is the epoch time
-    that ``at`` counts from. Probes of a path in ``ignore`` are dropped: the gate asks them all the time.
+    that ``at`` counts from. Probes of a path in ``ignore`` are dropped: the gate asks them all the time. ``redact`` takes secrets out
+    of paths.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class AccessLog:
         ignore: Collection[str] = (),
         *,
         clock: Callable[[], float] = time.time,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self.malformed = 0
         """Lines that are no request."""
@@ -65,7 +67,7 @@ class AccessLog:
         self._origin = origin
         self._ignore = frozenset(ignore)
         self._clock = clock
-        self._routes = Routes()
+        self._routes = Routes(redact)
         self._recent = Recent()
         self._malformed_in_a_row = 0
         self._told_lost = 0

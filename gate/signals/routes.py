@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 
 OTHER = "other"
 MOST = 200
 """Routes that get a name of their own."""
 
 _LONGEST_PATH = 200
+_LONGEST_READ = 4000
 _DEEPEST = 10
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _ID = re.compile(
@@ -20,6 +22,7 @@ _ID = re.compile(
     | (?=\D*\d)[0-9a-fA-F]{8,}                            # hexadecimal
     | (?=\D*\d)(?=[^a-zA-Z]*[a-zA-Z])[0-9A-Za-z]{16,}     # base 62
     | (?=\D*\d)(?=[^a-z]*[a-z])(?=[^A-Z]*[A-Z])[0-9A-Za-z_-]{16,}  # base 64 for URLs
+    | .*\[redacted\].*                                    # a secret, taken out of the path
     | .*[%@].*                                            # names of people, mail addresses
     | .{41,}
     """,
@@ -30,15 +33,22 @@ _ID = re.compile(
 class Routes:
     """Names routes in the order they appear; the first ``MOST`` get one of their own.
 
-    Only an answer that is no 4xx opens a route: paths that strangers try must not use the names up.
+    Only an answer that is no 4xx opens a route: paths that strangers try must not use the names up. ``redact`` takes
+    secrets out of a path before it is cut into parts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._known: set[str] = set()
+
+        @functools.lru_cache(maxsize=2048)
+        def route(method: str, path: str) -> str:
+            return _route(method, redact(path)[:_LONGEST_PATH])
+
+        self._route = route
 
     def name(self, method: str, path: str, status: int) -> str:
         """``GET /api/sales/{id}``, or ``other``."""
-        route = _route(method, path[:_LONGEST_PATH])
+        route = self._route(method, path[:_LONGEST_READ])
         if route in self._known:
             return route
         if 400 <= status < 500 or len(self._known) >= MOST:
@@ -47,7 +57,6 @@ class Routes:
         return route
 
 
-@functools.lru_cache(maxsize=2048)
 def _route(method: str, path: str) -> str:
     if not path.startswith("/"):  # an address for a forward proxy, or *
         return f"{method if method in _METHODS else OTHER} {{id}}"
