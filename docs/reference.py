@@ -22,8 +22,9 @@ One TOML file in `environments/` describes one deployed place. It is read once, 
 file, key and what was expected. Editors that read JSON Schema take `gate/schemas/environment.schema.json`.
 
 - `extends = "base.toml"` takes over another file, key by key.
-- `${NAME}` is a variable of the process that runs the gate; one that is not set is an error. What came from a variable
-  is never printed. `${generated:NAME}` is a random value made once, for environments with a `[stack]`.
+- `${NAME}` is a variable of the process that runs the gate; one that is not set is an error, `${NAME:-}` is empty then.
+  Which of them are secrets and never printed, [redaction.md](redaction.md) says. `${generated:NAME}` is a random value
+  made once, for environments with a `[stack]`.
 - Durations are `250ms 30s 2m 1h 7d`, sizes `512M 2G`, shares `5%` or `0.05`.
 - In `command` and `env`, `{python} {socket} {host} {port} {folder} {root} {state} {version} {digest}` are replaced. A
   service that asks for `{port}` listens there, on `{host}` or on all addresses, the others on the socket `{socket}`.
@@ -53,6 +54,7 @@ def text() -> str:
             nested, _ = _target(inner, definitions)
             if nested is not None and "properties" in nested:
                 parts.append(f"### `[{below}]`\n\n{nested.get('description', '')}\n\n{_table(nested, definitions)}")
+            below += ".NAME" if "additionalProperties" in inner else ""
             for by, value, kind in _kinds(inner, definitions):
                 parts.append(
                     f'### `[{below}]` with `{by} = "{value}"`\n\n{kind["description"]}\n\n{_table(kind, definitions)}'
@@ -82,7 +84,7 @@ def _target(field: dict[str, Any], definitions: dict[str, Any]) -> tuple[dict[st
 def _kinds(field: dict[str, Any], definitions: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
     """The tables a field may be, where one of their keys says which: that key, its value and the table."""
     found = []
-    for choice in field.get("anyOf", [field]):
+    for choice in field.get("anyOf", [field.get("additionalProperties", field)]):
         told = choice.get("discriminator", {})
         for value, reference in sorted(told.get("mapping", {}).items()):
             found.append((told["propertyName"], value, definitions[reference.rpartition("/")[2]]))

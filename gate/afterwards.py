@@ -13,6 +13,7 @@ from typing import Any
 
 from gate import actions, bundle, index, recording, runner, standing
 from gate.ledger import Ledger
+from gate.notify import Notifier, say_failures
 from gate.results import Outcome
 from gate.run import Run
 from gate.serving import Serving
@@ -76,6 +77,20 @@ def seal(run: Run) -> str:
     made = bundle.seal(run.reports, run.environment.name, run.deployment, run.clock())
     Ledger(run.store).seal(run.deployment, made)
     return made
+
+
+def settle(run: Run, notifier: Notifier, told: Told, note: Note) -> None:
+    """Waits for the messages that are on their way; what did not arrive is told, and added to the record and report."""
+    texts = say_failures(notifier.settle(), note)
+    run.evidence.notes += texts
+    if not texts or told.report is None:
+        return
+    _tried("the report does not say so", note, lambda: recording.add_notes(run, texts))
+
+    def sealed() -> None:
+        told.manifest = seal(run)
+
+    _tried("the evidence is not sealed", note, sealed)
 
 
 def publish(run: Run, door: str) -> None:

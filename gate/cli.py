@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -35,6 +36,7 @@ ACTIONS = {
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
     "replay": "judge a past deployment again, by the rules of today or of a file",
     "report": "verify N: prove that the evidence of a deployment is unchanged; publish N: take it elsewhere",
+    "notify": "send a test message to everybody that [notify] names, and say who answered",
     "releases": "versions that can be deployed",
     "lock": "who holds the lock",
     "unlock": "free the lock from a run that is provably gone (only a lock that machines share can need it)",
@@ -251,6 +253,8 @@ def _command(arguments: argparse.Namespace, environment: Environment, door: str,
         return _run(arguments, environment, terminal, door, command)
     if arguments.action == "report":
         return _report(arguments, environment, terminal)
+    if arguments.action == "notify":
+        return _done(_trial(environment, terminal), arguments, environment)
     from gate.inspection import Inspection
 
     inspection = Inspection(environment, terminal)
@@ -274,6 +278,14 @@ def _done(document: dict[str, Any], arguments: argparse.Namespace, environment: 
         head = {"outcome": "DONE", "exit_code": 0, "environment": environment.name, "reasons": [], "report": None}
         _print(environment.redactor.tree({**head, **document}))
     return 0
+
+
+def _trial(environment: Environment, terminal: Terminal) -> dict[str, Any]:
+    from gate.lock import whoami
+    from gate.notify.trial import trial
+
+    with terminal.working("telling"):
+        return trial(environment, terminal.say, whoami(), datetime.now(UTC))
 
 
 def _report(arguments: argparse.Namespace, environment: Environment, terminal: Terminal) -> int:
@@ -355,7 +367,7 @@ def _fail(fault: GateError, as_json: bool, environment: str, redact: Redactor | 
         outcome = Outcome.LOCKED
     elif isinstance(fault, Refused) or not isinstance(fault, UsageError):
         outcome = Outcome.REFUSED
-    return _end(outcome, str(fault), fault.next_step, as_json, environment, redact)
+    return _end(outcome, str(fault), fault.next_step, as_json, environment, redact=redact)
 
 
 def _end(
@@ -364,6 +376,7 @@ def _end(
     next_step: str | None,
     as_json: bool,
     environment: str,
+    *,
     redact: Redactor | None = None,
 ) -> int:
     from gate import runner

@@ -27,6 +27,10 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
 from gate.interrupt import Interrupts
+from gate.notify import Notifier, say_failures
+from gate.notify import runs as messages
+from gate.notify.message import Message
+from gate.notify.message import alert as alerted
 from gate.releases import Release, faults, known, parse_version, read, source
 from gate.results import Outcome, Reason, Verdict
 from gate.run import Ask, Options, Run
@@ -58,6 +62,7 @@ class Commands:
         self._ask = ask
         self._state = environment.state_folder
         self._lock = lock.Lock(environment)
+        self._notifier = Notifier(environment)
         self.answer: Answer | None = None
         """How the run has ended, once it has."""
 
@@ -123,7 +128,11 @@ class Commands:
         def by_policy(store: Store, reasons: Sequence[Reason]) -> Answer:
             return self._roll_back(store, None, confirm=lambda _: True, because=reasons)
 
-        return Monitor(
+        def alert(title: str, reasons: Sequence[str], found: Deployment) -> None:
+            deployed = {"deployment": found.id, "version": found.version}
+            self._tell_people(lambda: alerted(self._environment, clock(), title, reasons, **deployed))
+
+        answer = Monitor(
             self._environment,
             say=self._terminal.say,
             page=page,
@@ -132,8 +141,11 @@ class Commands:
             locked=self._locked,
             roll_back=by_policy,
             report=lambda store, found, at: appended.monitoring(self._environment, store, found, at),
+            alert=alert,
             clock=clock,
         ).run()
+        say_failures(self._notifier.settle(), self._terminal.note)
+        return answer
 
     def keep(self) -> Answer:
         """Goes on with the deployment that is held."""
@@ -281,6 +293,8 @@ class Commands:
             run.note(note)
         if because:
             run.evidence.fail(list(because), run.clock())
+        if action != "plan":
+            self._tell_people(lambda: messages.started(run))
         act = {
             "deploy": pipeline.deploy,
             "plan": pipeline.plan,
@@ -345,6 +359,8 @@ class Commands:
                 run.engine.settle()
             except OperationFailed as fault:
                 run.note(f"what serves will not be started again by itself: {fault}")
+        if run.action != "plan":
+            self._tell_people(lambda: messages.ended(run, outcome, next_step, shown))
         told = afterwards.tell(run, outcome, next_step, shown, self._terminal.note)
         if outcome is Outcome.HELD:
             self._start_keeper(run)
@@ -355,6 +371,8 @@ class Commands:
         answers.tell(self._terminal.say, run, outcome, serves, report=told.report, next_step=next_step)
         self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         # Last: neither a slow server nor a disk keeps anybody from the outcome.
+        afterwards.settle(run, self._notifier, told, self._terminal.note)
+        self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         afterwards.show_job(run, outcome, serves, told, self._terminal)
         if told.report is not None:
             afterwards.publish(run, self._door)
@@ -413,10 +431,22 @@ class Commands:
         does = "proves and finishes it, for it was accepted" if accepted else "takes that back and proves what serves"
         door = f"{self._door} {self._environment.name}"
         otherwise = f"; or {door} rollback --to VERSION" if dead.outcome is Outcome.ROLLBACK_FAILED else ""
-        raise Locked(
-            f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}",
-            next_step=f"{door} recover   {does}{otherwise}",
-        )
+        told = f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}"
+        next_step = f"{door} recover   {does}{otherwise}"
+        if dead.outcome is None:
+            now = datetime.now(UTC)
+            self._tell_people(lambda: messages.dead(self._environment, dead, told, next_step=next_step, at=now))
+            say_failures(self._notifier.settle(), self._terminal.note)
+        raise Locked(told, next_step=next_step)
+
+    def _tell_people(self, make: Callable[[], Message | None]) -> None:
+        """Sends a message on its way; that it cannot be made is told, and nothing else."""
+        try:
+            message = make()
+            if message is not None:
+                self._notifier.send(message)
+        except Exception as fault:  # noqa: BLE001 - whoever is told decides nothing
+            self._terminal.note(f"nobody was told: {type(fault).__name__}: {fault}")
 
     def _demand_reason(self, store: Store, release: Release, options: Options) -> str:
         """Refuses a release that failed here until a person says why it may try again; a line for the report then."""

@@ -24,10 +24,11 @@ _SECRET_NAME = re.compile(
 )
 _CREDENTIALS = re.compile(r"[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.I)
 # What a setting may well be, and every second sentence holds.
-_ORDINARY = frozenset(
-    "production staging development testing default localhost 127.0.0.1 0.0.0.0 warning critical enabled disabled "
-    "release candidate stable database postgres postgresql backend frontend python docker process command".split()
-)
+_ORDINARY = {
+    *("production", "staging", "development", "testing", "release", "candidate", "stable", "default", "localhost"),
+    *("127.0.0.1", "::1", "warning", "critical", "enabled", "disabled", "database", "postgres", "postgresql"),
+    *("backend", "frontend", "python", "docker", "process", "command"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,14 @@ def declared(environment: Environment, used: Used, name: str) -> Declared:
     values: set[str] = set()
     exposed: list[str] = []
     for item in found:
+        if not item.value:
+            continue
         secret = _password(item.value) or item.value
         if item.value in ordinary:
             if item.named:
-                exposed.append(f"{_key(item.path)}: is an ordinary word, so it is not taken out of what is shown and kept")
+                exposed.append(
+                    f"{_key(item.path)}: is an ordinary word, so it is not taken out of what is shown and kept"
+                )
             continue
         if len(secret) < SHORTEST_SCRUBBED and (item.named or secret != item.value):
             exposed.append(

@@ -24,6 +24,8 @@ from gate.view import View
 
 Look = Callable[[Deployment, datetime, datetime], Seen]
 """Looks at what a deployment made serve: users' requests count from the first time on, the second is now."""
+Alert = Callable[[str, Sequence[str], Deployment], None]
+"""Tells people who are not here: what is wrong in one sentence, why, and with what."""
 
 
 _FIGURES = ("coverage", "error_rate", "response_time")
@@ -44,6 +46,7 @@ class Monitor:
         locked: Callable[[str], AbstractContextManager[Store]],
         roll_back: Callable[[Store, Sequence[Reason]], Answer],
         report: Callable[[Store, Watched, datetime], None],
+        alert: Alert | None = None,
         look: Look | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -55,6 +58,7 @@ class Monitor:
         self._locked = locked
         self._roll_back = roll_back
         self._report = report
+        self._alert_people = alert
         self._look = look or self._look_now
         self._clock = clock
         self._told = ""
@@ -199,9 +203,11 @@ class Monitor:
         """A page: what is wrong, why nothing was done about it, whom to call and what to type."""
         version = found.deployment.version
         word = "is bad" if made.decision is Decision.ROLLBACK else "may be bad: the look at it is inconclusive"
-        self._page(
-            f"ALERT {self._environment.name}: {version} {word}, {_told(self._age(found, made))} after its release"
-        )
+        title = f"{version} {word}, {_told(self._age(found, made))} after its release"
+        if self._alert_people is not None:
+            unmended = [f"not rolled back: {why_not}"] if why_not else []
+            self._alert_people(title, [*made.reasons, *unmended], found.deployment)
+        self._page(f"ALERT {self._environment.name}: {title}")
         for text in made.reasons:
             self._page(f"  why   {text}")
         if why_not:

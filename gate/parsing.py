@@ -17,13 +17,14 @@ from gate.limits import Rule
 from gate.redact import Redactor
 from gate.rules import build as build_rules
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)\}")
+# ${NAME:-} may be unset, and is empty then.
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*|generated:[A-Za-z0-9_]+)(:-)?\}")
 
 
 def variables_of(table: object) -> set[str]:
     """Names of all ``${NAME}`` and ``${generated:NAME}`` that occur in a table."""
     if isinstance(table, str):
-        return set(_VARIABLE.findall(table))
+        return {name for name, _ in _VARIABLE.findall(table)}
     items = table.values() if isinstance(table, dict) else table if isinstance(table, list) else ()
     return set().union(*(variables_of(item) for item in items)) if items else set()
 
@@ -97,12 +98,12 @@ def _fill(
     used: dict[Keys, dict[str, str]] = {}
     problems: list[tuple[Keys, str]] = []
     if isinstance(value, str):
-        names = _VARIABLE.findall(value)
-        problems = [(path, f"{name} {_NOT_SET}") for name in names if not variables.get(name)]
-        if problems or not names:
+        found = _VARIABLE.findall(value)
+        problems = [(path, f"{name} {_NOT_SET}") for name, may_lack in found if not (variables.get(name) or may_lack)]
+        if problems or not found:
             return value, used, problems
-        used[path] = {name: variables[name] for name in names}
-        return _VARIABLE.sub(lambda match: variables[match[1]], value), used, problems
+        used[path] = {name: variables.get(name, "") for name, _ in found}
+        return _VARIABLE.sub(lambda match: variables.get(match[1], ""), value), used, problems
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
         filled = []

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import platform
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -85,6 +85,15 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
         report.unlink(missing_ok=True)  # none is better than half of one
         raise
     return report
+
+
+def add_notes(run: Run, texts: Sequence[str]) -> None:
+    """Adds to the notes of a record, and to its report, what became known after they were written. Raises OSError,
+    OperationFailed."""
+    record = document.read(run.reports / DECISION)
+    record["notes"] = [*record["notes"], *run.environment.redactor.tree(list(texts))]
+    document.write(record, run.reports / DECISION)
+    (run.reports / REPORT).write_text(html.render(record), encoding="utf-8")
 
 
 def _before_it_was_resumed(run: Run) -> DecisionRecord | None:

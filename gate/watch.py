@@ -76,9 +76,7 @@ class Watch:
         # A load balancer of the team's may know a release by its version alone.
         versions = ({stable.version: Role.STABLE} if stable else {}) | {candidate.version: Role.CANDIDATE}
         names, own = versions | roles, asked_by_the_gate(environment)
-        self._requests = AccessLog(
-            request_log(environment), names, self.origin, own, redact=environment.redactor
-        )
+        self._requests = AccessLog(request_log(environment), names, self.origin, own, redact=environment.redactor)
         self._lines = [ErrorWatch(engine.follow(one), _patterns(environment), roles[one.id]) for one in self._both()]
         self._judging_thread = self._thread("watching", self._judging)
         self._looking_threads = [

@@ -16,6 +16,7 @@ from gate.config.judging import Documents, Pipeline, Readiness, RuleRow, Scan, S
 from gate.config.keeping import Retention, Stack, State
 from gate.config.measuring import Baseline
 from gate.config.monitoring import Monitoring
+from gate.config.notifying import Notify
 from gate.config.publishing import Publish
 from gate.config.releases import App, Releases
 from gate.config.services import Service
@@ -44,6 +45,7 @@ class Environment(Section):
     pipeline: Pipeline = Pipeline()
     scan: Scan = Scan()
     monitoring: Monitoring = Monitoring()
+    notify: Notify = Notify()
     contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a person is needed")
     options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
     retention: Retention = Retention()

@@ -20,7 +20,6 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _LIMITED = {403, 429}
 """Statuses that may mean "later": with ``Retry-After``, or with a rate limit that is used up."""
 _PATIENCE = (10.0, 60.0)
-"""Seconds to connect, and to wait for the next byte."""
 
 
 class Again(Exception):  # noqa: N818 - an order, not an accident
@@ -32,17 +31,22 @@ class Again(Exception):  # noqa: N818 - an order, not an accident
 
 
 class Client:
-    """Sends requests to one server. ``within`` is the time for one ``patiently``, in seconds; ``pause`` waits."""
+    """Sends requests to one server. ``within`` is the time for one ``patiently``, in seconds; ``pause`` waits.
+
+    ``patience``: seconds to connect, and to wait for the next byte.
+    """
 
     def __init__(
         self,
         within: float,
         *,
         headers: Mapping[str, str] | None = None,
+        patience: tuple[float, float] = _PATIENCE,
         pause: Callable[[float], None] = tenacity.nap.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._within = within
+        self._patience = patience
         self._pause = pause
         self._clock = clock
         self._session = requests.Session()
@@ -55,7 +59,7 @@ class Client:
             answer = self._session.request(
                 method,
                 url,
-                timeout=_PATIENCE,
+                timeout=self._patience,
                 allow_redirects=method == "GET",
                 **options,  # type: ignore[arg-type]
             )

@@ -71,6 +71,10 @@ def _repr_in_double_quotes(value: str) -> str:
     return repr(value + "'")[1:-2] if '"' not in value else repr(value + '"')[1:-2]
 
 
+def _repr_beside_both_quotes(value: str) -> str:
+    return repr(value + "'\"")[1:-4]
+
+
 def _url(value: str) -> str:
     return quote(value, safe="", errors="replace")
 
@@ -109,6 +113,7 @@ def _one_line(value: str) -> str:
 
 _WRITERS: tuple[Callable[[str], str], ...] = (
     _json, _wide_json, _repr, _repr_of_bytes, _repr_in_double_quotes,
+    _repr_beside_both_quotes,
     _url, _path, _form_field, _lower(_url), _lower(_path), _lower(_form_field),
     escape, _markup, _text_only, _shell, _one_line,
 )  # fmt: skip

@@ -12,7 +12,7 @@ import re
 from gate.redact.secret import REDACTED
 
 _QUOTE = r"(?:\\{0,3}['\"]|&quot;|&#3[49];|&#x27;)"
-_IS = rf"(?:{_QUOTE}?\s{{0,4}}[:=]|{_QUOTE}\s{{0,2}},)\s{{0,4}}[\[(]?(?:b(?=['\"]))?{_QUOTE}?"
+_IS = rf"(?:{_QUOTE}?\s{{0,4}}[:=]|{_QUOTE}\s{{0,2}},)\s{{0,4}}(?:[\[(](?!redacted\]))?(?:b(?=['\"]))?{_QUOTE}?"
 _VALUE = r"[^\s'\",;\\<&]+"
 
 # The user may be shown, the password not.
@@ -54,7 +54,7 @@ _TOKENS = re.compile(
     r"|xox[a-z](?:-|%2d)[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"
     r"|A[KS]IA[0-9A-Z]{16}(?![0-9A-Za-z])|AIza[0-9A-Za-z_-]{35}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}"
     r"|(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{16,}|SG\.[A-Za-z0-9_-]{16,64}\.[A-Za-z0-9_-]{16,}"
-    r"|eyJ[A-Za-z0-9_-]{10,1024}+\.[A-Za-z0-9_-]{10,8192}+\.[A-Za-z0-9_-]{5,}"
+    r"|eyJ[A-Za-z0-9_-]{10,400}+\.[A-Za-z0-9_-]{10,8192}+\.[A-Za-z0-9_-]{5,}"
     r")"
 )
 _WEBHOOK = re.compile(r"(?<=hooks\.slack\.com)/(?:services|workflows|triggers)/[A-Za-z0-9/_-]+", re.I)

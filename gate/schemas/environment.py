@@ -12,7 +12,7 @@ from gate.config import Environment
 
 Schema = dict[str, Any]
 
-_VARIABLE = {"pattern": r"\$\{[A-Za-z_][A-Za-z0-9_:]*\}"}
+_VARIABLE = {"pattern": r"\$\{[A-Za-z_][A-Za-z0-9_:-]*\}"}
 
 
 def schema() -> Schema:

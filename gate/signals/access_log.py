@@ -34,8 +34,8 @@ class AccessLog:
     """Follows one proxy's log from now on.
 
     ``roles`` maps instances' ids to what they are now and may change while we follow. ``origin`` is the epoch time
-    that ``at`` counts from. Probes of a path in ``ignore`` are dropped: the gate asks them all the time. ``redact`` takes secrets out
-    of paths.
+    that ``at`` counts from. Probes of a path in ``ignore`` are dropped: the gate asks them all the time.
+    ``redact`` takes secrets out of paths.
     """
 
     def __init__(

@@ -1,0 +1,85 @@
+"""Two hundred secrets of nasty shapes, and the ways they travel in."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import random
+import shlex
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+MANY = 200
+_NASTY = (
+    "{a} {b}",
+    "{a}'{b}",
+    '{a}"{b}',
+    "{a}\\{b}",
+    "{a}\n{b}",
+    "{a}\r\n  {b}\t{a}",
+    "{a}&{b}<{a}>",
+    "{a}%{b}%2F",
+    "{a}/{b}?{a}#{b}",
+    "{a}+{b}==",
+    "ä{a}ß{b}€",
+    "{a}$({b})`{a}`",
+    "'{a}\"{b}'",
+    "{a}\\n{b}\\",
+    "[{a}](.*){b}",
+    "{{{a}}}{{% {b} %}}",
+    "</script>{a}{b}",
+    "{a};{b},{a}",
+    "{a}{b}",
+    "-----BEGIN PRIVATE KEY-----\n{a}{b}\n{b}{a}\n-----END PRIVATE KEY-----",
+    "😀{a}{b}",
+    "postgresql://shop:{a}%2F{b}@db:5432/shop",
+)
+
+
+def secrets(many: int = MANY) -> list[str]:
+    """Always the same ones. Each holds pieces that no ordinary text has, so that a rest of one is found, too."""
+    made = random.Random(20261128)
+    letters = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+    return [
+        _NASTY[number % len(_NASTY)].format(a=_piece(made, letters), b=_piece(made, letters)) for number in range(many)
+    ]
+
+
+def _piece(made: random.Random, letters: str) -> str:
+    return "".join(made.choices(letters, k=9)) + "Z7q"
+
+
+WAYS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "repr": repr,
+    "repr of bytes": lambda value: repr(value.encode()),
+    "repr in a list of repr": lambda value: repr([repr(value)]),
+    "JSON": json.dumps,
+    "JSON, not ASCII": lambda value: json.dumps(value, ensure_ascii=False),
+    "JSON in JSON": lambda value: json.dumps(json.dumps({"key": value})),
+    "HTML": html.escape,
+    "HTML, quotes as they are": lambda value: html.escape(value, quote=False),
+    "JSON in HTML": lambda value: html.escape(json.dumps({"key": value})),
+    "repr in HTML": lambda value: html.escape(repr(value)),
+    "URL": lambda value: "https://shop.example/?q=" + quote(value, safe=""),
+    "path": lambda value: "GET /reset/" + quote(value),
+    "form": lambda value: "key=" + quote_plus(value),
+    "base64": lambda value: base64.b64encode(value.encode()).decode(),
+    "base64 for URLs": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    "base64 behind a user": lambda value: base64.b64encode(b"user:" + value.encode()).decode(),
+    "base64 in a sentence": lambda value: base64.b64encode(b"it is " + value.encode() + b" here").decode(),
+    "hexadecimal": lambda value: value.encode().hex(),
+    "shell": shlex.quote,
+    "traceback": lambda value: f"    raise ValueError({value!r})\nE   ValueError: {value}",
+    "header": lambda value: f"X-Key: {value}",
+    "one line of it": lambda value: max(value.splitlines(), key=len),
+}
+
+
+def traces(value: str) -> set[str]:
+    """What must not be found: the secret in any way, and its longest pieces of letters and figures."""
+    raw = value.encode()
+    words = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in value).split()
+    inner = {word for word in words if word.endswith("Z7q") and len(word) >= 12}
+    return inner | {raw.hex(), base64.b64encode(raw).decode().rstrip("=")[:-2], quote(value, safe="")}
