@@ -129,8 +129,9 @@ class Commands:
             return self._roll_back(store, None, confirm=lambda _: True, because=reasons)
 
         def alert(title: str, reasons: Sequence[str], found: Deployment) -> None:
-            deployed = {"deployment": found.id, "version": found.version}
-            self._tell_people(lambda: alerted(self._environment, clock(), title, reasons, **deployed))
+            self._tell_people(
+                lambda: alerted(self._environment, clock(), title, reasons, deployment=found.id, version=found.version)
+            )
 
         answer = Monitor(
             self._environment,

@@ -41,11 +41,15 @@ class Declared:
 
 @dataclass(frozen=True)
 class _Found:
-    """A value that may be a secret; ``named``: the name of its key or variable says that it is one."""
+    """A value that may be a secret; ``named``: the name of its key or variable says that it is one.
+
+    ``password``: the part of it that has to be long enough; empty where its variables are looked at for that.
+    """
 
     path: Keys
     value: str
     named: bool
+    password: str
 
 
 def declared(environment: Environment, used: Used, name: str) -> Declared:
@@ -58,14 +62,13 @@ def declared(environment: Environment, used: Used, name: str) -> Declared:
     for item in found:
         if not item.value:
             continue
-        secret = _password(item.value) or item.value
         if item.value in ordinary:
             if item.named:
                 exposed.append(
                     f"{_key(item.path)}: is an ordinary word, so it is not taken out of what is shown and kept"
                 )
             continue
-        if len(secret) < SHORTEST_SCRUBBED and (item.named or secret != item.value):
+        if item.named and 0 < len(item.password) < SHORTEST_SCRUBBED:
             exposed.append(
                 f"{_key(item.path)}: shorter than {SHORTEST_SCRUBBED} characters, so it cannot be taken out of what is "
                 "shown and kept: make it longer"
@@ -83,12 +86,13 @@ def declared(environment: Environment, used: Used, name: str) -> Declared:
 
 def _of_secret_keys(value: Any, path: Keys, used: Used) -> Iterator[_Found]:
     if isinstance(value, Secret):
-        text, named = value.reveal(), bool(_SECRET_NAME.search(path[-1]))
-        variables = used.get(path, {})
-        if variables or named or _CREDENTIALS.match(text):
-            yield _Found(path, text, named)
+        text, variables = value.reveal(), used.get(path, {})
+        password = _password(text)
+        named = password is not None or bool(_SECRET_NAME.search(path[-1]))
+        if variables or named:
+            yield _Found(path, text, named, "" if variables else password or text)
         for variable, content in variables.items():
-            yield _Found(path, content, named or bool(_SECRET_NAME.search(variable)))
+            yield _Found(path, content, named or bool(_SECRET_NAME.search(variable)), content)
     elif isinstance(value, BaseModel):
         for key in type(value).model_fields:
             yield from _of_secret_keys(getattr(value, key), (*path, key), used)
@@ -103,7 +107,7 @@ def _of_variables(used: Used) -> Iterator[_Found]:
         for variable, content in variables.items():
             named = bool(_SECRET_NAME.search(variable))
             if named or _CREDENTIALS.search(content):
-                yield _Found(path, content, named)
+                yield _Found(path, content, named, content)
 
 
 def _password(value: str) -> str | None:

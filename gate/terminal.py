@@ -120,7 +120,7 @@ class Terminal:
         for column in table.columns:
             shown.add_column(column.header, justify=column.justify)
         for cells in zip(*(column.cells for column in table.columns), strict=True):
-            shown.add_row(*(self._redact(str(cell)) for cell in cells))
+            shown.add_row(*(Text(self._redact(str(cell))) for cell in cells))
         with suppress(OSError, ValueError):
             self._console.print(shown, soft_wrap=False)
 

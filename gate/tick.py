@@ -173,7 +173,7 @@ class UsersLog:
             return
         self._file, own, until = request_log(environment), asked_by_the_gate(environment), now.timestamp()
         self._found = review(self._file, min(since.timestamp(), until - _LEAST), until, own)
-        self._following = AccessLog(self._file, {}, until, own)
+        self._following = AccessLog(self._file, {}, until, own, redact=self._environment.redactor)
 
     def judged(self, notes: list[str]) -> list[Reason]:
         following = self._following
