@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gate.config import Environment
@@ -78,14 +78,16 @@ S = TypeVar("S", bound=BaseModel)
 
 def parse_section(table: Any, variables: dict[str, str], kind: type[S], name: str, *, file: Path, root: Path) -> S:
     """One table of an environment file alone. Raises ConfigError with every fault found in it."""
-    filled, _, problems = _fill(table, variables, (name,))
+    filled, used, problems = _fill(table, variables, (name,))
+    hide = Redactor(value for named in used.values() for value in named.values())
     shown = file.relative_to(root) if file.is_relative_to(root) else file
     if not problems:
         try:
             return kind.model_validate(filled)
         except ValidationError as fault:
             problems = [((name, *map(str, error["loc"])), _message(error)) for error in fault.errors()]
-    raise ConfigError([f"{shown}: {_key(path)}{text}" for path, text in problems], next_step=f"edit {shown}")
+    lines = [hide(f"{shown}: {_key(path)}{text}") for path, text in problems]
+    raise ConfigError(lines, next_step=f"edit {shown}")
 
 
 _NOT_SET = "is not set (an environment variable, or one of your CI's secrets)"
