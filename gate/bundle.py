@@ -90,11 +90,15 @@ def seal(folder: Path, environment: str, deployment: int, at: datetime) -> str:
     manifest = Manifest(format=FORMAT, environment=environment, deployment=deployment, sealed_at=at, files=files)
     content = (manifest.model_dump_json(indent=1) + "\n").encode()
     new = folder.with_name(f"{folder.name}.{MANIFEST}.new")  # beside it: a half-written one is no file of the bundle
-    with new.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    new.replace(folder / MANIFEST)
+    try:
+        with new.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(folder / MANIFEST)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     return hashlib.sha256(content).hexdigest()
 
 

@@ -50,6 +50,10 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     new = folder / f".{PAGE}.new"
-    new.write_text(page, encoding="utf-8")
-    new.replace(folder / PAGE)
+    try:
+        new.write_text(page, encoding="utf-8")
+        new.replace(folder / PAGE)
+    except OSError:
+        new.unlink(missing_ok=True)  # a full disk: the page of before is better than half of one
+        raise
     return folder / PAGE

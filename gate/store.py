@@ -125,6 +125,11 @@ class Store:
         """The records of an environment, where its file says they are."""
         return Store(place_of(environment), redact=environment.redactor)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether these are the environment's records, not those of one run alone."""
+        return self._place.lasting
+
     def begin(self, *, above: int = 0, **facts: Any) -> int:
         """Remembers a deployment that starts now; returns its number, which is higher than ``above`` and all before."""
         facts |= {"started_at": self.now(), "reasons": [], "cases": 0, "checks": 0}

@@ -54,8 +54,9 @@ def prove(
     """The proof that a folder or a zip is the evidence it says it is.
 
     ``expected`` is the manifest's SHA-256 as somebody knows it; ``seals`` what the records hold of this deployment,
-    newest first, None where there are no records to ask. A ``copy`` may be of an earlier seal. ``environment`` and
-    ``deployment``: whose it must be. Raises Refused for every fault found, UsageError where there is no bundle.
+    newest first, None where there are no records to ask; where these know none, ``expected`` alone vouches for it. A
+    ``copy`` may be of an earlier seal. ``environment`` and ``deployment``: whose it must be. Raises Refused for every
+    fault found, UsageError where there is no bundle.
     """
     found = bundle.check(path)
     faults = list(found.faults)
@@ -68,7 +69,7 @@ def prove(
         if found.sha256 != expected.lower().removeprefix("sha256:").strip():
             faults.append(f"{bundle.MANIFEST}: is another one: its SHA-256 is {found.sha256}")
         anchor = "proven: its SHA-256 is the expected one"
-    if seals is not None:
+    if seals is not None and (seals or not anchor):
         told, fault = _by_records(found, seals, copy=copy)
         anchor = told or anchor
         faults += [fault] if fault else []

@@ -12,6 +12,11 @@ from gate.errors import OperationFailed
 class Place(Protocol):
     """A database for the gate's records, with their schema as this version of the gate knows it."""
 
+    @property
+    def lasting(self) -> bool:
+        """Whether what is written there is still there when this process has ended."""
+        ...
+
     def open(self) -> sa.Engine:
         """Makes the place if it is not there, and migrates its schema. Raises OSError and SQLAlchemy's errors, and
         OperationFailed for records that a newer gate has written."""

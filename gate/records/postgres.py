@@ -36,6 +36,10 @@ class PostgresSchema:
         self.name = name
         self._url = url
 
+    @property
+    def lasting(self) -> bool:
+        return True
+
     def open(self) -> sa.Engine:
         """The schema, made if it is not there."""
         engine = self.connectable(pool=sa.QueuePool)

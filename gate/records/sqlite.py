@@ -23,6 +23,10 @@ class SqliteFile:
     def __init__(self, file: Path | None) -> None:
         self._file = file
 
+    @property
+    def lasting(self) -> bool:
+        return self._file is not None
+
     def open(self) -> sa.Engine:
         """The file, made if it is not there."""
         if self._file is None:

@@ -139,6 +139,7 @@ def test_own_evidence_that_the_records_do_not_know_is_not_proven(sealed: tuple[P
     with pytest.raises(Refused, match="records know none"):
         verify.prove(sealed[0], seals=[], copy=False)
     assert verify.prove(sealed[0], seals=[]).anchor == ""
+    assert verify.prove(sealed[0], seals=[], copy=False, expected=sealed[1]).anchor  # as it was told when it was made
 
 
 @pytest.mark.parametrize("content", [b"{}", b"\xff", b'{"format": 2}'])
