@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_of_records_that_do_not_last_no_page_is_made_and_the_hash_is_told(run: R
     page.parent.mkdir(parents=True)
     page.write_text("all that was before", encoding="utf-8")
     run.store = unrecorded.store()
-    named = dict.fromkeys(("version", "digest", "folder", "by", "action"), "x")
+    named: dict[str, Any] = dict.fromkeys(("version", "digest", "folder", "by", "action"), "x")
     assert run.store.begin(commit=None, stable_version=None, stable_instance=None, **named) == run.deployment
     run.action = "rollback"
     told, notes = tell(run)
