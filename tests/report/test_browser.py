@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,27 @@ from gate.report.record import DecisionRecord, SuiteRecord
 from gate.results import Case, CaseOutcome, Severity
 from tests.report import hostile, samples
 from tests.report.page import html_of
+from tests.suite.project import SECRET, Project
+
+HOSTILE_CASES = f"""
+import logging
+BAD = {hostile.PAYLOAD!r}
+
+@pytest.mark.parametrize("text", [BAD], ids=[BAD])
+def test_named(text, record_property, measure):
+    print(BAD)
+    logging.getLogger(BAD).error(BAD)
+    record_property(BAD, BAD)
+    assert False, BAD
+
+def test_told(warn, measure):
+    '</script><img src=x onerror=ran()>'
+    warn(BAD)
+    measure("disk", 0.1, detail=BAD)
+
+def test_raised():
+    raise OSError(BAD)
+"""
 
 
 class Reader:
@@ -111,6 +133,54 @@ def test_what_others_wrote_does_not_run(reader: Reader) -> None:
     page.evaluate("() => document.querySelectorAll('details').forEach(item => item.open = true)")
     assert page.evaluate("() => typeof ran") == "undefined"
     assert page.locator("img").count() == 0
+    assert reader.heard == []
+
+
+@pytest.mark.parametrize("name", ["acted", "to_release", "standing", "not_green", "signal", "text", "title", "command"])
+def test_every_kind_of_text_tries(name: str) -> None:
+    """A field that nobody spoilt would make the test above say nothing about it."""
+
+    def tries(value: object, key: str = "") -> bool:
+        if isinstance(value, dict):
+            return any(tries(item, inner) for inner, item in value.items())
+        if isinstance(value, list):
+            return any(tries(item, key) for item in value)
+        return key == name and hostile.PAYLOAD in str(value)
+
+    assert tries(hostile.record())
+
+
+def test_names_and_lines_of_cases_do_not_run_on_pytest_s_own_page(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    project = Project(tmp_path / "project").cases(HOSTILE_CASES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MADE_UP_KEY", SECRET)
+        result = project.run()
+    assert len(result.cases) == 3
+    assert not result.broken
+    page = reader.open((project.out / "checks.html").read_text(encoding="utf-8"))
+    page.get_by_text("Show all details").click()
+    assert page.get_by_text("onerror").count() > 0
+    assert page.evaluate("() => typeof ran") == "undefined"
+    assert page.locator("img[src=x]").count() == 0
+
+
+def test_ten_thousand_cases_are_there_at_once_and_stay_usable(reader: Reader) -> None:
+    began = time.monotonic()
+    html = html_of(of_many(10_000))
+    assert time.monotonic() - began < 10, "rendered"
+    assert len(html) < 10_000_000
+    page = reader.open(html)
+    assert page.get_by_text("1.1.0 serves all traffic.").is_visible()
+    assert shown(page) == 200
+    # A figure of the browser's own clock: how long somebody who types waits for the table.
+    took = page.evaluate(
+        """() => { const field = document.querySelector('.filters input'), began = performance.now();
+                   field.value = 'test_777'; field.dispatchEvent(new Event('input', {bubbles: true}));
+                   document.body.offsetHeight; return performance.now() - began; }"""
+    )
+    assert took < 2000
+    assert shown(page) == 11
     assert reader.heard == []
 
 
