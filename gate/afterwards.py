@@ -56,25 +56,32 @@ def tell(run: Run, outcome: Outcome, next_step: str, report: str, note: Note) ->
     return told
 
 
-def show_standing(run: Run, say: Callable[[str], None]) -> None:
+def show_standing(run: Run, terminal: Terminal) -> None:
     """What a plan, or a deployment that was refused, tells a person beside its reasons."""
     found, scored = run.evidence.standing, run.evidence.readiness
     if found is None or scored is None or run.journal.began("backup"):
         return
-    measured = {item.name: item.score for item in scored.categories if item.score is not None}
-    say("")
-    for line in standing.lines(found, measured, scored.total):
-        say(f"  {line}")
+
+    def shown() -> None:
+        measured = {item.name: item.score for item in scored.categories if item.score is not None}
+        for line in ["", *(f"  {line}" for line in standing.lines(found, measured, scored.total))]:
+            terminal.say(line)
+
+    _tried("gaps and readiness are not told", terminal.note, shown)
 
 
 def show_job(run: Run, outcome: Outcome, serves: Serving, told: Told, terminal: Terminal) -> None:
     """What a job of GitHub Actions shows of it, where one runs us."""
     if not runner.runs_here(os.environ):
         return
-    for item in actions.annotate(run, outcome):
-        terminal.command(str(item))
-    text = actions.summary(run, outcome, str(serves), report=told.report, manifest=told.manifest)
-    _tried("the job has no summary", run.note, lambda: actions.write(os.environ, text))
+
+    def shown() -> None:
+        for item in actions.annotate(run, outcome):
+            terminal.command(str(item))
+        text = actions.summary(run, outcome, str(serves), report=told.report, manifest=told.manifest)
+        actions.write(os.environ, text)
+
+    _tried("the job shows only a part of it", run.note, shown)
 
 
 def seal(run: Run) -> str:

@@ -368,7 +368,7 @@ class Commands:
         serves = serving.look(run.engine)
         if serves.unknown:
             run.note(f"what serves cannot be told: {serves.fault}")
-        afterwards.show_standing(run, self._terminal.say)
+        afterwards.show_standing(run, self._terminal)
         answers.tell(self._terminal.say, run, outcome, serves, report=told.report, next_step=next_step)
         self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         # Last: neither a slow server nor a disk keeps anybody from the outcome.

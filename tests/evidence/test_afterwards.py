@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from gate import afterwards, unrecorded, verify
 from gate.results import Outcome
 from gate.run import Run
+from gate.serving import Serving
+from gate.terminal import Terminal
 from tests.evidence.runs import made_run
 
 
@@ -58,3 +61,11 @@ def test_of_records_that_do_not_last_no_page_is_made_and_the_hash_is_told(run: R
     assert page.read_text(encoding="utf-8") == "all that was before"
     assert notes == [f"nothing is recorded, so keep the SHA-256 of its manifest: {told.manifest}"]
     assert verify.prove(run.reports, expected=told.manifest, seals=[], copy=False).anchor
+
+
+def test_a_summary_that_cannot_be_written_is_a_note(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))  # a folder
+    terminal = Terminal(io.StringIO(), run.environment.redactor)
+    afterwards.show_job(run, Outcome.REFUSED, Serving(None), afterwards.Told(), terminal)
+    assert run.evidence.notes[-1].startswith("the job shows only a part of it: IsADirectoryError")
