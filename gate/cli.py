@@ -31,6 +31,7 @@ ACTIONS = {
     "restore": "make a backup the live database again, proven; without BACKUP: list the backups",
     "recover": "finish what a run that died left behind",
     "monitor": "look at what serves, if a look is due; roll back or alert by policy (for cron, a timer, a CI schedule)",
+    "watch": "what serves, live: its share, requests, errors, p95, cpu, memory, health; Ctrl-C ends it (exit code 130)",
     "status": "what runs, what serves, who holds the lock",
     "history": "all deployments; with a number, one whole",
     "plan": "run the checks for a version and say GO or NO-GO; touch nothing",
@@ -251,6 +252,8 @@ def _command(arguments: argparse.Namespace, environment: Environment, door: str,
     runs = ("deploy", "plan", "rollback", "restore", "recover", "keep", "monitor")
     if arguments.action in runs and not listing:
         return _run(arguments, environment, terminal, door, command)
+    if arguments.action == "watch":
+        return _watch(environment, as_json=arguments.json)
     if arguments.action == "report":
         return _report(arguments, environment, terminal)
     if arguments.action == "notify":
@@ -286,6 +289,19 @@ def _trial(environment: Environment, terminal: Terminal) -> dict[str, Any]:
 
     with terminal.working("telling"):
         return trial(environment, terminal.say, whoami(), datetime.now(UTC))
+
+
+def _watch(environment: Environment, *, as_json: bool) -> int:
+    """Ctrl-C is how it ends: nothing was begun, so nothing is undone, and nothing went wrong."""
+    from gate import engines, onlooking
+    from gate.onlooker import Onlooker
+
+    try:
+        onlooker = Onlooker(environment, engines.create(environment))
+        onlooking.watch(onlooker, sys.stdout, environment.redactor, as_json=as_json)
+    except KeyboardInterrupt:
+        return Outcome.INTERRUPTED.exit_code
+    return 0
 
 
 def _report(arguments: argparse.Namespace, environment: Environment, terminal: Terminal) -> int:

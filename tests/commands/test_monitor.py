@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -43,6 +44,17 @@ def pass_time(here: Little, minutes: float) -> None:
                 earlier = datetime.fromisoformat(at) - timedelta(minutes=minutes)
                 connection.execute(f"UPDATE {table} SET {column} = ? WHERE id = ?", (earlier.isoformat(), number))  # noqa: S608
         connection.commit()
+
+
+def test_watching_ends_with_ctrl_c_and_no_error(here: Little) -> None:
+    watching = here.start("watch")
+    assert watching.stdout is not None
+    seen = json.loads(watching.stdout.readline())
+    watching.send_signal(signal.SIGINT)
+    _, told = watching.communicate(timeout=60)
+    assert (watching.returncode, told) == (130, "")
+    assert [(one["version"], one["share"], one["healthy"]) for one in seen["releases"]] == [("1.1.0", 1, True)]
+    assert here.gate("status").document["lock"] is None
 
 
 def test_a_release_that_stays_well_and_then_goes_bad(here: Little) -> None:
