@@ -41,6 +41,7 @@ class Here:
     looks: list[tuple[datetime, datetime]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     paged: list[str] = field(default_factory=list)
+    alerted: list[tuple[str, list[str], str]] = field(default_factory=list)
     rolled_back: list[str] = field(default_factory=list)
     reported: list[Watched] = field(default_factory=list)
 
@@ -80,6 +81,7 @@ class Here:
             locked=self._locked,
             roll_back=self._roll_back,
             report=lambda _store, found, _at: self.reported.append(found),
+            alert=lambda title, why, found: self.alerted.append((title, list(why), found.version)),
             look=self._look,
             clock=self.now,
         ).run()
@@ -167,6 +169,7 @@ def test_red_within_rollback_in_rolls_back(here: Here, minutes: float) -> None:
     assert len(here.rolled_back) == 1
     assert here.ticks()[-1][1:] == ("ROLLBACK", "rolled back by policy: ROLLED_BACK (deployment 2)")
     assert any("1.1.0 was rolled back by its monitoring" in line for line in here.paged)
+    assert here.alerted == [], "the rollback tells itself"
 
 
 def test_red_one_second_past_rollback_in_alerts(here: Here) -> None:
@@ -176,6 +179,10 @@ def test_red_one_second_past_rollback_in_alerts(here: Here) -> None:
     assert here.rolled_back == []
     page = "\n".join(here.paged)
     assert "ALERT here: 1.1.0 is bad, 2.0 h after its release" in page
+    title, why, version = here.alerted[-1]
+    assert (title, version) == ("1.1.0 is bad, 2.0 h after its release", "1.1.0")
+    assert all(f"  why   {text}" in page for text in why[:-1])
+    assert why[-1].startswith("not rolled back: ")
     assert "call  primary: the one on call, 101" in page
     assert "python deploy_gate.py here rollback" in page
     assert here.ticks()[-1][2].startswith("alerted; it is 2.0 h after the release")
