@@ -352,9 +352,12 @@ class Commands:
         shown = self._shown(run.reports / recording.REPORT)
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
-            prune(run)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
+        try:
+            prune(run)
+        except Exception as fault:  # noqa: BLE001 - it is told
+            self._terminal.note(f"what nobody needs any more was not removed: {type(fault).__name__}: {fault}")
         if run.action != "plan" and outcome not in (Outcome.HELD, Outcome.ROLLBACK_FAILED):
             try:
                 run.engine.settle()

@@ -310,10 +310,11 @@ class Inspection:
         from gate.stack import Stack
 
         with lock.Lock(self._environment).held("starting the servers", alone=True):
-            store = self._usable_store()
+            store, stack = self._usable_store(), Stack(self._environment)
+            stack.open()
             if store is not None:
                 mending.rebuild(self._environment, store, self._terminal.say)
-            Stack(self._environment).up(self._terminal.say)
+            stack.up(self._terminal.say)
             engine = engines.create(self._environment)
             stable = engine.stable()
             if stable is not None and any(

@@ -20,11 +20,9 @@ def sampling(run: Run) -> Iterator[None]:
 
     def sample() -> None:
         while not ended.wait(EVERY):
-            candidate = run.candidate
-            if candidate is None:
-                continue
             try:
-                used = run.engine.resources(candidate)
+                candidate = run.candidate
+                used = run.engine.resources(candidate) if candidate is not None else []
             except EngineError:
                 continue
             now = run.clock()

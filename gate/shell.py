@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +175,37 @@ def start(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], grace: floa
         raise
     finally:
         child.kill()
+
+
+class Held(Child):
+    """A command that runs until it is let go: it reads its input to the end, which comes when we end, however we do."""
+
+    def close(self) -> None:
+        """Lets it go, and ends it if it does not end by itself within a second."""
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        wait_until(self.ended, timeout=1)
+        self.kill()
+
+
+def hold(argv: Sequence[str], *, cwd: Path) -> Held:
+    """Starts a command that is held by its standard input. Raises ShellError when it cannot be started."""
+    try:
+        return Held(
+            subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        )
+    except OSError as fault:
+        raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
 
 
 def _communicate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,25 +16,36 @@ TOKEN_HEADER = "X-Gate-Token"  # noqa: S105 - the header's name
 Table = dict[str, Any]
 
 
-def apps(environment: Environment, plain: Table, private: list[Table], token: Secret) -> Table:
+def apps(
+    environment: Environment,
+    plain: Table,
+    private: list[Table],
+    token: Secret,
+    *,
+    probes: str | None,
+    folder: PurePath | None,
+) -> Table:
     """The proxy's applications for a server that would serve ``plain`` HTTP. Raises ConfigError for unfit files.
 
-    With TLS there are two: the front door, and one on loopback with the ``private`` routes, for whoever has the token.
+    With ``probes`` there are two: the front door, and one on loopback with the ``private`` routes, for whoever has the
+    token. ``folder`` is where certificates lie for a proxy that does not read the project's own files.
     """
     tls = environment.traffic.tls
-    if tls is None:
-        return {"http": {"servers": {"gate": plain}}}
-    front = plain | {"protocols": ["h1", "h2"], "tls_connection_policies": [{}]}
+    front = plain if tls is None else plain | {"protocols": ["h1", "h2"], "tls_connection_policies": [{}]}
+    if probes is None:
+        return {"http": {"servers": {"gate": front}}}
     known = {"header": {TOKEN_HEADER: [token.reveal()]}}
     refused = {
         "match": [{"not": [known]}],
         "handle": [{"handler": "static_response", "status_code": 403}],
         "terminal": True,
     }
-    probes = plain | {"listen": [tls.probes], "routes": [refused, *private]}
+    servers = {"gate": front, "probes": plain | {"listen": [probes], "routes": [refused, *private]}}
+    if tls is None:
+        return {"http": {"servers": servers}}
     return {
-        "http": {"servers": {"gate": front, "probes": probes}},
-        "tls": {"certificates": _certificates(environment), **_automation(environment)},
+        "http": {"servers": servers},
+        "tls": {"certificates": _certificates(environment, folder), **_automation(environment)},
         # The proxy must not change whom this machine trusts.
         "pki": {"certificate_authorities": {"local": {"install_trust": False}}},
     }
@@ -58,24 +69,39 @@ def authority(environment: Environment) -> Path | None:
     return None
 
 
-def _certificates(environment: Environment) -> Table:
+def files(environment: Environment) -> dict[str, str]:
+    """The certificate and its key, where they are files. Raises ConfigError when one cannot be read."""
+    tls, found = environment.traffic.tls, {}
+    for key, name in (("certificate", tls.certificate), ("key", tls.key)) if tls is not None else ():
+        if name is None:
+            continue
+        file = environment.root / name
+        try:
+            found[key] = file.read_text(encoding="ascii")
+        except (OSError, ValueError) as fault:
+            why = fault.strerror if isinstance(fault, OSError) else "is no PEM file"
+            raise ConfigError(
+                [f"{environment.file.name}: [traffic.tls] {key}: {file}: {why}"],
+                next_step=f"edit {environment.file.name}",
+            ) from None
+    return found
+
+
+def _certificates(environment: Environment, folder: PurePath | None) -> Table:
     tls = environment.traffic.tls
     assert tls is not None  # noqa: S101 - apps() asked
     if tls.certificate is None or tls.key is None:
         return {"automate": [_name(environment)]}
-    files, digest = {}, hashlib.sha256()
-    for key, name in (("certificate", tls.certificate), ("key", tls.key)):
-        file = environment.root / name
-        try:
-            digest.update(file.read_bytes())
-        except OSError as fault:
-            raise ConfigError(
-                [f"{environment.file.name}: [traffic.tls] {key}: {file}: {fault.strerror}"],
-                next_step=f"edit {environment.file.name}",
-            ) from None
-        files[key] = str(file)
+    held = files(environment)
+    places: dict[str, PurePath] = {
+        "certificate": environment.root / tls.certificate,
+        "key": environment.root / tls.key,
+    }
+    if folder is not None:
+        places = {key: folder / key for key in places}
     # The proxy reads them once. With their fingerprint in it, its configuration changes when they are renewed.
-    return {"load_files": [files | {"tags": [digest.hexdigest()]}]}
+    digest = hashlib.sha256("".join(held.values()).encode())
+    return {"load_files": [{key: str(place) for key, place in places.items()} | {"tags": [digest.hexdigest()]}]}
 
 
 def _automation(environment: Environment) -> Table:

@@ -12,26 +12,26 @@ kept in a cookie: who lies below 10 % lies below 50 % as well, so nobody goes ba
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import re
 import secrets
-from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from gate import sockets, tls
-from gate.config import CommandSettings, Environment, SwarmSettings
+from gate import tls
+from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
+from gate.place import Damaged, Folder, Place
 from gate.redact import Secret
 from gate.tls import TOKEN_HEADER
 
 DIAL_HEADER = "X-Gate-Dial-"  # and a service's name; a request has one for each service it may turn out to be for
+OPEN_HEADER, ADDRESS_HEADER, ANSWERED_HEADER = "X-Gate-Open", "X-Gate-Address", "X-Gate-Answered"
+"""At a server's own door: whether it is open, a service to be asked, and that it was the service who answered."""
 COOKIE = "gate_canary"
 
+_BACK = "stable.back"
 _NOBODY = "nobody"  # no instance has this name: requests wait for one
-_SOCKET_ROOM = len("rel/r123456789x/") + 16 + len(".sock")
 _TRY_INTERVAL = "25ms"
 _CANARY_PAUSE = "2s"  # a canary that did not answer gets no live traffic for this long
 _COOKIE_SECONDS = 24 * 3600  # longer than a canary lasts, and the next one meets other people first
@@ -45,16 +45,22 @@ def request_log(environment: Environment) -> Path:
     """The log of requests: the gate's own proxy's, or the one that the team's load balancer writes."""
     if isinstance(environment.engine, CommandSettings | SwarmSettings):
         return environment.root / (environment.engine.requests or "no log of requests")
+    if isinstance(environment.engine, DockerSettings) and environment.engine.remote:
+        from gate.remote.mirror import mirror
+
+        return mirror(environment, environment.engine)
     return Traffic(environment).access_log
 
 
 class Traffic:
     """Reads and sets where requests go. Every change is atomic and on disk before the call returns."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, place: Place | None = None) -> None:
         self._environment = environment
-        self.folder = environment.state_folder / "traffic"
-        self.access_log = self.folder / "access.log"
+        self._place: Place = place or Folder(environment.state_folder)
+        self.folder = self._place.folder / "traffic"
+        """As the proxy knows it."""
+        self.access_log = environment.state_folder / "traffic" / "access.log"
 
     def stable(self) -> str | None:
         """The instance that takes traffic, None when nobody does."""
@@ -94,43 +100,49 @@ class Traffic:
             try:
                 self._write("below", "")
             except EngineError:  # a full disk; a file that is not there says the same, and the proxy's log more
-                (self.folder / "below").unlink(missing_ok=True)
+                self._place.remove("traffic/below")
         if self._instance("canary") is not None:
             with contextlib.suppress(EngineError):  # a full disk; without a share the name means nothing
                 self._link("canary", _NOBODY)
 
     def prepare(self) -> None:
         """Makes the folders, the files and the token a proxy needs. Keeps what is there."""
-        for folder in (self.folder, self._environment.state_folder / "rel"):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)
+        self._place.make()
         for name, first in (("below", ""), ("token", None)):
-            if not (self.folder / name).exists() or (first is None and not self._read(name)):
+            held = self._place.read(f"traffic/{name}")
+            if held is None or (first is None and not held.strip()):
                 self._write(name, secrets.token_urlsafe(32) if first is None else first)
         for name in ("stable", "canary"):
             named = self._instance(name) or _NOBODY
             self._address(named)
-            if not (self.folder / name).is_symlink():  # or a file with the name, of an earlier version of the gate
+            if (
+                self._place.target(f"traffic/{name}") is None
+            ):  # or a file with the name, of an earlier version of the gate
                 self._link(name, named)
 
     def token(self) -> Secret:
         """The random value a request must carry to reach an instance of its choice."""
-        self.prepare()
+        if not self._read("token"):
+            self.prepare()
         return Secret(self._read("token"))
 
-    def base(self) -> Path:
-        """The state folder, by a path that leaves room for sockets' names."""
-        return sockets.reachable(self._environment.state_folder, _SOCKET_ROOM)
+    def base(self) -> PurePath:
+        """The place, by a path that leaves room for sockets' names."""
+        return self._place.base
 
     def socket(self, instance: str, service: str) -> Path:
         """The unix socket of a service of an instance, whether it listens there or on a port."""
-        return self.base() / "rel" / _checked(instance) / f"{service}.sock"
+        return Path(self.base() / "rel" / _checked(instance) / f"{service}.sock")
+
+    def hang_up(self, instance: str, service: str) -> None:
+        """Removes the unix socket of a service that has ended."""
+        self._place.remove(f"rel/{_checked(instance)}/{service}.sock")
 
     def address(self, instance: str, service: str) -> Address:
         """Where a service of an instance listens: what ``listens`` said, else its unix socket."""
         try:
-            return Address.parse(self._dial_file(_checked(instance), service).read_text().strip())
-        except (OSError, ValueError):
+            return Address.parse((self._place.read(_dial(_checked(instance), service)) or "").strip())
+        except (Damaged, ValueError):
             return Address(self.socket(instance, service))
 
     def probe_headers(self, instance: str) -> dict[str, str]:
@@ -141,21 +153,26 @@ class Traffic:
     def listens(self, instance: str, service: str, address: Address) -> None:
         """Remembers where a service of an instance listens from now on. Raises EngineError."""
         if self.address(instance, service) != address:
-            self._write_file(self._dial_file(_checked(instance), service), str(address))
+            self._place.write(_dial(_checked(instance), service), str(address))
 
-    def proxy_config(self, admin: Path) -> Table:
+    def proxy_config(self, admin: PurePath, *, remote: str | None = None) -> Table:
         """Caddy's configuration: depends on the environment file and on nothing that a deployment changes.
 
+        ``remote``: the HOST:PORT where a proxy in a container of a server lets the gate in; its log is what it prints.
         Raises ConfigError when the project's path has characters Caddy would take for its own.
         """
         for path in (self.folder, admin):
             if re.search(r"[{}|,\n]", str(path)):
                 raise ConfigError([f"{path}: a project's path may not hold any of {{ }} | , for the proxy's sake"])
         routed = sorted(self._environment.routed().items(), key=lambda item: len(item[1].route or ""), reverse=True)
+        secure = self._environment.traffic.tls
+        door = remote or (secure.probes if secure is not None else None)
         private, public = (
             [self._route(name, service.route or "/", probes=probes) for name, service in routed]
-            for probes in (True, self._environment.traffic.tls is None)
+            for probes in (True, door is None)
         )
+        if remote is not None:
+            private = [_open_door(), _any_service(), *private]
         plain = {
             "listen": [self._environment.traffic.listen],
             "automatic_https": {"disable": True},
@@ -167,8 +184,15 @@ class Traffic:
         }
         return {
             "admin": {"listen": f"unix/{admin}|0200", "config": {"persist": False}},
-            "logging": {"logs": self._logs()},
-            "apps": tls.apps(self._environment, plain, private, self.token()),
+            "logging": {"logs": self._logs(printed=remote is not None)},
+            "apps": tls.apps(
+                self._environment,
+                plain,
+                private,
+                self.token(),
+                probes=door,
+                folder=self._place.folder / "tls" if remote else None,
+            ),
         }
 
     def _route(self, service: str, prefix: str, *, probes: bool) -> Table:
@@ -246,7 +270,7 @@ class Traffic:
             },
         ]
 
-    def _logs(self) -> Table:
+    def _logs(self, *, printed: bool) -> Table:
         """One line a request, for the signals; neither log holds headers or queries: secrets travel in them."""
         fields: Table = {
             "request>headers": {"filter": "delete"},
@@ -254,7 +278,10 @@ class Traffic:
             "request>uri": {"filter": "regexp", "regexp": "[?].*", "value": ""},
         }
         encoder = {"format": "filter", "wrap": {"format": "json"}, "fields": fields}
-        file = {"output": "file", "filename": str(self.access_log), "mode": "0600", "roll_size_mb": 50, "roll_keep": 4}
+        file: Table = {"output": "stdout"}
+        if not printed:
+            file = {"output": "file", "filename": str(self.access_log), "mode": "0600"}
+            file |= {"roll_size_mb": 50, "roll_keep": 4}
         return {
             "default": {"level": "WARN", "exclude": ["http.log.access"], "encoder": encoder},
             "access": {"include": ["http.log.access"], "writer": file, "encoder": encoder},
@@ -266,88 +293,42 @@ class Traffic:
 
     def _named(self, name: str) -> str:
         """What a link leads to: the name of an instance, or nobody; empty where there is neither link nor name."""
-        try:
-            return (self.folder / name).readlink().name
-        except FileNotFoundError:
-            return ""
-        except OSError:
-            return self._read(name)
-
-    def _dial_file(self, name: str, service: str) -> Path:
-        return self._environment.state_folder / "rel" / name / f"{service}.dial"
+        target = self._place.target(f"traffic/{name}")
+        return self._read(name) if target is None else target
 
     def _address(self, name: str) -> None:
         """An address for each service that takes traffic: without one the proxy would not even wait for it."""
         for service in self._environment.routed():
-            file = self._dial_file(name, service)
-            if not file.exists():
-                self._write_file(file, str(Address(self.base() / "rel" / name / f"{service}.sock")))
+            if self._place.read(_dial(name, service)) is None:
+                self._place.write(
+                    _dial(name, service), str(Address(Path(self.base() / "rel" / name / f"{service}.sock")))
+                )
 
     def _read(self, name: str) -> str:
-        try:
-            return (self.folder / name).read_text().strip()
-        except FileNotFoundError:
-            return ""
+        return (self._place.read(f"traffic/{name}") or "").strip()
 
     def _replace_stable(self, current: str, wanted: str) -> None:
         """One rename. Whoever was stable stays beside it as ``stable.back``, so that going back is one rename too."""
-        back = self.folder / "stable.back"
-        if self._named(back.name) != wanted:
-            if self._named(back.name) != current:
-                self._link(back.name, current)
+        if self._named(_BACK) != wanted:
+            if self._named(_BACK) != current:
+                self._link(_BACK, current)
             self._link("stable", wanted)
             return
-        back.replace(self.folder / "stable")
-        _sync(self.folder)
+        self._place.move(f"traffic/{_BACK}", "traffic/stable")
         with contextlib.suppress(EngineError):  # a full disk: the way back to the better release was what mattered
-            self._link(back.name, current)
+            self._link(_BACK, current)
 
     def _link(self, name: str, instance: str) -> None:
         """Leads one link to an instance's folder. Raises EngineError, leaving what was there."""
-
-        def make(new: Path) -> None:
-            new.unlink(missing_ok=True)
-            new.symlink_to(Path("..", "rel", instance))
-
-        _replaced(self.folder / name, make)
+        self._place.link(f"traffic/{name}", f"../rel/{instance}")
 
     def _write(self, name: str, text: str) -> None:
-        self._write_file(self.folder / name, text)
-
-    def _write_file(self, file: Path, text: str) -> None:
-        """Replaces one file. Raises EngineError, leaving what was there, when it cannot be written."""
-
-        def make(new: Path) -> None:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-
-        _replaced(file, make)
+        self._place.write(f"traffic/{name}", text)
 
 
-def _replaced(file: Path, make: Callable[[Path], None]) -> None:
-    """Puts what ``make`` makes in the place of a file by one rename that lasts. Raises EngineError."""
-    new = file.with_name(f"{file.name}.new")
-    try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        make(new)
-        new.replace(file)
-        _sync(file.parent)
-    except OSError as fault:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
-        step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
-        raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
-
-
-def _sync(folder: Path) -> None:
-    """Makes renames in a folder last."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+def _dial(name: str, service: str) -> str:
+    """The file that holds where a service of an instance listens."""
+    return f"rel/{name}/{service}.dial"
 
 
 def _proxy(upstreams: list[str], *more: Table) -> Table:
@@ -363,6 +344,29 @@ def _proxy(upstreams: list[str], *more: Table) -> Table:
     for part in more:
         table |= part
     return table
+
+
+def _open_door() -> Table:
+    """Tells the gate that the proxy answers."""
+    return {
+        "match": [{"header": {OPEN_HEADER: ["?"]}}],
+        "handle": [{"handler": "static_response", "status_code": 204}],
+        "terminal": True,
+    }
+
+
+def _any_service() -> Table:
+    """Requests of the gate to a service of an instance that is named by its address, whatever its routes are."""
+    answered = {"headers": {"response": {"set": {ANSWERED_HEADER: ["yes"]}}}}
+    return {
+        "match": [{"header_regexp": {ADDRESS_HEADER: {"name": "service", "pattern": f"^({ON_PORTS})$"}}}],
+        "handle": [
+            {"handler": "log_append", "key": "probe", "value": "yes"},
+            {"handler": "headers", "request": {"delete": ["X-Gate-*"]}},
+            _proxy(["{http.regexp.service.0}"], answered),
+        ],
+        "terminal": True,
+    }
 
 
 def _below(share: float) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from gate.config.fields import Command, Seconds, Section, UrlPath, placeholders
 from gate.redact import Secret
@@ -19,9 +20,16 @@ class ProcessSettings(Section):
 class ContainerSettings(Section):
     """A Docker engine, and how the gate's own containers on it are made."""
 
-    host: Annotated[str, Field(pattern=r"^unix:///.+")] = Field(
-        "unix:///var/run/docker.sock", description="Where the engine listens"
+    host: Annotated[
+        str, Field(pattern=r"^(unix:///.+|ssh://([A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+(:[0-9]{1,5})?(/.+)?)$")
+    ] = Field(
+        "unix:///var/run/docker.sock",
+        description="Where the engine listens: unix:///PATH, or ssh://USER@SERVER:PORT, and its socket there if it "
+        "is not /var/run/docker.sock (docs/docker.md)",
     )
+    key: Secret | None = Field(None, description="ssh: the private key itself; left out: the agent's, or `identity`")
+    identity: str | None = Field(None, description="ssh: file of the private key")
+    known_hosts: str | None = Field(None, description="ssh: file of the hosts' keys; left out: the user's own")
     network: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")] = Field(
         "bridge", description="Network of the containers; `host`: that of this machine, for servers on its loopback"
     )
@@ -30,6 +38,43 @@ class ContainerSettings(Section):
     )
     pids: Annotated[int, Field(ge=16)] = Field(512, description="How many processes and threads a container may have")
 
+    _root: Path = PrivateAttr(Path())
+    _app: str = PrivateAttr("")
+
+    @property
+    def root(self) -> Path:
+        """The project's folder: relative paths of this machine start here."""
+        return self._root
+
+    def bind(self, root: Path, app: str) -> None:
+        """Says once which project and application this belongs to; part of its making."""
+        self._root, self._app = root, app
+
+    def owner(self, state_folder: Path) -> str:
+        """Whose containers these are, as their label says: one engine may run several environments.
+
+        On this machine an environment is its state folder. On a server, which is deployed to from any machine, it is
+        the application and where that folder lies in its project.
+        """
+        if not self.remote:
+            return str(state_folder)
+        inner = state_folder.relative_to(self._root) if state_folder.is_relative_to(self._root) else state_folder
+        return f"{self._app}:{inner.as_posix()}"
+
+    @property
+    def remote(self) -> bool:
+        """Whether the engine is another machine's."""
+        return self.host.startswith("ssh:")
+
+    @model_validator(mode="after")
+    def _by_ssh(self) -> ContainerSettings:
+        given = [name for name in ("key", "identity", "known_hosts") if getattr(self, name) is not None]
+        if given and not self.remote:
+            raise ValueError(f'{given[0]}: only with host = "ssh://…"')
+        if self.key is not None and self.identity is not None:
+            raise ValueError("key and identity: one private key is enough")
+        return self
+
 
 class DockerSettings(ContainerSettings):
     """What runs the releases: containers of a Docker engine on this machine."""
@@ -37,7 +82,13 @@ class DockerSettings(ContainerSettings):
     kind: Literal["docker"]
     read_only: bool = Field(True, description="Whether a container may write nowhere but into `tmpfs` and `mounts`")
     tmpfs: list[UrlPath] = Field(["/tmp"], description="Folders in memory a container may write into")  # noqa: S108
-    mounts: list[str] = Field([], description="FOLDER:INSIDE or FOLDER:INSIDE:ro; {state} is replaced")
+    mounts: list[str] = Field(
+        [], description="FOLDER:INSIDE or FOLDER:INSIDE:ro; {state} is replaced; of a server, FOLDER is a path there"
+    )
+    front_door: str = Field("caddy:2", description="ssh: the image of the proxy, which is a container there")
+    probes: Annotated[str, Field(pattern=r"^127\.0\.0\.1:\d{2,5}$")] = Field(
+        "127.0.0.1:2718", description="ssh: the server's own port where the proxy lets the gate's requests in"
+    )
 
     @model_validator(mode="after")
     def _mountable(self) -> DockerSettings:
@@ -45,6 +96,8 @@ class DockerSettings(ContainerSettings):
             folder, inside, *rest = [*mount.split(":"), ""]
             if not folder or not inside.startswith("/") or rest not in ([""], ["ro", ""]):
                 raise ValueError(f"mounts: {mount!r} is not FOLDER:INSIDE or FOLDER:INSIDE:ro")
+            if self.remote and not folder.startswith("/"):
+                raise ValueError(f"mounts: {mount!r}: a folder of the server is named by its whole path")
         return self
 
 

@@ -79,6 +79,8 @@ class Environment(Section):
                 f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
             )
         self._containers()
+        if isinstance(self.engine, DockerSettings) and self.engine.remote and self.stack is not None:
+            raise ValueError("stack: a server's containers do not reach servers of this machine")
         if isinstance(self.engine, CommandSettings | SwarmSettings):
             self._teams_own(self.engine)
         elif not self.traffic.listen:
@@ -143,6 +145,8 @@ class Environment(Section):
         self._name, self._file, self._root = name, file, root
         self._rules, self._secrets, self._exposed = rules, secrets, exposed
         self._redactor = None
+        if isinstance(self.engine, ContainerSettings):
+            self.engine.bind(root, self.app.name)
 
     def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
         """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""

@@ -6,8 +6,10 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
+from gate.config import ContainerSettings
 from gate.errors import EngineError
 
 _SECONDS = 60.0
@@ -16,8 +18,22 @@ Client = Any
 """``docker.DockerClient``: the SDK has no types."""
 
 
+def client(docker: ContainerSettings) -> Client:
+    """An environment's engine, on this machine or by SSH. Raises EngineError when it does not answer."""
+    return at(url(docker))
+
+
+def url(docker: ContainerSettings) -> str:
+    """Where the engine is reached from this machine, connected. Raises EngineError."""
+    if not docker.remote:
+        return docker.host
+    from gate.remote.ssh import connection
+
+    return f"unix://{connection(docker).socket}"
+
+
 @functools.cache
-def client(host: str) -> Client:
+def at(host: str) -> Client:
     """The engine that listens at a URL. Raises EngineError when nobody answers there."""
     try:
         import docker
@@ -26,7 +42,9 @@ def client(host: str) -> Client:
             "the docker SDK is not installed", next_step="pip install '.[docker]' in the gate's own folder"
         ) from None
     with asked(f"the Docker engine at {host}"):
-        return docker.DockerClient(base_url=host, version="auto", timeout=_SECONDS)
+        made = docker.DockerClient(base_url=host, version="auto", timeout=_SECONDS)
+        made.api.trust_env = False  # a socket has no proxy
+        return made
 
 
 @contextmanager
@@ -89,3 +107,8 @@ def found(get: Any, name: str) -> Any | None:
         return get(name)
     except docker.errors.NotFound:
         return None
+
+
+def epoch(stamp: str) -> float:
+    """Seconds since 1970 of a time stamp of the engine's."""
+    return datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").timestamp()

@@ -36,7 +36,7 @@ class ContainerFacts:
 
 def image(docker: ContainerSettings, name: str) -> ImageFacts | None:
     """An image by its id or its name; None where the host has none. Raises EngineError."""
-    engine = client(docker.host)
+    engine = client(docker)
     with asked(f"image {name}"):
         known = found(engine.images.get, name)
     if known is None:
@@ -48,9 +48,9 @@ def image(docker: ContainerSettings, name: str) -> ImageFacts | None:
 
 def containers(environment: Environment, docker: ContainerSettings, instance: str) -> list[ContainerFacts]:
     """What runs of an instance. Raises EngineError."""
-    labels = [f"{STATE}={environment.state_folder}", f"{INSTANCE}={instance}"]
+    labels = [f"{STATE}={docker.owner(environment.state_folder)}", f"{INSTANCE}={instance}"]
     with asked(f"the containers of {instance}"):
-        running = client(docker.host).containers.list(filters={"label": labels})
+        running = client(docker).containers.list(filters={"label": labels})
         return [_facts(one.attrs) for one in running if TOOL not in one.labels]
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import semver
 
 from gate.config import ContainerSettings, Environment
-from gate.containers.client import Client, asked, client, found, within
+from gate.containers.client import Client, asked, client, found, url, within
 from gate.containers.options import STATE, TOOL
 from gate.errors import EngineError, OperationFailed, UsageError
 from gate.releases import MANIFEST, Release, Source, manifest_of, read
@@ -45,13 +45,13 @@ class ImageSource(Source):
 
     def __init__(self, environment: Environment, docker: ContainerSettings) -> None:
         super().__init__(environment)
-        self._host = docker.host
+        self._docker = docker
         self._image = str(environment.releases.image)
         self._inside = environment.releases.inside
 
     def versions(self) -> list[str]:
         """Versions whose images are on the host, oldest first."""
-        docker, names = client(self._host), set()
+        docker, names = client(self._docker), set()
         with asked(f"the images of {self._image}"):
             for image in docker.images.list(name=self._image):
                 names |= {version_of(tag.rpartition(":")[2]) for tag in image.tags}
@@ -59,7 +59,7 @@ class ImageSource(Source):
 
     def _at(self, version: str) -> Path | None:
         """The unpacked release of a version's image, which is pulled first where the host has none."""
-        docker, name = client(self._host), f"{self._image}:{tag_of(version)}"
+        docker, name = client(self._docker), f"{self._image}:{tag_of(version)}"
         with asked(f"image {name}"):
             image = found(docker.images.get, name)
         if image is None and self._may_be_pulled:
@@ -93,7 +93,7 @@ class ImageSource(Source):
 
     def _build_variables(self) -> dict[str, str] | None:
         """An image is of use only to the engine that is to run it."""
-        return {**os.environ, "DOCKER_HOST": self._host}
+        return {**os.environ, "DOCKER_HOST": url(self._docker)}
 
     def _unpacked(self, docker: Client, image: Any, version: str) -> Path:
         digest = self._digest(image)
@@ -112,7 +112,7 @@ class ImageSource(Source):
     def _copy(self, docker: Client, image: Any, to: Path) -> None:
         what = f"{self._inside} in image {image.short_id}"
         with asked(what):
-            labels = {STATE: str(self._environment.state_folder), TOOL: "unpack"}
+            labels = {STATE: self._docker.owner(self._environment.state_folder), TOOL: "unpack"}
             container = docker.containers.create(image.id, command=["-"], labels=labels)
             try:
                 with tempfile.TemporaryFile() as packed:

@@ -12,9 +12,10 @@ def sweep(environment: Environment, docker: ContainerSettings) -> None:
 
     Raises EngineError.
     """
-    ours, scratch = str(environment.state_folder), f"{environment.state_folder / 'scratch'}/"
+    ours = docker.owner(environment.state_folder)
+    scratch = f"{docker.owner(environment.state_folder / 'scratch')}/"
     with asked(f"the containers at {docker.host}"):
-        for container in client(docker.host).containers.list(all=True, filters={"label": STATE}):
+        for container in client(docker).containers.list(all=True, filters={"label": STATE}):
             state = container.labels[STATE]
             if state.startswith(scratch) or (state == ours and TOOL in container.labels):
                 container.remove(force=True, v=True)

@@ -72,7 +72,7 @@ class _Container:
         env: Mapping[str, str],
     ) -> None:
         self._what = f"a container of {release.version}"
-        self._engine: Client = client(docker.host)
+        self._engine: Client = client(docker)
         given = {name: value for name, value in env.items() if name not in _OURS}
         with asked(self._what):
             self._made = self._engine.containers.create(
@@ -82,7 +82,7 @@ class _Container:
                 environment=given,
                 working_dir=place.folder,
                 stdin_open=True,
-                labels={STATE: str(place.state), TOOL: release.version},
+                labels={STATE: docker.owner(place.state), TOOL: release.version},
                 **options(docker, given.values()),
             )
 

@@ -11,7 +11,6 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Collection
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +18,22 @@ import requests
 
 from gate import dial, shell
 from gate.config import DockerSettings, Environment, Service
-from gate.containers.client import Client, asked, client, ended, found
+from gate.containers.client import Client, asked, client, ended, epoch, found
 from gate.containers.images import image_of
+from gate.containers.meter import Meter, ProcessMeter, StatsMeter
 from gate.containers.options import LABEL, STATE, options
 from gate.dial import Address
-from gate.engines import usage
+from gate.engines.around import Around
 from gate.engines.base import Instance
-from gate.engines.local import LocalEngine
+from gate.engines.instances import Instances
+from gate.engines.local import LocalEngine, here
 from gate.engines.units import Ended, Lines
 from gate.releases import read
 from gate.supervise import tail
 from gate.traffic import Traffic
 
 _OLDEST = (20, 10)
+_APART = 0.5  # seconds that two clocks may be
 _LOG = {"max-size": "50m", "max-file": "3"}
 
 
@@ -39,47 +41,86 @@ class DockerEngine(LocalEngine):
     """Runs releases of one environment as containers; implements ``gate.engines.base.Engine``."""
 
     def __init__(self, environment: Environment, docker: DockerSettings) -> None:
-        super().__init__(environment, Containers(environment, docker))
+        around = here(environment) if not docker.remote else server(environment, docker)
+        super().__init__(environment, Containers(environment, docker, around), around)
+
+
+def server(environment: Environment, docker: DockerSettings) -> Around:
+    """What surrounds releases on a server."""
+    from gate.remote.door import Door
+    from gate.remote.proxy import RemoteProxy
+    from gate.remote.reach import Beyond, RemoteHost
+
+    door = Door(environment, docker)
+    traffic = Traffic(environment, door)
+    return Around(
+        traffic=traffic,
+        instances=Instances(door),
+        reach=Beyond(environment, docker, door, traffic),
+        proxy=RemoteProxy(environment, docker),
+        host=RemoteHost(door).read,
+    )
 
 
 class Containers:
     """The containers of one environment; implements ``gate.engines.units.Units``."""
 
-    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+    def __init__(self, environment: Environment, docker: DockerSettings, around: Around) -> None:
         self._environment = environment
         self._docker = docker
-        self._meter = usage.Meter()
+        self._around = around
+        self._meter: Meter = StatsMeter(docker) if docker.remote else ProcessMeter()
 
     def unit(self, instance: str, service: str) -> Container:
-        return Container(self._environment, self._docker, instance, service, self._meter)
+        return Container(self._environment, self._docker, instance, service, around=self._around, meter=self._meter)
 
     def follow(self, instance: str, services: Collection[str]) -> Lines:
         return _Followed([self.unit(instance, name) for name in services], self._environment.redactor)
 
     def version(self) -> str:
         with asked(f"the Docker engine at {self._docker.host}"):
-            return str(client(self._docker.host).version()["Version"])
+            return str(client(self._docker).version()["Version"])
 
     def fault(self, version: str) -> str | None:
         numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-        if numbers >= _OLDEST:
+        if numbers < _OLDEST:
+            return f"Docker {version} is not supported: {'.'.join(map(str, _OLDEST))} or later is"
+        return self._apart() if self._docker.remote else None
+
+    def _apart(self) -> str | None:
+        """What is wrong with a server's clock: its logs are read by the time that they tell."""
+        with asked(f"the Docker engine at {self._docker.host}"):
+            began = time.time()
+            told = epoch(str(client(self._docker).info()["SystemTime"]))
+            ended = time.time()
+        apart = max(began - told, told - ended, 0.0)
+        if apart <= _APART:
             return None
-        return f"Docker {version} is not supported: {'.'.join(map(str, _OLDEST))} or later is"
+        return f"the clock of {self._docker.host} and this machine's are {apart:.1f} s apart: both need time sync"
 
 
 class Container:
     """One service of an instance as a container; implements ``gate.engines.units.Unit``."""
 
     def __init__(
-        self, environment: Environment, docker: DockerSettings, instance: str, service: str, meter: usage.Meter
+        self,
+        environment: Environment,
+        docker: DockerSettings,
+        instance: str,
+        service: str,
+        *,
+        around: Around,
+        meter: Meter,
     ) -> None:
         self.service = service
+        self._around = around
         self._instance = instance
         self._environment = environment
         self._docker = docker
         self._meter = meter
+        self._owner = docker.owner(environment.state_folder)
         # Environments of one machine share an engine, and their instances have the same names.
-        place = hashlib.sha256(os.fsencode(environment.state_folder)).hexdigest()[:8]
+        place = hashlib.sha256(os.fsencode(self._owner)).hexdigest()[:8]
         self.name = f"{environment.app.name}-{environment.name}-{place}-{instance}-{service}"
         self._earlier = environment.state_folder / "rel" / instance / f"{service}.log"
 
@@ -89,10 +130,9 @@ class Container:
             return
         if made is not None:
             self._keep_log()
-            self.remove()
+            self._discard()
         release = read(Path(instance.folder))
         address, published = self._address(service)
-        traffic = Traffic(self._environment)
         values = {
             "python": "python3",
             "host": address.host if not published else "0.0.0.0",  # noqa: S104 - in a network of its own
@@ -105,7 +145,7 @@ class Container:
         }
         env = {key: shell.fill(value.reveal(), values) for key, value in service.env.items()}
         limits = service.limits
-        traffic.listens(self._instance, self.service, address)
+        self._around.traffic.listens(self._instance, self.service, address)
         with asked(f"{self.name}: see [services.{self.service}] in {self._environment.file.name}"):
             container = self._engine().containers.create(
                 image_of(release),
@@ -113,7 +153,7 @@ class Container:
                 name=self.name,
                 working_dir=self._environment.releases.inside,
                 environment=env,
-                labels={STATE: str(self._environment.state_folder), **self._labels(instance)},
+                labels={STATE: self._owner, **self._labels(instance)},
                 ports=published,
                 nano_cpus=int(limits.cpu * 1e9) if limits else None,
                 mem_limit=limits.memory if limits else None,
@@ -187,7 +227,7 @@ class Container:
 
     def usage(self) -> tuple[float, int] | None:
         made = self._made()
-        return self._meter.read(int(made["State"]["Pid"])) if made is not None and _runs(made) else None
+        return self._meter.read(made) if made is not None and _runs(made) else None
 
     def tail(self, lines: int) -> list[str]:
         if self._made() is None:
@@ -209,6 +249,10 @@ class Container:
             )
 
     def remove(self) -> None:
+        self._discard()
+        self._earlier.unlink(missing_ok=True)
+
+    def _discard(self) -> None:
         with asked(self.name):
             made = found(self._engine().containers.get, self.name)
             if made is not None:
@@ -217,11 +261,12 @@ class Container:
     def _keep_log(self) -> None:
         """What the container wrote goes on being read when another takes its name."""
         lines = self.tail(2000)
+        self._earlier.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._earlier.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
     def _address(self, service: Service) -> tuple[Address, dict[str, Any]]:
         """Where it will listen, and what Docker is to publish for that."""
-        address = Address(host=dial.host_of(self._instance), port=dial.free_port())
+        address = Address(host=dial.host_of(self._instance), port=self._around.reach.free_port())
         if self._docker.network == "host" or service.port is None:
             return address, {}
         return address, {f"{service.port}/tcp": (address.host, address.port)}
@@ -229,6 +274,8 @@ class Container:
     def _bind(self, mount: str) -> str:
         """A mount as Docker is told it: a folder of this machine begins at the project's."""
         folder, _, inside = mount.partition(":")
+        if self._docker.remote:
+            return mount
         folder = shell.fill(folder, {"state": str(self._environment.state_folder)})
         return f"{self._environment.root / folder}:{inside}"
 
@@ -247,7 +294,7 @@ class Container:
             return found(self._engine().api.inspect_container, self.name)
 
     def _engine(self) -> Client:
-        return client(self._docker.host)
+        return client(self._docker)
 
 
 class _Followed:
@@ -268,12 +315,8 @@ class _Followed:
                     self._seen[unit.service] = stamp
                     new.append((unit.service, self._scrub(text)))
             if unit.service in self._seen:
-                self._last[unit.service] = _epoch(self._seen[unit.service])
+                self._last[unit.service] = f"{epoch(self._seen[unit.service]):.6f}"
         return new
-
-
-def _epoch(stamp: str) -> str:
-    return f"{datetime.fromisoformat(stamp[:26].rstrip('Z') + '+00:00').timestamp():.6f}"
 
 
 def _health(made: dict[str, Any]) -> str:

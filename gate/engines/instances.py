@@ -6,17 +6,16 @@ A rollback needs nothing but these folders, no database and no journal.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from gate.config import Limits, Service
 from gate.dial import INSTANCE
 from gate.engines.base import Instance
 from gate.errors import EngineError
+from gate.place import Damaged, Place
 from gate.redact import Redactor
 
 FACTS = "instance.json"
@@ -24,14 +23,14 @@ _NEEDED = ("version", "digest", "commit", "folder", "services")
 
 
 class Instances:
-    """Everything that was started below one folder, alive or not."""
+    """Everything that was started in one place, alive or not."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, place: Place) -> None:
+        self._place = place
 
     def all(self) -> list[Instance]:
         """Every instance, oldest first."""
-        found = [self.find(entry.parent.name) for entry in self.folder.glob(f"*/{FACTS}")]
+        found = [self.find(name) for name in self._place.holders("rel", FACTS)]
         return sorted((instance for instance in found if instance), key=lambda one: (one.started_at, one.id))
 
     def find(self, instance_id: str) -> Instance | None:
@@ -49,16 +48,15 @@ class Instances:
         )
 
     def sound(self, instance_id: str) -> bool:
-        """Whether what an instance is can be read."""
+        """Whether what an instance is can be read. Raises EngineError when nobody can tell."""
         try:
             return self._facts(instance_id) is not None
-        except EngineError:
+        except Damaged:
             return False
 
     def damaged(self) -> list[str]:
         """Names of instances that were started and cannot be read any more."""
-        names = sorted(entry.parent.name for entry in self.folder.glob(f"*/{FACTS}"))
-        return [name for name in names if not self.sound(name)]
+        return [name for name in sorted(self._place.holders("rel", FACTS)) if not self.sound(name)]
 
     def services(self, instance_id: str, today: Mapping[str, Service]) -> dict[str, Service]:
         """The services an instance was started with, each as it was written down then.
@@ -81,39 +79,40 @@ class Instances:
             "started_at": instance.started_at.isoformat(),
             "services": {name: _record(service, redactor) for name, service in services.items()},
         }
-        place = self.place(instance.id)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = place / f"{FACTS}.new"
-        with new.open("w", encoding="utf-8") as stream:
-            json.dump(facts, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(place / FACTS)
+        self._place.write(_facts_of(instance.id), json.dumps(facts, indent=1))
 
     def remove(self, instance_id: str) -> None:
-        shutil.rmtree(self.place(instance_id), ignore_errors=True)
+        """Removes all that is kept of an instance."""
+        self._place.remove(str(PurePath(_facts_of(instance_id)).parent))
 
-    def place(self, instance_id: str) -> Path:
-        if not INSTANCE.fullmatch(instance_id):
-            raise EngineError(f"{instance_id!r} is not the name of an instance, such as r7")
-        return self.folder / instance_id
+    def folder(self, instance_id: str) -> PurePath:
+        """Where it is kept."""
+        return self._place.folder / PurePath(_facts_of(instance_id)).parent
 
     def _facts(self, instance_id: str) -> dict[str, Any] | None:
-        file = self.place(instance_id) / FACTS
         try:
-            facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            text = self._place.read(_facts_of(instance_id))
+            if text is None:
+                return None
+            facts: dict[str, Any] = json.loads(text)
             for name in _NEEDED:
                 facts[name]
             datetime.fromisoformat(facts["started_at"])
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, LookupError, TypeError) as fault:
-            raise EngineError(
-                f"{file}: cannot be read ({type(fault).__name__})",
+        except (Damaged, ValueError, LookupError, TypeError) as fault:
+            folder = self.folder(instance_id)
+            raise Damaged(
+                f"{folder / FACTS}: cannot be read ({type(fault).__name__})",
                 next_step="the command up writes it down again from the records of deployments; "
-                f"without those, remove {file.parent} once nothing runs in it",
+                f"without those, remove {folder} once nothing runs in it",
             ) from None
         return facts
+
+
+def _facts_of(instance_id: str) -> str:
+    """The file of an instance's facts. Raises EngineError."""
+    if not INSTANCE.fullmatch(instance_id):
+        raise EngineError(f"{instance_id!r} is not the name of an instance, such as r7")
+    return f"rel/{instance_id}/{FACTS}"
 
 
 def _record(service: Service, redactor: Redactor) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from gate.config import Environment
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
 from gate.errors import EngineError, OperationFailed
+from gate.place import Folder
 from gate.releases import Release, read
 
 _FOUND = ("r0", "r0x")  # what served before the gate deployed anything here; another that somebody deployed past it
@@ -20,7 +21,7 @@ class Known:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._instances = Instances(environment.state_folder / "rel")
+        self._instances = Instances(Folder(environment.state_folder))
         self.folder = environment.state_folder / "engine"
 
     def all(self) -> list[Instance]:

@@ -1,4 +1,4 @@
-"""Releases on this machine behind the gate's own proxy: what does not depend on how their services run."""
+"""Releases on one host behind the gate's own proxy: what does not depend on how they run, and where."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from gate import shell, tls
 from gate.config import Environment, Service
 from gate.engines import probing, usage
+from gate.engines.around import Around
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.instances import Instances
 from gate.engines.units import Units
 from gate.errors import EngineError, OperationFailed, ShellError, StackError
+from gate.place import Folder
 from gate.releases import Release
 from gate.stack import proxy
 from gate.traffic import Traffic
@@ -28,12 +30,14 @@ class LocalEngine:
     beside = True
     owns = True
 
-    def __init__(self, environment: Environment, units: Units) -> None:
+    def __init__(self, environment: Environment, units: Units, around: Around) -> None:
         self._environment = environment
         self._units = units
-        self._traffic = Traffic(environment)
-        self._instances = Instances(environment.state_folder / "rel")
-        self._machine = usage.Machine()
+        self._traffic = around.traffic
+        self._instances = around.instances
+        self._reach = around.reach
+        self._proxy = around.proxy
+        self._host = around.host
 
     def facts(self) -> Facts:
         """Versions of what runs the units and of Caddy, and whether both answer."""
@@ -45,17 +49,17 @@ class LocalEngine:
             detail = str(fault)
         version = ""
         try:
-            version = proxy.version()
+            version = self._proxy.version()
             detail = detail or proxy.fault(version)
-        except (StackError, ShellError) as fault:
+        except (StackError, ShellError, EngineError) as fault:
             detail = detail or str(fault)
-        if detail is None and not proxy.Proxy(self._environment).answers():
+        if detail is None and not self._proxy.answers():
             detail = f"the proxy does not answer: python deploy_gate.py {self._environment.name} up"
         kind = self._environment.engine.kind
         return Facts(kind, engine, "caddy", version, supported=detail is None, detail=detail or "")
 
     def host(self) -> Host:
-        return self._machine.read(self._environment.state_folder)
+        return self._host()
 
     def instances(self) -> list[Instance]:
         return [instance for instance in self._instances.all() if self._lives(instance.id)]
@@ -70,7 +74,7 @@ class LocalEngine:
         instance = self.find(name)
         if instance is None:
             raise EngineError(
-                f"traffic goes to {name}, but {self._instances.place(name)} is gone",
+                f"traffic goes to {name}, but {self._instances.folder(name)} is gone",
                 next_step=f"python deploy_gate.py {self._environment.name} up   writes it down again",
             )
         return instance
@@ -114,10 +118,7 @@ class LocalEngine:
     def endpoint(self, instance: Instance | None) -> Endpoint:
         if instance is None:
             return Endpoint(self._environment.app.url, ca=tls.authority(self._environment))
-        secure = self._environment.traffic.tls
-        host, _, port = (secure.probes if secure else self._environment.traffic.listen).rpartition(":")
-        url = f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
-        return Endpoint(url, self._traffic.probe_headers(instance.id))
+        return Endpoint(self._reach.door(), self._traffic.probe_headers(instance.id))
 
     def promote(self, instance: Instance, share: float = 1.0) -> None:
         """Points traffic at an instance, refusing one with a service that does not live.
@@ -190,7 +191,7 @@ class LocalEngine:
         for name in units.keys() - living.keys():
             units[name].kill()  # workers whose parent is gone
         for name in units:
-            self._traffic.socket(instance.id, name).unlink(missing_ok=True)
+            self._traffic.hang_up(instance.id, name)
         return stopped
 
     def resources(self, instance: Instance) -> list[Usage]:
@@ -245,12 +246,12 @@ class LocalEngine:
         try:
             return self._units.unit(instance.id, service).alive()
         except EngineError:
-            return probing.listens(self._traffic.address(instance.id, service))
+            return self._reach.listens(self._traffic.address(instance.id, service))
 
     def _require_proxy(self) -> None:
         """Traffic that was pointed somewhere gets there only through a proxy that answers."""
         try:
-            proxy.Proxy(self._environment).restore(_PROXY_WITHIN)
+            self._proxy.restore(_PROXY_WITHIN)
         except (StackError, ShellError) as fault:
             raise EngineError(
                 f"the front door does not answer and cannot be started again: {fault}",
@@ -264,7 +265,7 @@ class LocalEngine:
             if (service.exclusive or (name in wanted and wanted[name].exclusive)) and unit.held():
                 unit.ask_to_stop()
                 unit.stop(service.stop_grace)
-                self._traffic.socket(instance.id, name).unlink(missing_ok=True)
+                self._traffic.hang_up(instance.id, name)
 
     def _state(self, instance: Instance, name: str, service: Service) -> ServiceState:
         unit = self._units.unit(instance.id, name)
@@ -273,7 +274,7 @@ class LocalEngine:
             return ServiceState(name, alive=False, healthy=False, detail=why, exit_code=unit.exit_code())
         address = self._traffic.address(instance.id, name)
         for path in filter(None, (service.health, service.ready)):
-            status, _ = probing.get(address, path)
+            status, _ = self._reach.get(address, path)
             if status != 200:
                 what = "does not answer" if status == probing.NO_ANSWER else f"answers {status}"
                 # It may have ended while it was asked.
@@ -296,9 +297,9 @@ class LocalEngine:
             address = self._traffic.address(instance.id, name)
             seen = []
             if service.in_flight is not None:
-                said = probing.field(address, service.in_flight)
+                said = probing.field(self._reach, address, service.in_flight)
                 seen.append(said if isinstance(said, int) else None)
-            seen.append(probing.connections(address, at_most=seen[0] if seen else None))
+            seen.append(self._reach.connections(address, at_most=seen[0] if seen else None))
             known = [number for number in seen if number is not None]
             if len(known) < len(seen):
                 if not unit.alive():
@@ -313,3 +314,15 @@ class LocalEngine:
     def _lives(self, instance_id: str) -> bool:
         """Whether anything of it runs, or would be started again by itself."""
         return any(self._units.unit(instance_id, name).held() for name in self._services(instance_id))
+
+
+def here(environment: Environment) -> Around:
+    """What surrounds releases on this machine."""
+    place, machine = Folder(environment.state_folder), usage.Machine()
+    return Around(
+        traffic=Traffic(environment),
+        instances=Instances(place),
+        reach=probing.Here(environment),
+        proxy=proxy.Proxy(environment),
+        host=lambda: machine.read(environment.state_folder),
+    )

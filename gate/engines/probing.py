@@ -5,20 +5,25 @@ from __future__ import annotations
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gate import shell
-from gate.dial import Address
+from gate.dial import Address, free_port
 from gate.engines.base import Endpoint
 
 if TYPE_CHECKING:
     import httpx
 
+    from gate.config import Environment
+    from gate.engines.around import Reach
+
 # /proc/net/unix, column St: SS_CONNECTING (not accepted yet) and SS_CONNECTED.
 _CONNECTED = {"02", "03"}
 _ESTABLISHED = {"01", "02"}  # /proc/net/tcp, column st: TCP_ESTABLISHED and TCP_SYN_SENT
+_LISTENING = "0A"
 _LISTENS = 0x10000  # column Flags, __SO_ACCEPTCON: the listening socket itself
 
 _ACCEPTS = 2.0  # seconds
@@ -81,13 +86,37 @@ def field_at(door: Endpoint, reference: str) -> Any:
     return value if answer.status_code == 200 else None
 
 
-def field(address: Address, reference: str) -> Any:
+def field(reach: Reach, address: Address, reference: str) -> Any:
     """The value that ``PATH#FIELD`` names, such as ``/health#in_flight`` or ``/info#app.version``; None without one."""
     path, _, name = reference.partition("#")
-    status, value = get(address, path)
+    status, value = reach.get(address, path)
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return value if status == 200 else None
+
+
+class Here:
+    """Services of this machine; implements ``gate.engines.around.Reach``."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+
+    def get(self, address: Address, path: str) -> tuple[int, Any]:
+        return get(address, path)
+
+    def listens(self, address: Address) -> bool:
+        return listens(address)
+
+    def connections(self, address: Address, at_most: int | None = None) -> int | None:
+        return connections(address, at_most)
+
+    def free_port(self) -> int:
+        return free_port()
+
+    def door(self) -> str:
+        secure = self._environment.traffic.tls
+        host, _, port = (secure.probes if secure else self._environment.traffic.listen).rpartition(":")
+        return f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
 
 
 def listens(address: Address) -> bool:
@@ -109,13 +138,20 @@ def connections(address: Address, at_most: int | None = None) -> int | None:
     A connection of ours that has just ended stays until a busy service has noticed: with more than ``at_most`` they
     are counted again for a moment.
     """
+    return settled(
+        lambda: _connections(address.socket) if address.socket else _connected_to(address), at_most, every=0.01
+    )
+
+
+def settled(count: Callable[[], int | None], at_most: int | None, *, every: float) -> int | None:
+    """What ``count`` gives; more than ``at_most`` is counted again for a moment, each ``every`` seconds."""
     counted: list[int | None] = []
 
-    def settled() -> bool:
-        counted.append(_connections(address.socket) if address.socket else _connected_to(address))
+    def few() -> bool:
+        counted.append(count())
         return at_most is None or counted[-1] is None or counted[-1] <= at_most
 
-    shell.wait_until(settled, timeout=_LINGERS, every=0.01)
+    shell.wait_until(few, timeout=_LINGERS, every=every)
     return counted[-1]
 
 
@@ -138,11 +174,27 @@ def _connections(place: Path) -> int | None:
 
 
 def _connected_to(address: Address) -> int | None:
-    """Connections from this machine to a port, seen from the end of those who opened them."""
+    """Connections from this machine to a port."""
     try:
-        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        table = Path("/proc/net/tcp").read_text()
     except OSError:
         return None
-    # Addresses stand there as the machine has them in memory, ports as they are read.
-    wanted = f"{int.from_bytes(IPv4Address(address.host).packed, sys.byteorder):08X}:{address.port:04X}"
-    return sum(1 for line in lines if (columns := line.split())[2] == wanted and columns[3] in _ESTABLISHED)
+    return connected(table, address)
+
+
+def connected(table: str, address: Address) -> int:
+    """Connections to a port, in what ``/proc/net/tcp`` holds, seen from the end of those who opened them."""
+    wanted = _in_table(address)
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return sum(1 for row in rows if row[2] == wanted and row[3] in _ESTABLISHED)
+
+
+def listening(table: str) -> set[str]:
+    """The ends that somebody listens on, as they stand in ``/proc/net/tcp``."""
+    rows = [line.split() for line in table.splitlines()[1:]]
+    return {row[1] for row in rows if row[3] == _LISTENING}
+
+
+def _in_table(address: Address) -> str:
+    """Addresses stand there as the machine has them in memory, ports as they are read."""
+    return f"{int.from_bytes(IPv4Address(address.host).packed, sys.byteorder):08X}:{address.port:04X}"

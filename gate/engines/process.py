@@ -13,7 +13,7 @@ from gate.config import Environment, Service
 from gate.dial import Address
 from gate.engines import usage
 from gate.engines.base import Instance
-from gate.engines.local import LocalEngine
+from gate.engines.local import LocalEngine, here
 from gate.engines.units import Ended, Lines
 from gate.errors import EngineError, OperationFailed
 from gate.signals.log_files import LogFiles
@@ -27,7 +27,7 @@ class ProcessEngine(LocalEngine):
     """Runs releases of one environment as processes; implements ``gate.engines.base.Engine``."""
 
     def __init__(self, environment: Environment) -> None:
-        super().__init__(environment, Processes(environment))
+        super().__init__(environment, Processes(environment), here(environment))
 
 
 class Processes:

@@ -239,16 +239,16 @@ class SwarmEngine:
     def _tasks(self, name: str, desired: str = "running") -> list[Table]:
         filters = {"service": self._name(name), "desired-state": desired}
         with asked(f"the tasks of {self._name(name)}"):
-            found_tasks = client(self._settings.host).api.tasks(filters=filters)
+            found_tasks = client(self._settings).api.tasks(filters=filters)
         return sorted(found_tasks, key=lambda one: str(one["Status"].get("Timestamp", "")), reverse=True)
 
     def _nodes(self) -> dict[str, Table]:
         with asked("the nodes of the swarm"):
-            return {str(node["ID"]): node for node in client(self._settings.host).api.nodes()}
+            return {str(node["ID"]): node for node in client(self._settings).api.nodes()}
 
     def _lines(self, name: str, since: int) -> list[str]:
         with asked(f"the log of {self._name(name)}"):
-            pieces = client(self._settings.host).api.service_logs(
+            pieces = client(self._settings).api.service_logs(
                 self._name(name), stdout=True, stderr=True, since=since, timestamps=True, is_tty=False
             )
             return b"".join(pieces).decode(errors="replace").splitlines()
@@ -261,7 +261,7 @@ class SwarmEngine:
 
     def _service(self, name: str) -> Table | None:
         with asked(f"service {self._name(name)}"):
-            return found(client(self._settings.host).api.inspect_service, self._name(name))
+            return found(client(self._settings).api.inspect_service, self._name(name))
 
     def _required(self, name: str) -> Table:
         service = self._service(name)
@@ -274,13 +274,13 @@ class SwarmEngine:
 
     def _ask(self, path: str) -> Table:
         with asked(f"the Docker engine at {self._settings.host}"):
-            api = client(self._settings.host).api
+            api = client(self._settings).api
             answer: Table = api.version() if path == "/version" else api.info()
             return answer
 
     def _post(self, service: Table, spec: Table, how: Mapping[str, str]) -> None:
         """The SDK knows no rollback, and leaves out of an update what it does not know of a service."""
-        api = client(self._settings.host).api
+        api = client(self._settings).api
         parameters = {"version": service["Version"]["Index"], **how}
         with asked(f"service {service['Spec']['Name']}"):
             answer = api.post(

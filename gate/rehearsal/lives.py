@@ -100,6 +100,11 @@ def _here(environment: Environment, database: Secret) -> Iterator[tuple[Environm
             next_step="go without: [database] rehearsal = false",
         )
     docker = environment.engine if isinstance(environment.engine, DockerSettings) else None
+    if docker is not None and docker.remote:
+        raise CannotRehearse(
+            f"the private copy is on this machine, which containers on {docker.host} do not reach",
+            next_step="go without: [database] rehearsal = false",
+        )
     if docker is not None and docker.network != "host" and environment.cache is not None:
         raise CannotRehearse(
             f"the private cache is on this machine's loopback, which containers on {docker.network} do not reach",

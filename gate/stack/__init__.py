@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from gate.config import CommandSettings, Environment, SwarmSettings
+from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.stack.cache import Cache
 from gate.stack.parts import Part
 from gate.stack.postgres import Postgres
 from gate.stack.proxy import Proxy
+
+if TYPE_CHECKING:
+    from gate.remote.proxy import RemoteProxy
 
 __all__ = ["Part", "Stack"]
 
@@ -22,13 +26,24 @@ class Stack:
 
     def __init__(self, environment: Environment) -> None:
         wanted = environment.stack
-        self._parts: list[Postgres | Cache | Proxy] = []
+        self._parts: list[Postgres | Cache | Proxy | RemoteProxy] = []
         if wanted is not None and wanted.postgres is not None:
             self._parts.append(Postgres(environment, wanted.postgres))
         if wanted is not None and wanted.cache is not None:
             self._parts.append(Cache(environment, wanted.cache))
-        if not isinstance(environment.engine, CommandSettings | SwarmSettings):
+        engine = environment.engine
+        if isinstance(engine, DockerSettings) and engine.remote:
+            from gate.remote.proxy import RemoteProxy
+
+            self._parts.append(RemoteProxy(environment, engine))
+        elif not isinstance(engine, CommandSettings | SwarmSettings):
             self._parts.append(Proxy(environment))
+
+    def open(self) -> None:
+        """Makes what the proxy reads reachable, where it lies on a server. Raises StackError, EngineError."""
+        for part in self._parts:
+            if not isinstance(part, Postgres | Cache | Proxy):
+                part.open()
 
     def up(self, progress: Callable[[str], None] = _silent) -> None:
         """Starts what does not run. Raises StackError; for a wrong environment file before anything has started."""

@@ -16,6 +16,7 @@ from gate.config import Environment
 from gate.engines import probing
 from gate.engines.instances import Instances
 from gate.errors import ShellError, StackError
+from gate.place import Folder
 from gate.stack import ports
 from gate.stack.parts import Part
 from gate.supervise import Process
@@ -77,6 +78,10 @@ class Proxy:
         else:
             self.up()
 
+    def version(self) -> str:
+        """Of the program that it is."""
+        return version()
+
     def answers(self) -> bool:
         """Whether Caddy runs and its admin socket answers."""
         return self.process.alive() and self._ask("GET", "/config/admin") is not None
@@ -96,7 +101,7 @@ class Proxy:
         serving = self._traffic.stable()
         if serving is None:
             return
-        services = Instances(self._environment.state_folder / "rel").services(serving, self._environment.services)
+        services = Instances(Folder(self._environment.state_folder)).services(serving, self._environment.services)
         if not any(probing.listens(self._traffic.address(serving, name)) for name in services):
             return
         for name in self._environment.routed():
@@ -159,7 +164,7 @@ class Proxy:
         return None
 
     def _admin(self) -> Path:
-        return self._traffic.base() / "admin.sock"
+        return Path(self._traffic.base() / "admin.sock")
 
     def _config(self) -> Path:
         return self.folder / "caddy.json"

@@ -24,7 +24,7 @@ class Dockered(Site):
     @property
     def docker(self) -> Any:
         assert isinstance(self.environment.engine, DockerSettings)
-        return client(self.environment.engine.host)
+        return client(self.environment.engine)
 
     def release(self, version: str, fault: str = "", *, dockerfile: str = "USER 10001\n") -> Release:
         with folder() as place:

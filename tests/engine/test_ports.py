@@ -105,11 +105,11 @@ def test_what_is_no_instances_address_names_nobody(text: str) -> None:
 def test_state_of_an_earlier_gate_is_taken_over(here: Site) -> None:
     here.engine.start(here_release(here.engine.instances()[0].folder), "r1")
     for name in ("stable", "canary"):
-        file = here.traffic.folder / name
+        file = Path(here.traffic.folder) / name
         named = file.readlink().name
         file.unlink()
         file.write_text(named)
     assert here.traffic.stable() == "r1"
     here.traffic.prepare()
-    assert (here.traffic.folder / "stable").is_symlink()
+    assert (Path(here.traffic.folder) / "stable").is_symlink()
     assert here.get().json()["version"] == "1.0.0"

@@ -140,7 +140,7 @@ def test_the_plain_door_is_for_the_gate_alone(here: Site) -> None:
 
 def test_an_emptied_token_opens_nothing(here: Site) -> None:
     new, _ = both(here)
-    (here.traffic.folder / "token").write_text("")
+    (Path(here.traffic.folder) / "token").write_text("")
     assert here.proxy.up()
     door = here.engine.endpoint(new)
     assert client(door).get("/version").json()["version"] == "1.1.0"

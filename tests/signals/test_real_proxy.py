@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -149,7 +150,7 @@ def test_nothing_is_lost_while_the_proxy_rotates_its_log(here: Site) -> None:
     rows += read_until(requests, clients * each - sum(row.count for row in rows))
     assert sum(row.count for row in rows) == clients * each
     assert {(row.role, row.route) for row in rows} == {(Role.STABLE, "GET /client/{id}/{id}")}
-    rotated = [file for file in here.traffic.folder.iterdir() if file.name.startswith("access-")]
+    rotated = [file for file in Path(here.traffic.folder).iterdir() if file.name.startswith("access-")]
     assert len(rotated) >= 3
     assert (requests.malformed, requests.strangers) == (0, 0)
 

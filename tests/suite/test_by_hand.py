@@ -12,6 +12,7 @@ import pytest
 from gate import releases, shell
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
+from gate.place import Folder
 from gate.traffic import Traffic
 from tests.suite.project import Project
 
@@ -161,7 +162,7 @@ def served(project: Project) -> Iterator[Project]:
         release = releases.read(project.root / "releases/1.0.0")
         place = str(release.folder)
         instance = Instance("r1", release.version, release.digest, release.commit, place, datetime.now(UTC))
-        Instances(environment.state_folder / "rel").remember(instance, environment.services, environment.redactor)
+        Instances(Folder(environment.state_folder)).remember(instance, environment.services, environment.redactor)
         traffic = Traffic(environment)
         traffic.prepare()
         traffic.set_stable(instance.id)

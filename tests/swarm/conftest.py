@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gate.containers.client import client
+from gate.containers.client import at
 from gate.shell import wait_until
 from tests.e2e.sites import Site
 from tests.engine.site import folder, free_port
@@ -81,11 +81,11 @@ class Swarmed(Site):
 
     @property
     def api(self) -> Any:
-        return client(f"unix://{node(self.manager)}").api
+        return at(f"unix://{node(self.manager)}").api
 
     def release(self, version: str, fault: str = "") -> None:
         """Builds and pushes an image."""
-        engine = client(f"unix://{node(1)}")
+        engine = at(f"unix://{node(1)}")
         with folder() as place:
             shutil.copy(HERE.parent / "team" / "app.py", place / "app.py")
             (place / "fault").write_text(fault)

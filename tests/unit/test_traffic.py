@@ -50,8 +50,8 @@ def test_who_was_stable_is_ready_to_be_again(tmp_path: Path) -> None:
         here.set_stable(name)
         assert here.stable() == name
         if before != name:
-            assert (here.folder / "stable.back").readlink().name == (before or "nobody")
-    assert not list(here.folder.glob("*.new"))
+            assert (Path(here.folder) / "stable.back").readlink().name == (before or "nobody")
+    assert not list(Path(here.folder).glob("*.new"))
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_on_a_full_disk_traffic_goes_back_and_never_on(tiny_disk: Path) -> None:
         assert here.canary() is None
         here.set_stable("r1")  # recover does it again
         assert here.stable() == "r1"
-        assert not list(here.folder.glob("*.new"))
+        assert not list(Path(here.folder).glob("*.new"))
     here.set_canary("r4", 0.25)
     here._write("below", "")  # killed between the two
     disk.fill(tiny_disk)
@@ -196,7 +196,7 @@ def test_the_token_is_random_kept_and_private(tmp_path: Path) -> None:
     assert token == here.token()
     assert len(token.reveal()) >= 32
     assert token != traffic(tmp_path / "two").token()
-    assert (here.folder / "token").stat().st_mode & 0o777 == 0o600
+    assert (Path(here.folder) / "token").stat().st_mode & 0o777 == 0o600
     assert token.reveal() not in repr(here.token())
 
 
@@ -212,6 +212,6 @@ def test_a_deep_project_gets_short_sockets(tmp_path: Path) -> None:
     socket = here.socket("r123456789x", "sixteen-letters-")
     assert len(str(socket)) <= 107
     socket.parent.mkdir()
-    assert (here.folder.parent / "rel" / "r123456789x").is_dir()
-    sockets.forget(here.folder.parent)
+    assert (Path(here.folder.parent) / "rel" / "r123456789x").is_dir()
+    sockets.forget(Path(here.folder.parent))
     assert not socket.parent.exists()

@@ -1,0 +1,158 @@
+"""Where an environment keeps what its proxy reads for each request, and what its instances are: beside the proxy.
+
+A *place* is a folder: of this machine, or of the host that serves (``gate.remote.door``). Names in it are relative,
+with slashes. Every change is one rename, and lasts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Protocol
+
+from gate import sockets
+from gate.errors import EngineError
+
+if TYPE_CHECKING:
+    from gate.config import Environment
+
+_SOCKET_ROOM = len("rel/r123456789x/") + 16 + len(".sock")
+
+
+class Damaged(EngineError):  # noqa: N818 - what the file is
+    """A file is there and cannot be read."""
+
+
+class Place(Protocol):
+    """One folder. Whatever cannot be read or changed is an EngineError, and what was there stays."""
+
+    @property
+    def folder(self) -> PurePath:
+        """Its path as the proxy knows it."""
+
+    @property
+    def base(self) -> PurePath:
+        """The same, by a path that leaves room for the names of unix sockets."""
+
+    def make(self) -> None:
+        """Makes it, with its folders ``traffic`` and ``rel``; nobody else may look into it."""
+
+    def read(self, name: str) -> str | None:
+        """What a file holds; None where there is none. Raises Damaged where it is no text, or may not be read."""
+
+    def target(self, name: str) -> str | None:
+        """The last part of the path a link leads to; None where there is no link of the name."""
+
+    def write(self, name: str, text: str) -> None:
+        """Replaces a file, or makes it and its folder."""
+
+    def link(self, name: str, to: str) -> None:
+        """Makes a link lead to a relative path."""
+
+    def move(self, name: str, onto: str) -> None:
+        """Renames one thing to another's name."""
+
+    def remove(self, name: str) -> None:
+        """Removes a file, a link or a folder with all in it; one that is gone is fine."""
+
+    def holders(self, folder: str, file: str) -> list[str]:
+        """The names of those folders in ``folder`` that hold a ``file``."""
+
+
+class Folder:
+    """A folder of this machine; implements ``Place``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def base(self) -> Path:
+        return sockets.reachable(self.folder, _SOCKET_ROOM)
+
+    def make(self) -> None:
+        for name in ("traffic", "rel"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            (self.folder / name).chmod(0o700)
+
+    def read(self, name: str) -> str | None:
+        try:
+            return (self.folder / name).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as fault:
+            raise Damaged(f"{self.folder / name}: cannot be read ({type(fault).__name__})") from None
+
+    def target(self, name: str) -> str | None:
+        try:
+            return (self.folder / name).readlink().name
+        except OSError:
+            return None
+
+    def write(self, name: str, text: str) -> None:
+        def made(new: Path) -> None:
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+
+        _replaced(self.folder / name, made)
+
+    def link(self, name: str, to: str) -> None:
+        def made(new: Path) -> None:
+            new.unlink(missing_ok=True)
+            new.symlink_to(to)
+
+        _replaced(self.folder / name, made)
+
+    def move(self, name: str, onto: str) -> None:
+        (self.folder / name).replace(self.folder / onto)
+        _sync((self.folder / onto).parent)
+
+    def remove(self, name: str) -> None:
+        thing = self.folder / name
+        if thing.is_dir() and not thing.is_symlink():
+            shutil.rmtree(thing, ignore_errors=True)
+        else:
+            thing.unlink(missing_ok=True)
+
+    def holders(self, folder: str, file: str) -> list[str]:
+        return [found.parent.name for found in (self.folder / folder).glob(f"*/{file}")]
+
+
+def of(environment: Environment) -> Place:
+    """Where an environment's proxy looks. Raises EngineError when a server does not answer."""
+    from gate.config import DockerSettings
+
+    if isinstance(environment.engine, DockerSettings) and environment.engine.remote:
+        from gate.remote.door import Door
+
+        return Door(environment, environment.engine)
+    return Folder(environment.state_folder)
+
+
+def _replaced(file: Path, make: Callable[[Path], None]) -> None:
+    """Puts what ``make`` makes in the place of a file by one rename that lasts. Raises EngineError."""
+    new = file.with_name(f"{file.name}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make(new)
+        new.replace(file)
+        _sync(file.parent)
+    except OSError as fault:
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
+        raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
+
+
+def _sync(folder: Path) -> None:
+    """Makes renames in a folder last."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

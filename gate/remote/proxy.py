@@ -1,0 +1,165 @@
+"""The front door on a server: Caddy in a container, with the same configuration that never changes.
+
+The container belongs to the environment, not to a release: it is made by ``up`` and removed by ``down``; its volume,
+with what traffic is and who serves, stays.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from gate import shell, tls
+from gate.config import DockerSettings, Environment
+from gate.containers.client import asked
+from gate.errors import EngineError, StackError
+from gate.remote.door import FOLDER, Door
+from gate.remote.reach import Beyond
+from gate.stack.parts import Part
+from gate.stack.proxy import fault
+from gate.traffic import Traffic
+
+_CONFIG = "caddy.json"
+_ADMIN = FOLDER / "admin.sock"
+
+
+class RemoteProxy:
+    """One environment's front door on a server; implements ``gate.engines.around.FrontDoor``."""
+
+    name = "proxy"
+
+    def __init__(self, environment: Environment, docker: DockerSettings) -> None:
+        self._environment = environment
+        self._docker = docker
+        self._door = Door(environment, docker)
+        self._traffic = Traffic(environment, self._door)
+        self._started = False
+        self._beyond = Beyond(environment, docker, self._door, self._traffic)
+
+    def check(self) -> None:
+        """Raises ConfigError when the environment file asks for what cannot be, EngineError without a connection."""
+        tls.files(self._environment)
+        with asked(f"the Docker engine at {self._docker.host}"):
+            self._door.engine.ping()
+
+    def open(self) -> None:
+        """Starts the container unless it runs, as it was: without it nothing on the server can be read.
+
+        Raises EngineError, StackError.
+        """
+        made = self._door.found()
+        if made is None or not made["State"]["Running"]:
+            self._start()
+            self._started = True
+
+    def up(self) -> bool:
+        """Opens the door, or gives it a configuration that has changed; whether anything was done.
+
+        Raises EngineError, StackError when it does not start.
+        """
+        self.open()
+        started, self._started = self._started, False
+        wanted = self._wanted()
+        changed = self._door.read(_CONFIG) != wanted
+        if changed:
+            self._reload(wanted)
+        if (started or changed) and not shell.wait_until(self.answers, timeout=20):
+            raise self._silent()
+        return started or changed
+
+    def restore(self, timeout: float) -> None:
+        """Starts one that has died or hangs again, as it was. Raises StackError, EngineError."""
+        if self.answers():
+            return
+        self._start()
+        if not shell.wait_until(self.answers, timeout=timeout):
+            raise self._silent()
+
+    def answers(self) -> bool:
+        """Whether the container runs and lets the gate in."""
+        try:
+            return self._beyond.door_open()
+        except EngineError:
+            return False
+
+    def down(self) -> None:
+        """Ends and removes the container; requests in flight get 5 seconds. Its volume stays."""
+        if self._door.found() is not None:
+            with asked(self._door.name):
+                container = self._door.engine.containers.get(self._door.name)
+                container.stop(timeout=5)
+                container.remove(force=True)
+
+    def version(self) -> str:
+        """Of the Caddy in the container. Raises EngineError."""
+        _, said = self._door.run("caddy version")
+        match = re.search(r"\d+(\.\d+)+", said)
+        if match is None:
+            raise StackError(f"{self._docker.front_door}: caddy version printed no version")
+        return match[0]
+
+    def status(self) -> Part:
+        """Whether it answers, without starting anything."""
+        try:
+            program = f"Caddy {self.version()}"
+        except (EngineError, StackError):
+            program = "Caddy"
+        where = f"{self._environment.traffic.listen} on {self._docker.host}"
+        return Part(self.name, self.answers(), program, where)
+
+    def _start(self) -> None:
+        """Starts the container with the configuration in its volume; one that runs, and hangs, is killed first.
+
+        The first one has none: it begins with nothing to serve, for the volume is written through it.
+        """
+        made = self._door.found()
+        if made is None:
+            self._door.create()
+        with asked(self._door.name):
+            if made is not None and made["State"]["Running"]:
+                self._door.engine.api.kill(self._door.name)
+            if self._first():
+                self._door.put(_CONFIG, _empty().encode())
+            self._door.engine.api.start(self._door.name)
+        unfit = fault(self.version())
+        if unfit is not None:
+            raise StackError(f"{unfit} ({self._docker.front_door})", next_step="another image: [engine] front_door")
+
+    def _reload(self, wanted: str) -> None:
+        ready = ('[ -S "$1" ]', str(_ADMIN))
+        if not shell.wait_until(lambda: self._door.run(*ready, allowed=(0, 1))[0] == 0, timeout=20):
+            raise self._silent()
+        for name, content in tls.files(self._environment).items():
+            self._door.write(f"tls/{name}", content)
+        self._door.write(f"{_CONFIG}.next", wanted)
+        places = (str(FOLDER / f"{_CONFIG}.next"), f"unix/{_ADMIN}")
+        code, said = self._door.run('caddy reload --config "$1" --address "$2"', *places, allowed=(0, 1))
+        if code != 0:
+            raise StackError(f"the proxy (Caddy) on {self._docker.host} refused its configuration: {said[-300:]}")
+        self._door.move(f"{_CONFIG}.next", _CONFIG)
+
+    def _silent(self) -> StackError:
+        with asked(self._door.name):
+            said = self._door.engine.api.logs(self._door.name, tail=4, stdout=False).decode(errors="replace")
+        return StackError(f"the proxy (Caddy) on {self._docker.host} does not answer:\n{said}")
+
+    def _first(self) -> bool:
+        """Whether the volume holds no configuration yet."""
+        from docker.errors import NotFound
+
+        try:
+            self._door.engine.api.get_archive(self._door.name, str(FOLDER / _CONFIG))
+        except NotFound:
+            return True
+        return False
+
+    def _wanted(self) -> str:
+        self._traffic.prepare()
+        config = self._traffic.proxy_config(_ADMIN, remote=self._docker.probes)
+        return json.dumps(config, indent=1, sort_keys=True)
+
+
+def _empty() -> str:
+    config: dict[str, Any] = {"admin": {"listen": f"unix/{_ADMIN}|0200", "config": {"persist": False}}}
+    return json.dumps(config)

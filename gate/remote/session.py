@@ -1,0 +1,86 @@
+"""A shell that stays open in a container of a server: what would take a command of its own takes one answer of it.
+
+It reads its commands from its input, which ends when whoever opened it does.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from gate.containers.client import Client, asked
+from gate.errors import EngineError
+
+_HEADER = 8  # bytes before each piece that the engine sends: stream, and at the end its length
+
+
+class Session:
+    """One shell in one container, opened when it is needed, and again after it was lost. Threads may share it."""
+
+    def __init__(self, engine: Callable[[], Client], container: str) -> None:
+        self._engine = engine
+        self._container = container
+        self._lock = threading.Lock()
+        self._open: tuple[Any, socket.socket] | None = None
+        self._mark = secrets.token_hex(8)
+
+    def run(self, script: str, words: tuple[str, ...], timeout: float) -> tuple[int, str]:
+        """Runs a line of shell with ``words`` as its ``$1``, ``$2`` …; its exit code and what it printed.
+
+        Raises EngineError when nothing answers within ``timeout`` seconds; whether it was run is not known then.
+        """
+        given = " ".join(map(shlex.quote, words))
+        line = f"set -- {given}; ( {script} ) </dev/null 2>&1; printf '\\n%s %d\\n' {self._mark} $?\n"
+        with self._lock:
+            try:
+                with asked(self._container):
+                    return self._answer(line, timeout)
+            except (OSError, EngineError) as fault:
+                self._close()
+                if isinstance(fault, EngineError):
+                    raise
+                raise EngineError(f"{self._container}: the connection was lost ({type(fault).__name__})") from None
+
+    def _answer(self, line: str, timeout: float) -> tuple[int, str]:
+        deadline = time.monotonic() + timeout
+        stream = self._connected()
+        stream.settimeout(timeout)
+        stream.sendall(line.encode())
+        said, end = b"", f"\n{self._mark} ".encode()
+        while end not in said or not said.endswith(b"\n"):
+            stream.settimeout(max(0.01, deadline - time.monotonic()))
+            header = _exactly(stream, _HEADER)
+            said += _exactly(stream, int.from_bytes(header[4:], "big"))
+        printed, _, code = said.rpartition(end)
+        return int(code), printed.decode(errors="replace")
+
+    def _connected(self) -> socket.socket:
+        if self._open is None:
+            api = self._engine().api
+            made = api.exec_create(self._container, ["sh"], stdin=True, user="0:0")
+            held = api.exec_start(made["Id"], socket=True)
+            self._open = held, getattr(held, "_sock", held)
+        return self._open[1]
+
+    def _close(self) -> None:
+        if self._open is not None:
+            with suppress(OSError):
+                self._open[0].close()
+            self._open = None
+
+
+def _exactly(stream: socket.socket, size: int) -> bytes:
+    """That many bytes. Raises OSError when the stream ends before."""
+    found = b""
+    while len(found) < size:
+        piece = stream.recv(size - len(found))
+        if not piece:
+            raise ConnectionError
+        found += piece
+    return found

@@ -1,0 +1,167 @@
+"""The SSH connection to a server: one ``ssh`` for a process of ours, which forwards the engine's socket and one port.
+
+It ends with whoever opened it, also when that is killed: the command on the server waits for its input to end. The
+server's key must be known; it is never accepted unseen.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gate import shell
+from gate.config import ContainerSettings
+from gate.errors import EngineError, ShellError
+
+SOCKET = "/var/run/docker.sock"
+_CONNECT = 20.0  # seconds
+# Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
+_ALIVE_EVERY, _ALIVE_TIMES = 5, 3
+_WAIT = "cat"
+"""The command on the server: it ends when its input does."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Whom to connect to, and by what; ``port`` and ``user`` None: as the user's own SSH configuration says."""
+
+    name: str
+    port: int | None
+    user: str | None
+    socket: str
+    identity: Path | None
+    key: str | None
+    known_hosts: Path | None
+
+    @staticmethod
+    def of(docker: ContainerSettings) -> Target:
+        parts = urlsplit(docker.host)
+        return Target(
+            name=parts.hostname or "",
+            port=parts.port,
+            user=parts.username,
+            socket=parts.path if parts.path not in {"", "/"} else SOCKET,
+            identity=docker.root / Path(docker.identity).expanduser() if docker.identity else None,
+            key=docker.key.reveal() if docker.key else None,
+            known_hosts=docker.root / Path(docker.known_hosts).expanduser() if docker.known_hosts else None,
+        )
+
+    def options(self, key: Path | None) -> list[str]:
+        """What every ``ssh`` to it is given; ``key`` is the file of a key that was given as text."""
+        identity = key or self.identity
+        return [
+            *("-o", "BatchMode=yes"),
+            *("-o", "StrictHostKeyChecking=yes"),
+            *("-o", "ConnectTimeout=10"),
+            *("-o", f"ServerAliveInterval={_ALIVE_EVERY}"),
+            *("-o", f"ServerAliveCountMax={_ALIVE_TIMES}"),
+            *("-o", "ControlMaster=no"),
+            *("-o", "ControlPath=none"),
+            *(("-o", f"UserKnownHostsFile={self.known_hosts}") if self.known_hosts else ()),
+            *(("-i", str(identity), "-o", "IdentitiesOnly=yes") if identity else ()),
+            *(("-p", str(self.port)) if self.port else ()),
+            *(("-l", self.user) if self.user else ()),
+        ]
+
+
+class Connection:
+    """One connection; opened when it is asked for, and again when it has been lost."""
+
+    def __init__(self, target: Target, probes: str | None) -> None:
+        self._target = target
+        self._probes = probes
+        self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
+        self._child: shell.Held | None = None
+        self._key: Path | None = None
+        if target.key is not None:
+            self._key = self._folder / "key"
+            with os.fdopen(os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                stream.write(target.key.rstrip("\n") + "\n")
+        self.port = _free_port() if probes else 0
+        """The port of this machine that leads to the server's ``probes``."""
+        atexit.register(self.close)
+
+    @property
+    def socket(self) -> Path:
+        """The engine's socket, as it is on this machine."""
+        return self._folder / "docker.sock"
+
+    def open(self) -> None:
+        """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
+        if self._child is not None and not self._child.ended():
+            return
+        self.socket.unlink(missing_ok=True)
+        forwards = ["-L", f"{self.socket}:{self._target.socket}"]
+        if self._probes:
+            forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
+        argv = ["ssh", "-T", *self._target.options(self._key), "-o", "ExitOnForwardFailure=yes", *forwards]
+        try:
+            child = shell.hold([*argv, "--", self._target.name, _WAIT], cwd=self._folder)
+        except ShellError as fault:
+            raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
+        # The socket is there once the server has let us in.
+        shell.wait_until(lambda: child.ended() or self.socket.exists(), timeout=_CONNECT)
+        if child.ended() or not self.socket.exists():
+            child.close()
+            raise self._refused(child.tail())
+        self._child = child
+
+    def close(self) -> None:
+        """Ends it and removes what it left on this machine."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+        for file in (self.socket, self._key):
+            if file is not None:
+                file.unlink(missing_ok=True)
+        if self._folder.is_dir():
+            self._folder.rmdir()
+
+    def _refused(self, said: str) -> EngineError:
+        target = self._target
+        shown = target.name if target.port in {None, 22} else f"[{target.name}]:{target.port}"
+        text = f"no SSH connection to {shown}: {' '.join(said.split()) or f'no answer within {_CONNECT:g} s'}"
+        if self._known(shown):
+            return EngineError(text, next_step=f"see that this works: ssh {self._command()} true")
+        file = target.known_hosts or Path("~/.ssh/known_hosts")
+        scan = " ".join(["ssh-keyscan", *(["-p", str(target.port)] if target.port else []), target.name])
+        return EngineError(
+            f"the key of {shown} is not known ({file}): {text}",
+            next_step=f"{scan} >> {file}   once you have compared its fingerprint with the server's own",
+        )
+
+    def _known(self, shown: str) -> bool:
+        """Whether the server's key is in the file of known hosts: what ``ssh`` says of it is for people."""
+        files = ["-f", str(self._target.known_hosts)] if self._target.known_hosts else []
+        try:
+            return shell.run(["ssh-keygen", "-F", shown, *files], timeout=10, check=False).code == 0
+        except ShellError:
+            return True  # nobody can tell
+
+    def _command(self) -> str:
+        target = self._target
+        port = f"-p {target.port} " if target.port else ""
+        return f"{port}{f'{target.user}@' if target.user else ''}{target.name}"
+
+
+_connections: dict[tuple[str, str | None, str | None], Connection] = {}
+
+
+def connection(docker: ContainerSettings) -> Connection:
+    """This process's connection to a server, open. Raises EngineError."""
+    known = (docker.host, docker.identity, docker.known_hosts)
+    if known not in _connections:
+        _connections[known] = Connection(Target.of(docker), getattr(docker, "probes", None))
+    _connections[known].open()
+    return _connections[known]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

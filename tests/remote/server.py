@@ -1,0 +1,144 @@
+"""A server for the tests: OpenSSH's own, on this machine's loopback, before the tests' Docker engine."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gate.config import DockerSettings, Environment
+from gate.containers.client import client, found
+from gate.remote.door import Door
+from gate.shell import wait_until
+from tests.containers.dockered import Dockered, dockered
+from tests.engine.site import folder, free_port
+
+CONFIG = """
+ListenAddress 127.0.0.1:{port}
+HostKey {place}/host_key
+AuthorizedKeysFile {place}/authorized_keys
+PidFile {place}/sshd.pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+"""
+
+
+@dataclass
+class Server:
+    """One that runs; ``key`` is the private key that it lets in."""
+
+    place: Path
+    port: int
+    socket: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{self.socket}"
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """The keys of [engine] that lead here."""
+        return {
+            "kind": "docker",
+            "host": self.host,
+            "identity": str(self.place / "key"),
+            "known_hosts": str(self.place / "known_hosts"),
+            "front_door": CADDY,
+            "probes": f"127.0.0.1:{free_port()}",
+        }
+
+    def up(self) -> None:
+        """Starts it; what it has forwarded before is gone."""
+        sshd = shutil.which("sshd") or "/usr/sbin/sshd"
+        self.process = subprocess.Popen(
+            [sshd, "-D", "-e", "-f", str(self.place / "config")],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.place / "log").open("ab"),
+            start_new_session=True,
+        )
+        assert wait_until(self._answers, timeout=10), (self.place / "log").read_text()
+
+    def cut(self) -> None:
+        """Ends every connection at once, and lets nobody in."""
+        assert self.process is not None
+        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            for pid in [*Path(f"/proc/{child}/task/{child}/children").read_text().split(), child]:
+                os.kill(int(pid), signal.SIGKILL)
+        self.down()
+
+    def down(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+CADDY = "gate-test-caddy:1"
+
+
+@contextmanager
+def server(engine: Path) -> Iterator[Server]:
+    """A server whose Docker engine is the one that listens at a socket of this machine."""
+    with folder() as place:
+        made = Server(place, free_port(), engine)
+        for name in ("host_key", "key", "other_key"):
+            subprocess.run(
+                [shutil.which("ssh-keygen") or "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)],
+                check=True,
+                timeout=20,
+            )
+        shutil.copy(place / "key.pub", place / "authorized_keys")
+        kind, key, *_ = (place / "host_key.pub").read_text().split()
+        (place / "known_hosts").write_text(f"[127.0.0.1]:{made.port} {kind} {key}\n")
+        (place / "config").write_text(CONFIG.format(port=made.port, place=place))
+        Path("/run/sshd").mkdir(exist_ok=True)  # of Debian's: for who is not let in yet
+        made.up()
+        try:
+            yield made
+        finally:
+            made.down()
+
+
+@contextmanager
+def deployed(at_server: Server, **changes: Any) -> Iterator[Dockered]:
+    """An environment of its own there; nothing of it is left on the server afterwards."""
+    port = free_port()
+    tables: dict[str, Any] = {
+        "app": {"name": f"tiny{port}", "url": f"http://127.0.0.1:{port}"},
+        "traffic": {"listen": f"127.0.0.1:{port}"},
+        "engine": at_server.engine,
+    }
+    with dockered("", **(tables | changes)) as here:
+        yield here
+    removed(here.environment, docker_of(here))
+
+
+def removed(environment: Environment, docker: DockerSettings) -> None:
+    """Nothing of an environment is left on its server."""
+    door, engine = Door(environment, docker), client(docker)
+    for container in engine.containers.list(all=True, filters={"label": f"deploy-gate.state={door.owner}"}):
+        container.remove(force=True)
+    volume = found(engine.volumes.get, door.volume)
+    if volume is not None:
+        volume.remove()
+
+
+def docker_of(here: Dockered) -> DockerSettings:
+    assert isinstance(here.environment.engine, DockerSettings)
+    return here.environment.engine
