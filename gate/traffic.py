@@ -21,7 +21,7 @@ from gate import tls
 from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
-from gate.place import Damaged, Folder, Place
+from gate.place import Damaged, Place, of
 from gate.redact import Secret
 from gate.tls import TOKEN_HEADER
 
@@ -57,7 +57,7 @@ class Traffic:
 
     def __init__(self, environment: Environment, place: Place | None = None) -> None:
         self._environment = environment
-        self._place: Place = place or Folder(environment.state_folder)
+        self._place: Place = place or of(environment)
         self.folder = self._place.folder / "traffic"
         """As the proxy knows it."""
         self.access_log = environment.state_folder / "traffic" / "access.log"

@@ -57,7 +57,7 @@ class Scene:
         environment = parse(table(), VARIABLES, name="here", file=file, root=root)
         self.traffic = Traffic(environment)
         self.traffic.prepare()
-        self.log = Log(self.traffic.folder)
+        self.log = Log(Path(self.traffic.folder))
         self.onlooker = Onlooker(environment, cast(Engine, self.engine), clock=lambda: ORIGIN + self.now)
         self.look = self.onlooker.look
 
