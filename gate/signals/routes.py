@@ -12,6 +12,7 @@ MOST = 200
 
 _LONGEST_PATH = 200
 _LONGEST_READ = 4000
+_REMEMBERED = 2048
 _DEEPEST = 10
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _ID = re.compile(
@@ -39,16 +40,12 @@ class Routes:
 
     def __init__(self, redact: Callable[[str], str] = str) -> None:
         self._known: set[str] = set()
-
-        @functools.lru_cache(maxsize=2048)
-        def route(method: str, path: str) -> str:
-            return _route(method, redact(path)[:_LONGEST_PATH])
-
-        self._route = route
+        self._redact = redact
+        self._clean: dict[str, str] = {}
 
     def name(self, method: str, path: str, status: int) -> str:
         """``GET /api/sales/{id}``, or ``other``."""
-        route = self._route(method, path[:_LONGEST_READ])
+        route = self._without_secrets(method, path)
         if route in self._known:
             return route
         if 400 <= status < 500 or len(self._known) >= MOST:
@@ -56,7 +53,17 @@ class Routes:
         self._known.add(route)
         return route
 
+    def _without_secrets(self, method: str, path: str) -> str:
+        """The name of a path that secrets were taken out of. Paths are many, names few: each is looked at once."""
+        name = _route(method, path[:_LONGEST_PATH])
+        if name not in self._clean:
+            if len(self._clean) >= _REMEMBERED:
+                self._clean.clear()
+            self._clean[name] = _route(method, self._redact(path[:_LONGEST_READ])[:_LONGEST_PATH])
+        return self._clean[name]
 
+
+@functools.lru_cache(maxsize=2048)
 def _route(method: str, path: str) -> str:
     if not path.startswith("/"):  # an address for a forward proxy, or *
         return f"{method if method in _METHODS else OTHER} {{id}}"
