@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 from pathlib import Path
@@ -25,13 +24,14 @@ def test_a_release_and_a_refusal_of_the_tiny_site() -> None:
         assert good.outputs["report"] == "reports/local/1/report.html"
         assert (project.root / good.outputs["report"]).is_file()
         assert good.outputs["deployment"] == "1"
-        assert "<h3>RELEASED</h3>" in good.summary
+        assert "Released" in good.summary  # the gate's own
+        assert "<h3>" not in good.summary
         assert "::error" not in good.log
         bad = runner.gate({"version": "9.9.9"})
         assert bad.code != 0
         assert (bad.outputs["exit-code"], bad.outputs["report"]) == (str(bad.code), "")
         assert "9.9.9" in bad.summary
-        assert "::error title=local%3A " in bad.log
+        assert bad.log.count("::error title=local") == 1
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, "RELEASED"), (1, "ROLLED_BACK"), (3, "REFUSED"), (6, "HELD")])
@@ -99,15 +99,7 @@ def test_texts_of_others_stay_texts(runner: Runner) -> None:
     assert "<script" not in ended.summary
     assert "\n\n" not in ended.summary.strip()  # an empty line would end the table, and Markdown begin
     assert "and 2 more" in ended.summary
-    assert [line for line in ended.log.splitlines() if line.startswith("::error")] == [ended.log.splitlines()[-1]]
-
-
-def test_the_gates_log_gives_the_runner_no_commands(runner: Runner) -> None:
-    runner.project("print('::add-mask::a', file=sys.stderr)")
-    log = runner.gate({}).log
-    found = re.search(r"^::stop-commands::(\w+)\n(.*?)^::\1::$", log, re.M | re.S)
-    assert found is not None
-    assert "::add-mask::a" in found[2]
+    assert not [line for line in ended.log.splitlines() if line.startswith("::")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

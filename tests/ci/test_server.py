@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,6 +71,7 @@ def far(tmp_path: Path, sshd: Sshd) -> Far:
 ANSWER = """
 import json, pathlib
 print("on its way", file=sys.stderr)
+print("::add-mask::a", file=sys.stderr)
 pathlib.Path("seen").write_text(json.dumps({"words": words, "secret": os.environ.get("SECRET"),
     "key": os.environ.get("SSH_PRIVATE_KEY"), "empty": "EMPTY" in os.environ}))
 report = pathlib.Path("reports/local/3/report.html")
@@ -105,7 +107,13 @@ def test_copied_run_and_brought_back(far: Far) -> None:
     assert (far.server / "prepared").read_text() == NASTY
     assert (far.server / "reports" / "tests" / "junit.xml").read_text() == "<testsuite/>"
     assert not [*far.server.rglob("harm"), *far.runner.workspace.rglob("harm")]
-    assert "on its way" in ended.log
+    hushed = re.findall(r"^::stop-commands::(\w+)\n(.*?)^::\1::$", ended.log, re.M | re.S)
+    assert len(hushed) == 2  # the preparation, and the gate
+    assert "on its way\n::add-mask::a" in hushed[1][1]
+    assert [line for line in ended.log.splitlines() if line.startswith("::error")] == [
+        "::error title=local%3A ROLLED_BACK::too slow"
+    ]
+    assert "<h3>ROLLED_BACK</h3>" in ended.summary
     assert far.sshd.key.splitlines()[1] not in ended.log
 
     # What the next commit has no more goes; what the server made itself stays.

@@ -68,6 +68,7 @@ class Inputs:
 
 def main() -> int:
     """Runs the step; returns its exit code."""
+    before = told.summarised()
     try:
         inputs = Inputs.read()
         code, document = _at_server(inputs) if inputs.server else _here(inputs)
@@ -94,8 +95,9 @@ def main() -> int:
             "report": str(report) if report and report.is_file() else "",
         }
     )
-    told.summary(document, inputs.version)
-    if document["exit_code"]:
+    if told.summarised() == before:  # a gate on this very runner has its own, when it came so far
+        told.summary(document, inputs.version)
+    if document["exit_code"] and (inputs.server or document["outcome"] == "UNKNOWN" or not told.heard()):
         reasons = "; ".join(str(reason["text"]) for reason in document["reasons"]) or "no reason was given"
         told.annotate("error", f"{inputs.environment}: {document['outcome']}", reasons)
     return int(document["exit_code"])
@@ -103,7 +105,7 @@ def main() -> int:
 
 def _here(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
     """The gate's end on this machine: exit code and answer."""
-    code, out = _run([*_door(inputs.folder), *inputs.words], inputs.folder, None)
+    code, out = _run([*_door(inputs.folder), *inputs.words], inputs.folder)
     return code, _document(out, code)
 
 
@@ -113,11 +115,11 @@ def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
     with target.reached():
         target.ship()
         if target.prepare.strip():
-            code, said = _run(target.shell(), None, target.preparation())
+            code, said = _run(target.shell(), script=target.preparation())
             print(said, end="", file=sys.stderr, flush=True)
             if code != 0:
                 raise Refused(f"input prepare: ended with {code}; what it said stands in the log")
-        code, out = _run(target.shell(), None, target.script(inputs.words))
+        code, out = _run(target.shell(), script=target.script(inputs.words))
         document = _document(out, code)
         if document and document.get("report"):
             try:
@@ -141,14 +143,16 @@ def _door(folder: Path) -> list[str]:
     return [installed]
 
 
-def _run(argv: Sequence[str], folder: Path | None, script: str | None) -> tuple[int, str]:
+def _run(argv: Sequence[str], folder: Path | None = None, script: str | None = None) -> tuple[int, str]:
     """Runs a command to its end: exit code, negative for a signal, and what it printed on standard output.
 
-    What it says on the way goes to the job's log; a line of it is never a command to the runner. A signal is handed on
-    and the command's own end waited for: the gate undoes first. No time-out: the job has one.
+    What it says on the way goes to the job's log. A gate here knows how to speak to the runner, and keeps others from
+    it; what a server says, by its ``script``, is never a command. A signal is handed on and the command's own end
+    waited for: the gate undoes first. No time-out: the job has one.
     """
     token = secrets.token_hex(16)
-    if told.heard():
+    hushed = script is not None and told.heard()
+    if hushed:
         print(f"::stop-commands::{token}", file=sys.stderr, flush=True)
     child = subprocess.Popen(
         argv,
@@ -170,7 +174,7 @@ def _run(argv: Sequence[str], folder: Path | None, script: str | None) -> tuple[
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if told.heard():
+        if hushed:
             print(f"::{token}::", file=sys.stderr, flush=True)
     return child.returncode, out
 

@@ -38,6 +38,12 @@ def annotate(kind: str, title: str, text: str) -> None:
     print(f"::{kind} title={name}::{_escaped(text)}", flush=True)
 
 
+def summarised() -> int:
+    """How much the job's summary holds, in bytes."""
+    place = Path(os.environ.get("GITHUB_STEP_SUMMARY") or os.devnull)
+    return place.stat().st_size if place.is_file() else 0
+
+
 def summary(document: Mapping[str, Any], version: str) -> None:
     """Adds the outcome, what serves, why, and what to type next to the job's summary."""
     serves = document.get("stable") or {}
