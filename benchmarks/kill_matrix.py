@@ -74,6 +74,7 @@ def main() -> int:
     arguments = parser.parse_args()
     console = Console(stderr=True)
     before = json.loads(arguments.onto.read_text(encoding="utf-8")) if arguments.onto else None
+    summary([], before)  # what is no earlier output fails now, not in an hour
     result = summary(measure(arguments.first, arguments.every, arguments.only, console), before)
     table = Table("who dies, in which step", "kills", "outcomes", box=None)
     for name, row in result["steps"].items():
