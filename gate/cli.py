@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from gate.errors import GateError, Locked, Refused, UsageError
+from gate.interrupt import HEARD
 from gate.results import Outcome
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _hear() -> None:
     """Makes SIGTERM and SIGHUP what Ctrl-C is, from the first moment on; what is ignored (nohup) stays ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in HEARD:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
 
@@ -321,7 +322,8 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
     from gate.run import Options
 
     person = sys.stdin.isatty() and not arguments.json and not getattr(arguments, "yes", False)
-    ask = asker(environment, terminal.say, _typed) if person else None
+    # Elsewhere a terminal cannot be looked at without waiting for it: a person decides with another command.
+    ask = asker(environment, terminal.say, _typed) if person and os.name == "posix" else None
     commands = Commands(environment, terminal, door=door, command=command, ask=ask)
 
     def confirm(question: str) -> bool:

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+HEARD = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""The signals that ask the gate to stop; one that this system does not have is left out."""
+
 
 class Interrupted(KeyboardInterrupt):
     """A person or the CI asked the gate to stop."""
@@ -27,9 +30,8 @@ class Interrupts:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles SIGINT, SIGTERM and SIGHUP for a block, then gives the earlier handlers back."""
-        caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, self._handle) for number in caught}
+        """Handles the signals of ``HEARD`` for a block, then gives the earlier handlers back."""
+        before = {number: signal.signal(number, self._handle) for number in HEARD}
         try:
             yield
         finally:

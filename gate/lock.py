@@ -6,7 +6,6 @@ on top: the file keeps two runs on one machine apart, the server those of two.
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import json
 import os
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gate import flock
 from gate.config import Environment
 from gate.errors import Locked, OperationFailed
 from gate.shell import wait_until
@@ -32,8 +32,8 @@ def whoami() -> str:
     """``user@host`` of this process; a user without a name is its number."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
+    except (KeyError, OSError, ImportError):  # the last where there is no file of users
+        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     return f"{user}@{socket.gethostname()}"
 
 
@@ -117,12 +117,12 @@ class Lock:
     def _on_this_machine(self, purpose: str) -> Iterator[None]:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as fault:
             raise OperationFailed(f"{self._file}: the lock cannot be opened: {fault.strerror}") from None
         try:
             # Somebody asking who holds it has it for a moment, hence the short patience.
-            if not wait_until(lambda: _locked(handle, fcntl.LOCK_EX), timeout=_LOOKS, every=0.01):
+            if not wait_until(lambda: flock.exclusive(handle), timeout=_LOOKS, every=0.01):
                 raise Locked(
                     f"another run holds this environment: {_described(self._file)}",
                     next_step="wait for it to end; the lock is free the moment its holder is gone",
@@ -130,7 +130,7 @@ class Lock:
             told = {"told": _signed(purpose), "since": datetime.now(UTC).isoformat(timespec="seconds")}
             with suppress(OSError):  # a full disk: the lock is held all the same
                 os.ftruncate(handle, 0)
-                os.pwrite(handle, json.dumps(told).encode(), 0)
+                os.write(handle, f" {json.dumps(told)}".encode())
             self._handle = handle
             yield
             os.ftruncate(handle, 0)
@@ -140,21 +140,13 @@ class Lock:
 
     def _holder_on_this_machine(self) -> str | None:
         try:
-            handle = os.open(self._file, os.O_RDWR | os.O_CLOEXEC)
+            handle = os.open(self._file, os.O_RDWR)
         except FileNotFoundError:
             return None
         try:
-            return None if _locked(handle, fcntl.LOCK_SH) else _described(self._file)
+            return None if flock.shared(handle) else _described(self._file)
         finally:
             os.close(handle)
-
-
-def _locked(handle: int, kind: int) -> bool:
-    try:
-        fcntl.flock(handle, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _shared(environment: Environment) -> AdvisoryLock | None:
@@ -172,7 +164,17 @@ def _signed(purpose: str) -> str:
 
 def _described(file: Path) -> str:
     try:
-        told = json.loads(file.read_text())
+        told = json.loads(_read(file))
         return f"{told['told']} since {told['since']}"
     except (OSError, ValueError, KeyError, TypeError):  # taken this very moment: its holder has not written yet
         return "a run that has just begun"
+
+
+def _read(file: Path) -> bytes:
+    """What a holder wrote. Where a lock also keeps others from reading, it is the first byte that is locked."""
+    with file.open("rb", buffering=0) as stream:
+        try:
+            return stream.read()
+        except PermissionError:
+            stream.seek(1)
+            return stream.read()

@@ -119,6 +119,8 @@ class Child:
         """Whether it has ended. It is not collected yet, so its group's number cannot become a stranger's."""
         if self._process.returncode is not None:
             return True
+        if not hasattr(os, "waitid"):
+            return self._process.poll() is not None
         options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PID, self._process.pid, options) is not None
 
@@ -132,8 +134,7 @@ class Child:
 
     def interrupt(self, grace: float) -> int:
         """Asks its group to stop as Ctrl-C does, so that it may clean up; kills it after ``grace`` seconds."""
-        if self._process.returncode is None:
-            os.killpg(self._process.pid, signal.SIGINT)
+        if self._process.returncode is None and ask_group(self._process.pid, signal.SIGINT):
             wait_until(self.ended, timeout=grace)
         return self.kill()
 
@@ -236,11 +237,36 @@ def _let_go(process: subprocess.Popen[str]) -> None:
 
 
 def kill_group(pid: int) -> None:
-    """Ends a process group at once; a group that is gone already is fine."""
+    """Ends a process group at once; a group that is gone already is fine.
+
+    Where there are no groups: the process and what it started, as far as it still runs and can be found.
+    """
+    if not hasattr(os, "killpg"):
+        _kill_tree(pid)
+        return
     try:
         os.killpg(pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+
+
+def ask_group(pid: int, number: int) -> bool:
+    """Sends a process group a signal; whether it can have heard it: where there are no groups nobody can be asked."""
+    if not hasattr(os, "killpg"):
+        return False
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)
+    return True
+
+
+def _kill_tree(pid: int) -> None:
+    import psutil
+
+    with suppress(psutil.Error):
+        top = psutil.Process(pid)
+        for process in [*top.children(recursive=True), top]:
+            with suppress(psutil.Error):
+                process.kill()
 
 
 def wait_until(condition: Callable[[], bool], *, timeout: float, every: float = 0.05) -> bool:

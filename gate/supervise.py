@@ -8,17 +8,17 @@ while the lock is held, so a recycled pid is never signalled.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import shell
+from gate import flock, shell
 from gate.errors import OperationFailed
 
 if TYPE_CHECKING:
@@ -52,13 +52,16 @@ class Process:
     def start(self, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> int:
         """Starts ``argv`` and returns its pid.
 
-        Raises OperationFailed when it runs already, ShellError when it cannot be started.
+        Raises OperationFailed when it runs already, or where no child can hold a lock; ShellError when it cannot be
+        started.
         """
+        if os.name != "posix":
+            raise OperationFailed(f"{self.name}: a process that outlives the gate needs Linux; this is {sys.platform}")
         self.folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             # Somebody asking "alive?" holds the lock for a moment, hence the short patience.
-            if not shell.wait_until(lambda: _locked(descriptor, fcntl.LOCK_EX), timeout=1, every=0.01):
+            if not shell.wait_until(lambda: flock.exclusive(descriptor), timeout=1, every=0.01):
                 raise OperationFailed(f"{self.name}: runs already ({self.lock} is held)")
             os.ftruncate(descriptor, 0)
             child = shell.spawn(argv, env={**env, _MARK: str(self.lock)}, cwd=cwd, log=self.log, keep=descriptor)
@@ -81,7 +84,7 @@ class Process:
         except FileNotFoundError:
             return False
         try:
-            held = not _locked(descriptor, fcntl.LOCK_SH)
+            held = not flock.shared(descriptor)
         finally:
             os.close(descriptor)
         if not held and self.lock in _children:
@@ -196,14 +199,6 @@ def tail(file: Path, lines: int) -> list[str]:
     except FileNotFoundError:
         return []
     return found[1 if start else 0 :][-lines:]
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _opened(process: psutil.Process, file: str) -> bool:

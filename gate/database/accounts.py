@@ -5,14 +5,17 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import pwd
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gate import shell
 from gate.errors import DatabaseError, ShellError
+
+if TYPE_CHECKING:
+    import pwd
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,12 @@ def other_user() -> Account:
 
 @functools.cache
 def account() -> Account:
-    """The account for this machine. Raises DatabaseError when root can run nothing as somebody else."""
+    """The account for this machine. Raises DatabaseError where there is none, or root can be nobody else."""
+    if os.name != "posix":
+        raise DatabaseError(
+            "a private PostgreSQL, in which backups and migrations are proven, needs Linux on this machine",
+            next_step="run the gate on Linux, or leave [database] out where your own commands keep the data",
+        )
     if os.geteuid() != 0:
         return ordinary()
     for candidate in (namespaced(), other_user()):
@@ -68,6 +76,8 @@ def account() -> Account:
 
 def _stranger() -> pwd.struct_passwd:
     """An account of the password file that is not root: PostgreSQL wants a name for its uid."""
+    import pwd
+
     known = {entry.pw_name: entry for entry in pwd.getpwall() if entry.pw_uid != 0}
     for name in ("postgres", "nobody", *known):
         if name in known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from gate import shell, sockets
+from gate import flock, shell, sockets
 from gate.database import accounts
 from gate.database.accounts import Account
 from gate.database.binaries import binaries, major, tool
@@ -241,7 +240,7 @@ def reserved(folder: Path) -> Iterator[Cluster]:
     with _exclusive(folder):
         _sweep(folder)
         place = Path(tempfile.mkdtemp(dir=folder, prefix="scratch-"))
-        owner = _lock(place / "owner.lock", fcntl.LOCK_EX)
+        owner = _lock(place / "owner.lock")
     cluster = Cluster(place / "pg", durable=False)
     try:
         _private(cluster.folder)
@@ -261,9 +260,9 @@ def sweep(folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     for place in folder.glob("scratch-*"):
-        try:
-            owner = _lock(place / "owner.lock", fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        owner = os.open(place / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        if not flock.exclusive(owner):
+            os.close(owner)
             continue
         Cluster(place / "pg", durable=False).remove()
         _clear(place)
@@ -284,20 +283,16 @@ def _copy(template: Cluster, cluster: Cluster) -> None:
 
 @contextlib.contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
-    descriptor = _lock(folder / "scratch.lock", fcntl.LOCK_EX)
+    descriptor = _lock(folder / "scratch.lock")
     try:
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(file: Path, how: int) -> int:
+def _lock(file: Path) -> int:
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, how)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise
+    flock.exclusive(descriptor, wait=True)
     return descriptor
 
 

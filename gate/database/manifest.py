@@ -90,7 +90,7 @@ def write_json(file: Path, document: Mapping[str, Any], *, mode: int) -> None:
     new = file.with_suffix(".new")
     try:
         _write_whole(new, document, mode)
-        new.rename(file)
+        new.replace(file)
     except OSError:
         new.unlink(missing_ok=True)
         raise
@@ -99,7 +99,7 @@ def write_json(file: Path, document: Mapping[str, Any], *, mode: int) -> None:
 
 def _write_whole(new: Path, document: Mapping[str, Any], mode: int) -> None:
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
-        os.fchmod(stream.fileno(), mode)
+        new.chmod(mode)
         json.dump(document, stream, indent=1)
         stream.flush()
         os.fsync(stream.fileno())
@@ -115,6 +115,8 @@ def remove(path: Path) -> None:
 
 def sync(path: Path) -> None:
     """Brings a file or a folder's list of names to the disk."""
+    if path.is_dir() and os.name != "posix":
+        return  # a folder cannot be opened there, and its names are written by themselves
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.engines.base import Engine
+from gate.errors import ConfigError
 
 
 def create(environment: Environment) -> Engine:
-    """The engine of an environment."""
+    """The engine of an environment. Raises ConfigError where it cannot work on this machine."""
+    if os.name != "posix" and not isinstance(environment.engine, SwarmSettings | CommandSettings):
+        raise ConfigError(
+            [
+                f"{environment.file}: [engine] kind = {environment.engine.kind!r}: its releases and their proxy run on "
+                f"the machine of the gate, which must be Linux then; this is {sys.platform}"
+            ],
+            next_step='run the gate on the server (docs/ci.md), or use kind = "swarm" or "command"',
+        )
     if isinstance(environment.engine, DockerSettings):
         from gate.engines.docker import DockerEngine
 

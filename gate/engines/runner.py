@@ -80,9 +80,8 @@ class Runner:
 
 def _end_group(pid: int) -> None:
     """Asks a process group to end, then makes it: also those that outlive the one that leads it."""
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
-    shell.wait_until(lambda: not _lives(pid), timeout=_GRACE)
+    if shell.ask_group(pid, signal.SIGTERM):
+        shell.wait_until(lambda: not _lives(pid), timeout=_GRACE)
     shell.kill_group(pid)
     shell.wait_until(lambda: not _lives(pid), timeout=_GRACE)
 
@@ -91,6 +90,8 @@ def _lives(group: int) -> bool:
     """Whether any process of a group runs; one that has ended and that nobody collects does not."""
     import psutil
 
+    if not hasattr(os, "getpgid"):
+        return psutil.pid_exists(group)
     for process in psutil.process_iter(["status"]):
         with suppress(ProcessLookupError):
             if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:

@@ -81,7 +81,12 @@ class Follower:
         if self._first and self._stream is not None:
             start = max(0, self._began - limit)
             with contextlib.suppress(OSError):
-                found = os.pread(self._stream.fileno(), self._began - start, start)
+                here = self._stream.tell()
+                self._stream.seek(start)
+                try:
+                    found = self._stream.read(self._began - start)
+                finally:
+                    self._stream.seek(here)
                 yield _lines(found, whole=start == 0)
         rotated = [place for place in _rotated(self.path) if _moment(place) <= self._done_with]
         if rotated:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
+from gate.errors import StackError
 from gate.stack.cache import Cache
 from gate.stack.parts import Part
 from gate.stack.postgres import Postgres
@@ -47,6 +50,11 @@ class Stack:
 
     def up(self, progress: Callable[[str], None] = _silent) -> None:
         """Starts what does not run. Raises StackError; for a wrong environment file before anything has started."""
+        if os.name != "posix" and any(isinstance(part, Postgres | Cache | Proxy) for part in self._parts):
+            raise StackError(
+                f"the gate's own database, cache and proxy need Linux; this is {sys.platform}",
+                next_step="remove [stack] and name servers that run elsewhere, or use a Linux machine",
+            )
         for part in self._parts:
             part.check()
         for part in self._parts:
