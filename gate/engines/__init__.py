@@ -12,7 +12,11 @@ from gate.errors import ConfigError
 
 def create(environment: Environment) -> Engine:
     """The engine of an environment. Raises ConfigError where it cannot work on this machine."""
-    if os.name != "posix" and not isinstance(environment.engine, SwarmSettings | CommandSettings):
+    engine = environment.engine
+    elsewhere = isinstance(engine, SwarmSettings | CommandSettings) or (
+        isinstance(engine, DockerSettings) and engine.remote
+    )
+    if os.name != "posix" and not elsewhere:
         raise ConfigError(
             [
                 f"{environment.file}: [engine] kind = {environment.engine.kind!r}: its releases and their proxy run on "
