@@ -264,7 +264,7 @@ def _kill_tree(pid: int) -> None:
 
     with suppress(psutil.Error):
         top = psutil.Process(pid)
-        for process in [*top.children(recursive=True), top]:
+        for process in [top, *top.children(recursive=True)]:  # the first can start no more then
             with suppress(psutil.Error):
                 process.kill()
 
