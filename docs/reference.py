@@ -51,7 +51,8 @@ def text() -> str:
         parts.append(f"## `{title}`\n\n{target.get('description', '')}\n\n{_table(target, definitions)}")
         for key, inner in target["properties"].items():
             below = f"{title.strip('[]')}.{key}"
-            nested, _ = _target(inner, definitions)
+            nested, named = _target(inner, definitions)
+            below += ".NAME" if named and "additionalProperties" in inner else ""
             if nested is not None and "properties" in nested:
                 parts.append(f"### `[{below}]`\n\n{nested.get('description', '')}\n\n{_table(nested, definitions)}")
             below += ".NAME" if "additionalProperties" in inner else ""

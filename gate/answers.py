@@ -39,8 +39,13 @@ def of(run: Run, outcome: Outcome, serves: Serving, *, report: str | None, next_
                 "n": item.n,
                 "text": item.text,
                 "case": item.case,
+                "next": item.next_step,
             }
             for item in run.evidence.reasons
+        ],
+        "conditions": [
+            {"name": item.name, "met": item.met, "detail": item.detail}
+            for item in (run.evidence.permission.conditions if run.evidence.permission is not None else ())
         ],
         "notes": run.evidence.notes,
         "gaps": run.evidence.standing.document() if run.evidence.standing else None,
@@ -60,6 +65,8 @@ def tell(
     reasons = run.evidence.reasons
     for item in reasons[:SHOWN]:
         say(f"  why     {item.text}")
+        if item.next_step:
+            say(f"          {item.next_step}")
     if len(reasons) > SHOWN:
         say(f"          and {len(reasons) - SHOWN} more, in the report")
     if outcome is Outcome.ROLLBACK_FAILED:
@@ -80,6 +87,14 @@ def next_step(run: Run, outcome: Outcome, door: str) -> str:
     if run.stuck:
         backup = (run.evidence.backup or {}).get("id", "BACKUP")
         return f"{door} {name} --version V   deploys a mended release; or {door} {name} restore {backup}"
+    own = next((item.next_step for item in run.evidence.reasons if item.next_step), "")
+    if outcome is Outcome.REFUSED and own:
+        return own
+    owed = run.evidence.permission
+    if outcome is Outcome.RELEASED and owed is not None and owed.skipped and run.environment.approval.roles:
+        roles = " and of ".join(run.environment.approval.roles)
+        role = run.environment.approval.roles[0]
+        return f"{door} {name} approve --role {role} --deployment {run.deployment}   within 24 h, signatures of {roles}"
     back = f"{door} {name} rollback   if users see what the gate could not" if run.stable else ""
     return {
         Outcome.RELEASED: back,

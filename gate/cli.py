@@ -40,6 +40,9 @@ ACTIONS = {
     "report": "verify N: prove that the evidence of a deployment is unchanged; publish N: take it elsewhere",
     "notify": "send a test message to everybody that [notify] names, and say who answered",
     "releases": "versions that can be deployed",
+    "approve": "sign for a release in a role (--role), or afterwards for an emergency (--deployment)",
+    "revoke": "take back what was signed",
+    "checklist": "what people have to see to; tick ITEM … or untick ITEM …, by name",
     "lock": "who holds the lock",
     "unlock": "free the lock from a run that is provably gone (only a lock that machines share can need it)",
     "up": "start the environment's own servers (database, cache, proxy)",
@@ -189,6 +192,12 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
             default="",
             help="sign for a migration that leaves no way back: what serves cannot live on it, and it has no downgrade",
         )
+        top.add_argument(
+            "--emergency",
+            metavar="REASON",
+            default="",
+            help="wait for no sign-off, window, freeze or checklist; all else holds, and the roles sign within 24 h",
+        )
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")
     if action == "rollback":
@@ -207,6 +216,8 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
         top.add_argument("deployment", nargs="?", type=int, help="number of a deployment")
     if action == "report":
         _add_report(top)
+    if action in ("approve", "revoke", "checklist"):
+        _add_signing(top, action)
     if action == "replay":
         top.add_argument("deployment", type=int, help="number of a deployment")
         top.add_argument(
@@ -240,6 +251,20 @@ def _add_report(top: argparse.ArgumentParser) -> None:
         act.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON document")
 
 
+def _add_signing(top: argparse.ArgumentParser, action: str) -> None:
+    top.add_argument("--version", metavar="V", help="the release; default: the one that was refused or planned last")
+    if action != "checklist":
+        top.add_argument("--role", metavar="R", required=action == "approve", help="one of [approval] roles")
+        top.add_argument("--deployment", type=int, metavar="N", help="afterwards: the emergency that is signed for")
+    if action == "checklist":
+        top.add_argument("act", nargs="?", choices=("tick", "untick"), help="default: show the list")
+        top.add_argument("item", nargs="*", metavar="ITEM", help="keys of items, as the list shows them")
+    if action != "revoke":
+        top.add_argument("--as", dest="person", metavar="NAME", help="who you are; default: this login")
+    if action == "approve":
+        top.add_argument("--key", type=Path, metavar="FILE", help="SSH key that signs, where signatures are demanded")
+
+
 def _command(arguments: argparse.Namespace, environment: Environment, door: str, command: str) -> int:
     from gate.environments import demand_files
     from gate.terminal import Terminal
@@ -255,6 +280,8 @@ def _command(arguments: argparse.Namespace, environment: Environment, door: str,
         return _run(arguments, environment, terminal, door, command)
     if arguments.action == "watch":
         return _watch(environment, as_json=arguments.json)
+    if arguments.action in ("approve", "revoke", "checklist"):
+        return _signing(arguments, environment, terminal, door)
     if arguments.action == "report":
         return _report(arguments, environment, terminal)
     if arguments.action == "notify":
@@ -316,6 +343,23 @@ def _report(arguments: argparse.Namespace, environment: Environment, terminal: T
     return _done(acts[arguments.act](), arguments, environment)
 
 
+def _signing(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str) -> int:
+    from gate.signing import Signing
+
+    if arguments.action == "checklist" and bool(arguments.act) != bool(arguments.item):
+        raise UsageError("say which items to tick", next_step=f"{door} {environment.name} checklist   shows their keys")
+    signing = Signing(environment, terminal)
+    wanted = {"version": arguments.version}
+    acts: dict[str, Callable[[], dict[str, Any]]] = {
+        "approve": lambda: signing.approve(
+            arguments.role, arguments.person, deployment=arguments.deployment, key=arguments.key, **wanted
+        ),
+        "revoke": lambda: signing.revoke(arguments.role, deployment=arguments.deployment, **wanted),
+        "checklist": lambda: signing.checklist(arguments.act, arguments.item, arguments.person, arguments.version),
+    }
+    return _done(acts[arguments.action](), arguments, environment)
+
+
 def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:
     from gate.commands import Commands
     from gate.holding import asker
@@ -357,6 +401,7 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
                 allow_downgrade=arguments.allow_downgrade,
                 again=arguments.again.strip(),
                 roll_forward=arguments.roll_forward_only.strip(),
+                emergency=arguments.emergency.strip(),
             ),
             dry_run=arguments.action == "plan" or arguments.dry_run,
             confirm=confirm,

@@ -23,6 +23,7 @@ from gate import (
     unrecorded,
 )
 from gate.answers import Answer
+from gate.approval import owing
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
@@ -296,6 +297,8 @@ class Commands:
             run.evidence.fail(list(because), run.clock())
         if action != "plan":
             self._tell_people(lambda: messages.started(run))
+        for debt in owing.open_debts(self._environment, store) if action in ("deploy", "plan") else ():
+            self._terminal.note(debt.told(run.started_at))
         act = {
             "deploy": pipeline.deploy,
             "plan": pipeline.plan,

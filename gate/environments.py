@@ -87,6 +87,8 @@ def demand_files(environment: Environment) -> None:
         wanted.append(("[database] invariants", database.invariants))
     if environment.app.ca is not None:
         wanted.append(("[app] ca", environment.app.ca))
+    if environment.approval.allowed_signers is not None:
+        wanted.append(("[approval] allowed_signers", environment.approval.allowed_signers))
     if environment.traffic.synthetic is not None:
         wanted.append(("[traffic] synthetic", environment.traffic.synthetic))
     shown = environment.file.relative_to(environment.root)

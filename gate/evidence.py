@@ -12,6 +12,7 @@ from gate.results import Decision, Reason, SuiteResult, Verdict
 
 if TYPE_CHECKING:
     from gate.database.invariants import Invariant
+    from gate.permission import Permission
     from gate.standing import Standing
 
 
@@ -81,6 +82,8 @@ class Evidence:
     readiness: Readiness | None = None
     standing: Standing | None = None
     """Gaps and readiness beside the release before; known once the run has ended."""
+    permission: Permission | None = None
+    """How what the deployment had to wait for stood when it was last asked."""
 
     def fail(self, reasons: list[Reason], at: datetime) -> None:
         """Remembers why, and when it was decided; the first decision stays the deciding one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import courses, dora, engines, gaps, holding, lock, mending, monitored, serving
+from gate import courses, dora, engines, gaps, holding, lock, mending, monitored, owed, served, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
@@ -91,6 +91,7 @@ class Inspection:
             self._terminal.say(f"held             {told.held.told(self._environment)}")
         if told.watched is not None:
             self._terminal.say(f"monitoring       {told.watched}")
+        owes = self._owed(serves, faults)
         next_step = self._next(
             told, up=up, healthy=healthy, empty=serves.instance is None and not faults, held_by=holder
         )
@@ -107,6 +108,8 @@ class Inspection:
             "held": told.held.deployment.id if told.held else None,
             "monitoring": monitored.document(told.watched.standing) if told.watched else None,
             "last": _row(told.last) if told.last else None,
+            "debts": owes.debts,
+            "checklist": owes.checklist,
             "faults": faults,
             "next": next_step,
         }
@@ -125,6 +128,19 @@ class Inspection:
         if up and empty:
             return f"{door} --version V   deploys the first release"
         return "" if up and healthy else f"{door} up"
+
+    def _owed(self, serves: Serving, faults: list[str]) -> owed.Owed:
+        """Tells what people still have to sign and to tick; what cannot be told of it is a fault."""
+        digest = serves.instance.digest if serves.instance is not None else None
+        try:
+            found = owed.look(self._environment, Store.of(self._environment), digest, datetime.now(UTC))
+        except OperationFailed as fault:
+            if str(fault) not in faults:
+                faults.append(str(fault))
+            return owed.Owed()
+        for line in found.lines:
+            self._terminal.say(line)
+        return found
 
     def _instances(self, engine: Engine, stable: Instance | None, faults: list[str]) -> list[Document]:
         try:
@@ -166,7 +182,12 @@ class Inspection:
                 )
             self._terminal.table(table)
             figures = self._measures(store)
-            return {"environment": self._environment.name, "deployments": [_row(item) for item in rows], **figures}
+            serves = served.last(store)
+            owes = owed.look(self._environment, store, serves.digest if serves else None, datetime.now(UTC))
+            for line in owes.lines:
+                self._terminal.say(line)
+            rest = {"debts": owes.debts, "checklist": owes.checklist, **figures}
+            return {"environment": self._environment.name, "deployments": [_row(item) for item in rows], **rest}
         found = next((item for item in rows if item.id == deployment), None)
         if found is None:
             raise UsageError(f"no deployment {deployment} here", next_step="leave the number away to see all")
@@ -176,6 +197,9 @@ class Inspection:
         )
         for text in found.reasons:
             self._terminal.say(f"  why     {text}")
+        owes = owed.of_deployment(self._environment, store, found, datetime.now(UTC))
+        for line in owes.lines:
+            self._terminal.say(line)
         events = store.events(found.id)
         for event in events:
             self._terminal.say(f"  {event.at[11:23]}  {event.step:<24}{event.kind}")
@@ -188,7 +212,8 @@ class Inspection:
             self._terminal.say(f"  report  {found.report}")
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
         stands = monitored.document(watched.standing) if watched is not None else None
-        return {**_row(found), "journal": journal, "monitoring": stands}
+        words = {"signoffs": owes.signoffs, "checklist": owes.checklist, "debts": owes.debts}
+        return {**_row(found), **words, "journal": journal, "monitoring": stands}
 
     def _measures(self, store: Store) -> Document:
         """What deployments here are like, and what the team says they were before."""

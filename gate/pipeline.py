@@ -14,8 +14,10 @@ from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
 from gate.journal import DIED, Begun, to_undo
+from gate.permission import waits
 from gate.results import Decision, Outcome, Severity, Verdict
 from gate.run import Run
+from gate.steps import permit
 from gate.steps.backup import Backup
 from gate.steps.base import Held, Step, StepFailed
 from gate.steps.check import check
@@ -79,7 +81,7 @@ def steps_of(run: Run) -> tuple[Step, ...]:
 
 def deploy(run: Run) -> Outcome:
     """Takes a release from wanted to serving and proven, or everything back to as it was."""
-    refused = _checked(run)
+    refused = _permitted(run) or _checked(run) or _permitted_still(run)
     if refused is not None:
         return refused
     if run.stable is not None:
@@ -91,7 +93,10 @@ def deploy(run: Run) -> Outcome:
 
 def plan(run: Run) -> Outcome:
     """Runs the checks and says what a deployment would do; touches nothing."""
-    outcome = _checked(run)
+    refused = _permitted(run)
+    if refused is Outcome.INTERRUPTED:
+        return refused
+    outcome = _checked(run) or refused
     if outcome is None:
         run.view.note(f"would then: {', '.join(step.name for step in steps_of(run))}, retire")
     return outcome or Outcome.PLANNED
@@ -174,6 +179,44 @@ def _still_proven(run: Run) -> bool:
         run.evidence.fail([reason("verify", f"{run.release.version} was accepted: {_told(fault)}")], run.clock())
         return False
     return True
+
+
+def _permitted(run: Run) -> Outcome | None:
+    """The outcome that what the deployment has to wait for ends the run with, None when it may begin."""
+    if not waits(run.environment):
+        return None
+    try:
+        with _step(run, "permission") as say, run.interrupts.allowed():
+            found = permit.ask(run)
+            if run.action == "plan":
+                for condition in found.conditions:
+                    run.view.note(str(condition))
+            say(permit.demand(run, found))
+    except Refused:
+        run.evidence.fail(found.reasons, run.clock())
+        return Outcome.REFUSED
+    except Interrupted:
+        run.evidence.fail([reason("interrupted", "interrupted before the checks; nothing was touched")], run.clock())
+        return Outcome.INTERRUPTED
+    except BaseException as fault:  # noqa: BLE001 - nothing was touched yet, and nothing will be; it is told
+        text = f"whether it may be deployed now cannot be told: {_told(fault)}"
+        run.evidence.fail([reason("permission", text, Decision.NO_GO)], run.clock())
+        return Outcome.REFUSED
+    return None
+
+
+def _permitted_still(run: Run) -> Outcome | None:
+    """The same once more after the checks, which took their time; an emergency is written down before it begins."""
+    if not waits(run.environment):
+        return None
+    try:
+        found = permit.ask(run)
+        permit.owe(run, found)
+    except Exception as fault:  # noqa: BLE001 - nothing was touched yet, and nothing will be; it is told
+        text = f"whether it may be deployed now cannot be told, or not be written down: {_told(fault)}"
+        run.evidence.fail([reason("permission", text, Decision.NO_GO)], run.clock())
+        return Outcome.REFUSED
+    return _permitted(run) if found.reasons and not found.emergency else None
 
 
 def _checked(run: Run) -> Outcome | None:

@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from gate import __version__, readiness, served, watched
+from gate.approval import checklists, owing
+from gate.approval.book import Book
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.errors import OperationFailed
@@ -25,6 +27,7 @@ from gate.live import trace
 from gate.observations import Role
 from gate.releases import Release
 from gate.report import document, html
+from gate.report.permission import PermissionRecord
 from gate.report.record import (
     BackupRecord,
     CategoryScore,
@@ -130,6 +133,7 @@ def _joined(earlier: DecisionRecord, later: DecisionRecord) -> DecisionRecord:
         suites=earlier.suites + later.suites,
         verdicts=earlier.verdicts + later.verdicts,
         notes=earlier.notes + later.notes,
+        permission=_permission_joined(earlier.permission, later.permission),
         readiness=later.readiness or earlier.readiness,
         backup=later.backup or earlier.backup,
         migrations=later.migrations or earlier.migrations,
@@ -168,6 +172,7 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         notes=tuple(evidence.notes),
         verdicts=_verdicts(run),
         rules=tuple(map(RuleRecord.of, run.environment.all_rules)),
+        permission=_permission(run),
         readiness=_readiness(run),
         suites=tuple(
             SuiteRecord.of(item.result, item.phase, _page(run, item.phase), least=item.least, owed=item.owed)
@@ -216,6 +221,26 @@ def _step(step: Step) -> StepRecord:
 def _page(run: Run, phase: str) -> str:
     page = run.folder / f"{phase}.html"
     return page.name if page.is_file() else ""
+
+
+def _permission(run: Run) -> PermissionRecord | None:
+    """Whose word the deployment had, and what people still owe; what cannot be told of it is noted."""
+    section = run.environment.checklist
+    try:
+        ticks = Book(run.store).ticks(run.release.digest) if section.items else []
+        debts = owing.open_debts(run.environment, run.store)
+    except OperationFailed as fault:
+        run.note(f"what people have signed and ticked cannot be told: {fault}")
+        ticks, debts = [], []
+    items = checklists.states(section, ticks, run.release.digest) if run.action in ("deploy", "plan") else []
+    return PermissionRecord.of(run.evidence.permission, items, debts)
+
+
+def _permission_joined(earlier: PermissionRecord | None, later: PermissionRecord | None) -> PermissionRecord | None:
+    """The process that goes on with a deployment does not ask again: what the first one was told stays."""
+    if earlier is None or later is None:
+        return later or earlier
+    return replace(earlier, checklist=later.checklist, debts=later.debts)
 
 
 def _readiness(run: Run) -> ReadinessRecord | None:

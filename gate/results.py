@@ -218,7 +218,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a decision was taken, in numbers: ``text`` is the whole sentence a person reads."""
+    """Why a decision was taken, in numbers: ``text`` is the whole sentence a person reads, ``next_step`` the command
+    that does something about it, if there is one."""
 
     signal: str
     decision: Decision
@@ -228,6 +229,7 @@ class Reason:
     n: int | None = None
     severity: Severity = Severity.HIGH
     case: str = ""
+    next_step: str = ""
 
 
 @dataclass(frozen=True)

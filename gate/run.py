@@ -46,12 +46,13 @@ class Answered:
 class Options:
     """What the person who started the run allowed: ``allow_downgrade`` an older release than the one that serves,
     ``without_backup`` a restore that does not back up the present first, ``again`` (why) a release that failed here,
-    ``roll_forward`` (why) a migration without a way back."""
+    ``roll_forward`` (why) a migration without a way back, ``emergency`` (why) a deployment that waits for nobody."""
 
     allow_downgrade: bool = False
     without_backup: bool = False
     again: str = ""
     roll_forward: str = ""
+    emergency: str = ""
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from gate.config.approval import Approval, Checklist
 from gate.config.database import Cache, Database
 from gate.config.engines import CommandSettings, ContainerSettings, DockerSettings, Engine, SwarmSettings
 from gate.config.fields import Section
@@ -19,6 +20,7 @@ from gate.config.monitoring import Monitoring
 from gate.config.notifying import Notify
 from gate.config.publishing import Publish
 from gate.config.releases import App, Releases
+from gate.config.schedule import Schedule
 from gate.config.services import Service
 from gate.config.traffic import Traffic
 from gate.limits import Rule
@@ -46,6 +48,9 @@ class Environment(Section):
     scan: Scan = Scan()
     monitoring: Monitoring = Monitoring()
     notify: Notify = Notify()
+    approval: Approval = Approval()
+    schedule: Schedule = Schedule()
+    checklist: Checklist = Checklist()
     contacts: dict[str, str] = Field({}, description="Role = whom to call, shown when a person is needed")
     options: dict[str, Secret] = Field({}, description="Free settings for your own cases")
     retention: Retention = Retention()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from gate.limits import Rule, Unit
+from gate.report.permission import PermissionRecord
 from gate.results import Case, Decision, Outcome, Reason, Severity, SuiteResult
 
 FORMAT: Final = 1
@@ -462,6 +463,7 @@ class DecisionRecord:
     notes: tuple[str, ...] = ()
     verdicts: tuple[PhaseVerdict, ...] = ()
     rules: tuple[RuleRecord, ...] = ()
+    permission: PermissionRecord | None = None
     readiness: ReadinessRecord | None = None
     suites: tuple[SuiteRecord, ...] = ()
     backup: BackupRecord | None = None

@@ -31,6 +31,7 @@ PURE = {
     "soak",
     "dora",
     "gaps",
+    "schedule",
 }
 PURE_LIBRARIES = {"pydantic", "pydantic_core"}
 ENGINES = {"process", "docker", "swarm", "command"}

@@ -1,0 +1,83 @@
+"""What a sign-off for a release would be for, as it is now: the hashes of everything that decides about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from gate.approval.signoffs import Subject
+from gate.config import Environment
+from gate.database import migrations
+from gate.errors import OperationFailed
+from gate.releases import Release
+
+BESIDE = {"contacts", "notify", "options", "publish", "releases", "retention", "stack", "state"}
+"""Tables that decide nothing about a release: whom to call, where things lie and go, what is kept."""
+_WITH_THE_SUITES = ("conftest.py", "pytest.ini", "fixtures")
+
+
+def of(environment: Environment, release: Release) -> Subject:
+    """The subject of a release in an environment. Raises OperationFailed where part of it cannot be read."""
+    return Subject(
+        application=environment.app.name,
+        environment=environment.name,
+        version=release.version,
+        digest=release.digest,
+        migrations=_migrations(environment, release),
+        suite=_suite(environment),
+        policy=_policy(environment),
+    )
+
+
+def _migrations(environment: Environment, release: Release) -> str:
+    """The migrations that a release carries, each with the content of its file."""
+    tool = migrations.create(environment, release)
+    lines = []
+    for item in tool.revisions() if tool is not None else ():
+        file = release.folder / item.file
+        lines.append(f"{item.id}\0{_content(file) if item.file and file.is_file() else ''}")
+    return _hash(lines)
+
+
+def _suite(environment: Environment) -> str:
+    """Every file of the checks and smoke tests, of what they run with, and of what live traffic is judged by."""
+    root = environment.root
+    places = [*environment.checks.folders, *environment.smoke.folders, *_WITH_THE_SUITES]
+    database = environment.database
+    places += [name for name in (environment.traffic.synthetic, database and database.invariants) if name]
+    files = {file for place in places for file in _files(root / place)}
+    return _hash(
+        f"{file.relative_to(root) if file.is_relative_to(root) else file}\0{_content(file)}" for file in sorted(files)
+    )
+
+
+def _files(place: Path) -> Iterator[Path]:
+    if place.is_file():
+        yield place
+    elif place.is_dir():
+        for file in place.rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file
+
+
+def _policy(environment: Environment) -> str:
+    """The environment's tables without secrets, and every rule in force, the default ones as well.
+
+    A secret counts as there or not there: its value may be another one on the machine of whoever signs.
+    """
+    tables = environment.model_dump(mode="json", exclude=BESIDE | {"rules"}, exclude_defaults=True)
+    rules = sorted(str(vars(rule)) for rule in environment.all_rules)
+    return _hash([json.dumps(tables, sort_keys=True), *rules])
+
+
+def _content(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as fault:
+        raise OperationFailed(f"{file}: cannot be read: {fault.strerror}") from None
+
+
+def _hash(lines: Iterable[str]) -> str:
+    return "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,0 +1,104 @@
+"""What people still owe an environment, told: emergencies to be signed for, items of the checklist to be ticked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gate.approval import checklists, owing
+from gate.approval.book import Book
+from gate.approval.checklists import ItemState
+from gate.approval.debts import DebtState
+from gate.config import Environment
+from gate.store import Deployment, Store
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Owed:
+    """Debts and items for ``--json``, and the lines that tell a person."""
+
+    debts: list[Document] = field(default_factory=list)
+    checklist: list[Document] = field(default_factory=list)
+    signoffs: list[Document] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+
+def look(environment: Environment, store: Store, digest: str | None, now: datetime) -> Owed:
+    """Every open debt, and what is still to be done after the deployment of the release with ``digest``, which serves.
+
+    Raises OperationFailed.
+    """
+    debts = owing.open_debts(environment, store)
+    items: list[ItemState] = []
+    if digest is not None and environment.checklist.items:
+        states = checklists.states(environment.checklist, Book(store).ticks(digest), digest)
+        items = checklists.open_items(states, "after")
+    door = f"python deploy_gate.py {environment.name}"
+    lines = _debt_lines(debts, now, door)
+    if items:
+        lines.append(f"open after       {'; '.join(f'{item.text} ({item.item})' for item in items)}")
+        lines.append(f"                 {door} checklist tick {items[0].item}")
+    return Owed([debt_row(state) for state in debts], [item_row(state) for state in items], [], lines)
+
+
+def of_deployment(environment: Environment, store: Store, deployment: Deployment, now: datetime) -> Owed:
+    """Who signed for one deployment's release, what was ticked for it, and its debt. Raises OperationFailed."""
+    book = Book(store)
+    given = [*book.signoffs(version=deployment.version), *book.signoffs(deployment=deployment.id)]
+    given = [item for item in given if item.subject.digest == deployment.digest]
+    debts = [owing.standing(environment, store, debt) for debt in book.debts() if debt.deployment == deployment.id]
+    states = checklists.states(environment.checklist, book.ticks(deployment.digest), deployment.digest)
+    lines = []
+    signed = []
+    for item in given:
+        revoked = f", revoked by {item.revoked_by}" if item.revoked_at is not None else ""
+        when = "afterwards, " if item.deployment is not None else ""
+        lines.append(f"  signed  {item.role} by {item.by}, {when}{item.signed_at:%Y-%m-%d %H:%M} UTC{revoked}")
+        signed.append(
+            {"role": item.role, "by": item.by, "signed_at": item.signed_at.isoformat(), "revoked": bool(revoked)}
+        )
+    for state in states:
+        by = f"{state.tick.by}, {state.tick.at:%Y-%m-%d %H:%M} UTC" if state.tick is not None else "open"
+        lines.append(f"  {state.phase:<8}{state.text} ({state.item}): {by}")
+    lines += [f"  debt    {state.told(now)}" for state in debts]
+    return Owed([debt_row(state) for state in debts], [item_row(state) for state in states], signed, lines)
+
+
+def _debt_lines(debts: Sequence[DebtState], now: datetime, door: str) -> list[str]:
+    lines = []
+    for state in debts:
+        lines.append(f"debt             {state.told(now)}")
+        command = f"{door} approve --role {state.missing[0]} --deployment {state.debt.deployment}"
+        lines.append(f"                 {command}")
+    return lines
+
+
+def debt_row(state: DebtState) -> Document:
+    """A debt for ``--json``."""
+    debt = state.debt
+    return {
+        "deployment": debt.deployment,
+        "version": debt.subject.version,
+        "reason": debt.reason,
+        "by": debt.by,
+        "at": debt.at.isoformat(),
+        "due_at": debt.due_at.isoformat(),
+        "skipped": list(debt.skipped),
+        "missing": state.missing if state.open else [],
+        "open": state.open,
+    }
+
+
+def item_row(state: ItemState) -> Document:
+    """An item of the checklist for ``--json``."""
+    return {
+        "phase": state.phase,
+        "item": state.item,
+        "text": state.text,
+        "by": state.tick.by if state.tick else None,
+        "at": state.tick.at.isoformat() if state.tick else None,
+    }

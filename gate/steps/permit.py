@@ -1,0 +1,48 @@
+"""Permission: what a deployment has to wait for, before the checks and once more before anything is touched."""
+
+from __future__ import annotations
+
+from gate import permission
+from gate.approval.book import Book
+from gate.approval.debts import Debt
+from gate.approval.logins import deployers
+from gate.conditions.base import Question
+from gate.errors import Refused
+from gate.permission import Permission
+from gate.run import Run
+
+
+def ask(run: Run) -> Permission:
+    """How the conditions stand now, kept for the report. Raises OperationFailed where that cannot be told."""
+    question = Question(run.environment, run.release, run.store, run.clock(), deployers(run.by))
+    found = permission.ask(question, run.options.emergency)
+    run.evidence.permission = found
+    return found
+
+
+def demand(run: Run, found: Permission) -> str:
+    """One line about it. Raises Refused with every reason why it may not begin, unless it is an emergency."""
+    if found.skipped:
+        return f"EMERGENCY, says {run.by}: {found.emergency}; goes past {len(found.skipped)} of {len(found.conditions)}"
+    if found.reasons:
+        raise Refused("\n".join(item.text for item in found.reasons))
+    return " · ".join(f"{item.name}: {item.detail}" for item in found.conditions)
+
+
+def owe(run: Run, found: Permission) -> None:
+    """Writes down what an emergency goes past, before it does. Raises OperationFailed: without it nothing is begun."""
+    if not found.skipped:
+        return
+    question = Question(run.environment, run.release, run.store, found.at, ())
+    Book(run.store).owe(
+        Debt(
+            deployment=run.deployment,
+            reason=found.emergency,
+            by=run.by,
+            deployers=tuple(deployers(run.by)),
+            at=found.at,
+            subject=question.subject,
+            roles=tuple(run.environment.approval.roles),
+            skipped=tuple(found.skipped),
+        )
+    )

@@ -1,0 +1,216 @@
+"""Sign-offs: every role, for exactly this release and these rules, by people who may; each way it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from gate.errors import Refused, UsageError
+from gate.results import Decision, Outcome
+from tests.approval.rig import CASE, Rig
+
+
+def test_all_roles_are_permission_and_one_missing_is_none(rig: Rig) -> None:
+    assert rig.why() == [f"sign-off {role}: missing" for role in ("technical", "security", "business")]
+    rig.approve("technical", "alice")
+    rig.approve("security", "bob")
+    (reason,) = rig.ask().reasons
+    assert (reason.text, reason.decision) == ("sign-off business: missing", Decision.NO_GO)
+    assert reason.next_step == "python deploy_gate.py production approve --role business --version 1.1.0"
+    told = rig.approve("business", "carol")
+    assert told["missing"] == []
+    assert rig.why() == []
+    assert {item.signoff.by for item in rig.ask().conditions if item.signoff} == {"alice", "bob", "carol"}
+
+
+def test_without_roles_nobody_has_to_sign(rig: Rig) -> None:
+    rig.table["approval"] = {}
+    assert rig.ask().conditions == ()
+
+
+@pytest.mark.parametrize(("days", "counts"), [(30, True), (7, True), (7, False)])
+def test_a_sign_off_expires(rig: Rig, days: int, counts: bool) -> None:
+    rig.table["approval"]["valid_days"] = days
+    rig.approve_all()
+    rig.now += timedelta(days=days) - timedelta(seconds=1 if counts else 0)
+    assert (rig.why() == []) is counts
+    if not counts:
+        assert "alice, 2026-11-24 01:30 UTC: expired at 2026-12-01 01:30 UTC" in rig.why()[0]
+        rig.approve("technical", "alice")
+        assert len(rig.why()) == 2, "signed once more, it counts again"
+
+
+def rebuild(rig: Rig) -> None:
+    (rig.root / "releases" / "1.1.0" / "app.py").write_text("VERSION = 'another'\n")
+    rig.release("1.1.0", None, author="Ines")
+    (rig.root / "releases" / "1.1.0" / "new.py").write_text("")
+    rig.manifest("1.1.0", author="Ines")
+
+
+def migrate(rig: Rig) -> None:
+    (rig.root / "releases" / "1.1.0" / "migrations" / "0002_second.up.sql").write_text("DROP TABLE orders;\n")
+
+
+def rewrite_migration(rig: Rig) -> None:
+    (rig.root / "releases" / "1.1.0" / "migrations" / "0001_first.up.sql").write_text("DROP TABLE orders;\n")
+
+
+def loosen_check(rig: Rig) -> None:
+    (rig.root / "checks" / "test_made_up.py").write_text(CASE + "\n")
+
+
+def add_fixture(rig: Rig) -> None:
+    (rig.root / "fixtures").mkdir()
+    (rig.root / "fixtures" / "measure.py").write_text("")
+
+
+def loosen_rule(rig: Rig) -> None:
+    rig.table["rules"] = [{"signal": "error_rate", "rollback": "> 50%"}]
+
+
+def loosen_readiness(rig: Rig) -> None:
+    rig.table["readiness"] = {"minimum": 10}
+
+
+def shorten_watch(rig: Rig) -> None:
+    rig.table["traffic"]["steps"] = ["100% 1s"]
+
+
+def add_window(rig: Rig) -> None:
+    rig.table["schedule"] = {"windows": ["00:00-00:00"]}
+
+
+CHANGES: list[tuple[Callable[[Rig], None], str]] = [
+    (rebuild, "the artifact has changed"),
+    (migrate, "the migration set has changed"),
+    (rewrite_migration, "the migration set has changed"),
+    (loosen_check, "the check suite has changed"),
+    (add_fixture, "the check suite has changed"),
+    (loosen_rule, "the policy"),
+    (loosen_readiness, "the policy"),
+    (shorten_watch, "the policy"),
+    (add_window, "the policy"),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), CHANGES, ids=lambda value: getattr(value, "__name__", ""))
+def test_what_changes_after_it_was_signed_voids_every_sign_off(
+    rig: Rig, change: Callable[[Rig], None], told: str
+) -> None:
+    rig.approve_all()
+    assert rig.why() == []
+    change(rig)
+    why = rig.why()
+    assert len(why) == 3
+    assert all(told in text and "since it was signed" in text for text in why), why
+
+
+def test_what_decides_nothing_voids_nothing(rig: Rig) -> None:
+    rig.approve_all()
+    rig.table["contacts"] = {"primary": "somebody else"}
+    rig.table["retention"] = {"backups": 9}
+    rig.key = "another-secret-value"
+    (rig.root / "checks" / "__pycache__").mkdir()
+    (rig.root / "checks" / "__pycache__" / "x.pyc").write_bytes(b"x")
+    assert rig.why() == []
+
+
+def test_a_sign_off_for_another_version_is_none(rig: Rig) -> None:
+    rig.release("1.2.0", None, author="Ines")
+    rig.approve_all(version="1.2.0")
+    assert rig.why() == [f"sign-off {role}: missing" for role in ("technical", "security", "business")]
+
+
+@pytest.mark.parametrize("name", ["ines", "ines@shop.example", "otto", "INES@laptop"])
+def test_an_author_may_not_sign_under_any_name(rig: Rig, name: str) -> None:
+    del rig.table["approval"]["people"]
+    with pytest.raises(Refused, match=r"is an author of the release's commit \(four eyes\)"):
+        rig.approve("technical", "dan", name=name)
+    rig.table["approval"]["four_eyes"] = False
+    rig.approve("technical", "ines", name="ines")
+    assert len(rig.why()) == 2
+
+
+def test_a_login_of_the_author_counts_whatever_name_is_given(rig: Rig) -> None:
+    del rig.table["approval"]["people"]
+    with pytest.raises(Refused, match="four eyes"):
+        rig.approve("technical", "ines", name="somebody-else")
+
+
+def test_people_say_that_two_names_are_one_person(rig: Rig) -> None:
+    rig.table["approval"]["people"]["alice"]["known_as"].append("otto@shop.example")
+    with pytest.raises(Refused, match="alice is an author"):
+        rig.approve("technical", "alice")
+
+
+def test_an_author_who_became_known_later_voids_it(rig: Rig) -> None:
+    rig.approve_all()
+    rig.manifest("1.1.0", author="Carol Danvers <carol@ops>")
+    assert rig.why() == [
+        "sign-off business: carol, 2026-11-24 01:30 UTC: carol is an author of the release's commit (four eyes)"
+    ]
+
+
+@pytest.mark.parametrize("commit", [None, "0" * 40, "--help"])
+def test_an_author_nobody_knows_is_no_other_one(rig: Rig, commit: str | None) -> None:
+    rig.manifest("1.1.0", commit=commit)
+    with pytest.raises(Refused, match="the authors of the commit are not known"):
+        rig.approve("technical", "alice")
+    rig.manifest("1.1.0", commit=commit, author="Ines <ines@shop.example>")
+    rig.approve("technical", "alice")
+
+
+def test_who_deploys_may_not_have_signed(rig: Rig) -> None:
+    rig.approve_all()
+    assert rig.why("alice@ops") == ["sign-off technical: alice, 2026-11-24 01:30 UTC: alice is who deploys (four eyes)"]
+    rig.table["approval"]["four_eyes"] = False
+    assert all("policy" in text for text in rig.why("alice@ops")), "switching four eyes off is a change of the policy"
+
+
+def test_nobody_signs_for_a_role_that_is_not_theirs(rig: Rig) -> None:
+    with pytest.raises(Refused, match="bob may not sign for business"):
+        rig.approve("business", "bob")
+    with pytest.raises(Refused, match="stranger@ops may not sign for business"):
+        rig.approve("business", "stranger")
+    with pytest.raises(UsageError, match="no role 'legal'"):
+        rig.approve("legal", "bob")
+    assert len(rig.why()) == 3
+
+
+def test_a_role_taken_from_somebody_takes_the_sign_off_with_it(rig: Rig) -> None:
+    rig.approve_all()
+    people = rig.table["approval"]["people"]
+    people["bob"]["roles"], people["dan"] = [], {"roles": ["security"]}
+    assert any("policy" in text for text in rig.why())
+
+
+def test_what_is_revoked_counts_no_more_and_may_be_signed_again(rig: Rig) -> None:
+    rig.approve_all()
+    told = rig.signing("bob").revoke("security", version="1.1.0", deployment=None)
+    assert told["missing"] == ["security"]
+    assert "revoked by bob@ops" in rig.why()[0]
+    with pytest.raises(UsageError, match="nothing to revoke"):
+        rig.signing("bob").revoke("security", version="1.1.0", deployment=None)
+    rig.approve("security", "bob")
+    assert rig.why() == []
+    rig.signing("dora").revoke(None, version="1.1.0", deployment=None)
+    assert len(rig.why()) == 3
+
+
+def test_the_release_that_was_refused_last_is_meant_by_default(rig: Rig) -> None:
+    with pytest.raises(UsageError, match="--version V"):
+        rig.signing("alice").approve("technical", None, version=None, deployment=None, key=None)
+    rig.deployed(Outcome.REFUSED)
+    told = rig.signing("alice").approve("technical", None, version=None, deployment=None, key=None)
+    assert told["release"]["version"] == "1.1.0"
+    rig.deployed(Outcome.RELEASED)
+    with pytest.raises(UsageError, match="--version V"):
+        rig.signing("alice").approve("technical", None, version=None, deployment=None, key=None)
+
+
+@pytest.mark.parametrize("name", ["two words", "", "new\nline", "-x", "a" * 101])
+def test_a_name_is_one_word(rig: Rig, name: str) -> None:
+    with pytest.raises(UsageError, match="--as"):
+        rig.approve("technical", "alice", name=name)
