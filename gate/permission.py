@@ -11,19 +11,21 @@ from datetime import datetime
 
 from gate.conditions.base import Ask, Condition, Question
 from gate.conditions.signed import signed
+from gate.conditions.soaked import soaked
 from gate.conditions.ticked import ticked
 from gate.conditions.times import freeze, window
 from gate.config import Environment
 from gate.results import Reason
 
-CONDITIONS: tuple[Ask, ...] = (signed, window, freeze, ticked)
+CONDITIONS: tuple[Ask, ...] = (signed, soaked, window, freeze, ticked)
 """Another kind of condition is another entry here."""
 
 
 def waits(environment: Environment) -> bool:
     """Whether a deployment of this environment has anything to wait for at all."""
     schedule = environment.schedule
-    return bool(environment.approval.roles or schedule.windows or schedule.freezes or environment.checklist.before)
+    timed = schedule.windows or schedule.freezes or schedule.soak
+    return bool(environment.approval.roles or timed or environment.checklist.before)
 
 
 @dataclass(frozen=True)

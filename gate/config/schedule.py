@@ -43,6 +43,13 @@ class Freeze(Section):
         return Frozen.parse(self.begins, self.ends, self.reason)
 
 
+class Soak(Section):
+    """The same digest must have been released on another environment first, and stayed green there."""
+
+    environment: Annotated[str, Field(min_length=1, description="Name of that environment, such as staging")]
+    hours: Annotated[float, Field(gt=0, strict=False)] = Field(description="How long it must have served there")
+
+
 class Schedule(Section):
     """When a deployment may begin; rollback, recover, keep and an emergency are never held up by it."""
 
@@ -51,6 +58,7 @@ class Schedule(Section):
     )
     zone: str = Field("UTC", description="IANA time zone of windows and freezes, such as Europe/Berlin")
     freezes: list[Freeze] = Field([])
+    soak: Soak | None = None
     expected: Annotated[Seconds, Field(gt=0)] = Field(
         1200.0, description="How long a deployment takes, until past ones of this environment tell"
     )

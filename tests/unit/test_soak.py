@@ -11,12 +11,17 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gate import elsewhere, environments, ticks
+from gate.conditions.base import Question
 from gate.errors import ConfigError, OperationFailed, UsageError
+from gate.parsing import parse
+from gate.permission import ask, waits
 from gate.phases import Tick
 from gate.records.sqlite import SqliteFile
+from gate.releases import Release
 from gate.results import Decision, Outcome
 from gate.soak import Soaked, judge
 from gate.store import Store
+from tests.unit.test_config import VARIABLES, table
 
 MONDAY = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
 GO, HOLD, ROLLBACK = Decision.GO, Decision.HOLD, Decision.ROLLBACK
@@ -184,6 +189,23 @@ def test_deployed_again_while_it_served_is_one_stay(green: Staging) -> None:
     for hour in (22, 23, 24):
         green.looked(2, hour, since=20)
     assert green.soaked("1.1.0", 24.5).fault == ""
+
+
+@pytest.mark.parametrize(("hour", "met"), [(23, False), (24.5, True)])
+def test_production_waits_for_it(green: Staging, hour: float, met: bool) -> None:
+    file = green.root / "environments" / "production.toml"
+    wanted = table(schedule={"soak": {"environment": "staging", "hours": 24}})
+    production = parse(wanted, VARIABLES, name="production", file=file, root=green.root)
+    release = Release("1.1.0", "sha256:1.1.0", None, green.root)
+    asked = Question(production, release, green.store, green.at(hour), ())
+    assert waits(production)
+    found = ask(asked)
+    assert [(item.name, item.met) for item in found.conditions] == [("soak", met)]
+    assert bool(found.reasons) != met
+    past = ask(asked, "the shop is down")
+    assert bool(past.skipped) != met, "an emergency goes past it and owes it"
+    if not met:
+        assert "--version 1.1.0   from 2026-11-03 10:00 UTC on" in (found.reasons[0].next_step or "")
 
 
 def test_records_that_are_not_here_are_no_soak_and_are_not_made(staging: Staging) -> None:
