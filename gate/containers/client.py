@@ -29,7 +29,7 @@ def url(docker: ContainerSettings) -> str:
         return docker.host
     from gate.remote.ssh import connection
 
-    return f"unix://{connection(docker).socket}"
+    return connection(docker).url
 
 
 @functools.cache

@@ -84,19 +84,23 @@ class Connection:
                 stream.write(target.key.rstrip("\n") + "\n")
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
+        self.socket = self._folder / "docker.sock"
+        # Where Python knows no unix sockets (Windows) it is a port, which others on this machine may reach meanwhile.
+        self._engine_port = 0 if hasattr(socket, "AF_UNIX") else _free_port()
         atexit.register(self.close)
 
     @property
-    def socket(self) -> Path:
-        """The engine's socket, as it is on this machine."""
-        return self._folder / "docker.sock"
+    def url(self) -> str:
+        """Where the engine is reached on this machine."""
+        return f"tcp://127.0.0.1:{self._engine_port}" if self._engine_port else f"unix://{self.socket}"
 
     def open(self) -> None:
         """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
         if self._child is not None and not self._child.ended():
             return
         self.socket.unlink(missing_ok=True)
-        forwards = ["-L", f"{self.socket}:{self._target.socket}"]
+        here = f"127.0.0.1:{self._engine_port}" if self._engine_port else str(self.socket)
+        forwards = ["-L", f"{here}:{self._target.socket}"]
         if self._probes:
             forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
         argv = ["ssh", "-T", *self._target.options(self._key), "-o", "ExitOnForwardFailure=yes", *forwards]
@@ -104,9 +108,9 @@ class Connection:
             child = shell.hold([*argv, "--", self._target.name, _WAIT], cwd=self._folder)
         except ShellError as fault:
             raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
-        # The socket is there once the server has let us in.
-        shell.wait_until(lambda: child.ended() or self.socket.exists(), timeout=_CONNECT)
-        if child.ended() or not self.socket.exists():
+        # It is there once the server has let us in.
+        shell.wait_until(lambda: child.ended() or self._there(), timeout=_CONNECT)
+        if child.ended() or not self._there():
             child.close()
             raise self._refused(child.tail())
         self._child = child
@@ -121,6 +125,12 @@ class Connection:
                 file.unlink(missing_ok=True)
         if self._folder.is_dir():
             self._folder.rmdir()
+
+    def _there(self) -> bool:
+        if not self._engine_port:
+            return self.socket.exists()
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", self._engine_port)) == 0
 
     def _refused(self, said: str) -> EngineError:
         target = self._target

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,14 @@ def test_a_connection_cut_in_the_canary_is_told_and_recovered_from(site: Site, r
     assert site.serving() == before
     assert set(answers) == {200}
     assert [one["version"] for one in site.gate("status").document["instances"]] == [before]
+
+
+def test_a_controller_without_posix_sees_what_serves(site: Site) -> None:
+    """As on Windows, which has no unix sockets: the engine's is a port there (tests/foreign)."""
+    foreign = os.pathsep.join([str(HOUSE / "tests" / "foreign" / "site"), str(HOUSE)])
+    status = replace(site, environment={**site.environment, "PYTHONPATH": foreign}).gate("status")
+    assert (status.code, status.document["faults"]) == (0, []), status.told
+    assert [one["healthy"] for one in status.document["instances"]] == [True]
 
 
 def shared(root: Path) -> bool:
