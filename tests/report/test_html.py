@@ -176,7 +176,7 @@ def test_the_texts_of_pictures_are_escaped_too() -> None:
     page = parsed(render(hostile.record()))
     labels = [e.attributes["aria-label"] for e in page.all("svg") if "aria-label" in e.attributes]
     assert labels
-    assert all("<script>" in label for label in labels)
+    assert sum("<script>" in label for label in labels) == 2  # those of charts that are named after a service
 
 
 def test_terminal_colours_and_control_characters_are_left_out() -> None:
