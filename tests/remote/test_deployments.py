@@ -73,7 +73,7 @@ def site(remote: Server) -> Iterator[Site]:
             assert up.code == 0, up.told
             ran = made.deploy("1.0.0")
             assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
-            file.write_text(file.read_text().replace("steps = []", 'steps = ["50% 20s", "100% 20s"]'))
+            file.write_text(file.read_text().replace("steps = []", 'steps = ["50% 10s", "100% 10s"]'))
             yield made
         finally:
             made.gate("down")
