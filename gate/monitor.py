@@ -129,6 +129,9 @@ class Monitor:
     def _tick(self, store: Store, found: Watched, due: Due) -> tuple[Tick, tuple[Reason, ...]]:
         """Looks, and keeps what was seen."""
         before = found.standing.ticks[-1].ended_at if found.standing.ticks else found.released_at
+        # A deployment that was undone meanwhile, a pause, a restore: what users saw of that was not this release's.
+        runs = (datetime.fromisoformat(item.ended_at) for item in store.deployments(1) if item.ended_at is not None)
+        before = max(before, *runs)
         name = f"tick {due.slot + 1} of {found.standing.planned}"
         at = self._clock()
         if due.why:
@@ -176,9 +179,12 @@ class Monitor:
             return ""
         limit = self._environment.monitoring.rollback_in
         age = self._age(found, made)
+        plan = offsets(self._environment.monitoring.phases)
+        step = plan[made.slot] - (plan[made.slot - 1] if made.slot else 0.0)
         if found.deployment.action != "deploy":
             return f"{found.deployment.version} came by a rollback, and nobody rolls back a rollback"
-        if age > limit:
+        # What was due at the limit is called a little after it.
+        if age > (limit + step if plan[made.slot] <= limit else limit):
             return f"it is {_told(age)} after the release, and [monitoring] rollback_in is {_told(limit)}"
         return ""
 

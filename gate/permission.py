@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from gate.conditions.base import Ask, Condition, Question
+from gate.conditions.base import Ask, Condition, Question, unmet
 from gate.conditions.signed import signed
 from gate.conditions.soaked import soaked
 from gate.conditions.ticked import ticked
 from gate.conditions.times import freeze, window
 from gate.config import Environment
+from gate.errors import GateError
 from gate.results import Reason
 
 CONDITIONS: tuple[Ask, ...] = (signed, soaked, window, freeze, ticked)
@@ -48,5 +49,16 @@ class Permission:
 
 
 def ask(question: Question, emergency: str = "") -> Permission:
-    """Asks every condition. Raises OperationFailed where one cannot be told: that is no permission."""
-    return Permission(question.now, tuple(one for kind in CONDITIONS for one in kind(question)), emergency)
+    """Asks every condition. Raises GateError where one cannot be told: that is no permission.
+
+    In an emergency it is one that is not met: what cannot be told is gone past, and owed, like everything else.
+    """
+    found: list[Condition] = []
+    for kind in CONDITIONS:
+        try:
+            found += kind(question)
+        except GateError as fault:
+            if not emergency:
+                raise
+            found.append(unmet(kind.__name__, f"cannot be told: {fault}", fault.next_step or ""))
+    return Permission(question.now, tuple(found), emergency)

@@ -67,7 +67,7 @@ def look(
         text = f"traffic points at {serving.version} ({serving.id}), by the records {deployment.version} serves"
         seen.reasons.append(Reason("wrong_identity", Decision.HOLD, text))
         return seen
-    log = UsersLog(environment, since, now)
+    log = UsersLog(environment, since, now, serving.id)
     view.progress("health, identity, resources, data")
     seen.reasons += states_now(environment, engine, serving)
     seen.reasons += _judged(environment, deployment, serving, view, seen.notes)
@@ -166,13 +166,13 @@ class UsersLog:
     """What users were answered up to now. It is judged once requests of our own were made: that the log shows them is
     what makes it believed, and they do not count."""
 
-    def __init__(self, environment: Environment, since: datetime, now: datetime) -> None:
+    def __init__(self, environment: Environment, since: datetime, now: datetime, serving: str | None = None) -> None:
         self._environment = environment
         self._following: AccessLog | None = None
         if getattr(environment.engine, "requests", "") is None:
             return
         self._file, own, until = request_log(environment), asked_by_the_gate(environment), now.timestamp()
-        self._found = review(self._file, min(since.timestamp(), until - _LEAST), until, own)
+        self._found = review(self._file, min(since.timestamp(), until - _LEAST), until, own, serving=serving)
         self._following = AccessLog(self._file, {}, until, own, redact=self._environment.redactor)
 
     def judged(self, notes: list[str]) -> list[Reason]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,7 +69,7 @@ def authority(environment: Environment) -> Path | None:
     return None
 
 
-def files(environment: Environment) -> dict[str, str]:
+def files(environment: Environment) -> dict[str, bytes]:
     """The certificate and its key, where they are files. Raises ConfigError when one cannot be read."""
     tls, found = environment.traffic.tls, {}
     for key, name in (("certificate", tls.certificate), ("key", tls.key)) if tls is not None else ():
@@ -77,14 +77,23 @@ def files(environment: Environment) -> dict[str, str]:
             continue
         file = environment.root / name
         try:
-            found[key] = file.read_text(encoding="ascii")
-        except (OSError, ValueError) as fault:
-            why = fault.strerror if isinstance(fault, OSError) else "is no PEM file"
+            found[key] = file.read_bytes()
+        except OSError as fault:
             raise ConfigError(
-                [f"{environment.file.name}: [traffic.tls] {key}: {file}: {why}"],
+                [f"{environment.file.name}: [traffic.tls] {key}: {file}: {fault.strerror}"],
                 next_step=f"edit {environment.file.name}",
             ) from None
     return found
+
+
+def _fingerprint(environment: Environment) -> str:
+    return hashlib.sha256(b"".join(files(environment).values())).hexdigest()
+
+
+def kept(environment: Environment) -> PurePosixPath:
+    """Where a proxy that does not read the project's own files finds its certificates, below its folder: those that a
+    running one has are never written over."""
+    return PurePosixPath("tls", _fingerprint(environment)[:16])
 
 
 def _certificates(environment: Environment, folder: PurePath | None) -> Table:
@@ -92,16 +101,15 @@ def _certificates(environment: Environment, folder: PurePath | None) -> Table:
     assert tls is not None  # noqa: S101 - apps() asked
     if tls.certificate is None or tls.key is None:
         return {"automate": [_name(environment)]}
-    held = files(environment)
     places: dict[str, PurePath] = {
         "certificate": environment.root / tls.certificate,
         "key": environment.root / tls.key,
     }
     if folder is not None:
-        places = {key: folder / key for key in places}
+        places = {key: folder / kept(environment) / key for key in places}
     # The proxy reads them once. With their fingerprint in it, its configuration changes when they are renewed.
-    digest = hashlib.sha256("".join(held.values()).encode())
-    return {"load_files": [{key: str(place) for key, place in places.items()} | {"tags": [digest.hexdigest()]}]}
+    held = {key: str(place) for key, place in places.items()}
+    return {"load_files": [held | {"tags": [_fingerprint(environment)]}]}
 
 
 def _automation(environment: Environment) -> Table:

@@ -21,7 +21,7 @@ from gate import tls
 from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
 from gate.dial import INSTANCE, ON_PORTS, Address
 from gate.errors import ConfigError, EngineError
-from gate.place import Damaged, Place, of
+from gate.place import Damaged, Folder, Place, of
 from gate.redact import Secret
 from gate.tls import TOKEN_HEADER
 
@@ -124,7 +124,11 @@ class Traffic:
         """The random value a request must carry to reach an instance of its choice."""
         if not self._read("token"):
             self.prepare()
-        return Secret(self._read("token"))
+        token = self._read("token")
+        here = Folder(self._environment.state_folder)
+        if self._place.folder != here.folder and here.read("traffic/token") != token:
+            here.write("traffic/token", token)  # what is read from there is never printed
+        return Secret(token)
 
     def base(self) -> PurePath:
         """The place, by a path that leaves room for sockets' names."""
@@ -191,7 +195,7 @@ class Traffic:
                 private,
                 self.token(),
                 probes=door,
-                folder=self._place.folder / "tls" if remote else None,
+                folder=self._place.folder if remote else None,
             ),
         }
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gate.conditions.base import Condition, Question, unmet
+from gate.journal import DIED
 from gate.results import Outcome
 from gate.schedule.calendar import local
 from gate.store import Store
 
 _LAST = 5
 """Past deployments that tell how long one takes; the slowest of them counts."""
+_WAITED = {"held", "kept", DIED}
+"""What the journal has of one whose time tells how long somebody was waited for."""
 
 
 def expected(store: Store, otherwise: float) -> timedelta:
-    """How long a deployment here takes: the slowest of the last five that were kept or taken back, without those that
-    waited for a person; ``otherwise`` (seconds) where there is none."""
+    """How long a deployment here takes: the slowest of the last five that were released, without those that waited for
+    a person or for ``recover``; ``otherwise`` (seconds) where there is none."""
     told: list[timedelta] = []
     for item in store.deployments():
-        ended = item.action == "deploy" and item.outcome in (Outcome.RELEASED, Outcome.ROLLED_BACK)
-        if not ended or item.ended_at is None or any(event.kind == "held" for event in store.events(item.id)):
+        released = item.action == "deploy" and item.outcome is Outcome.RELEASED
+        if not released or item.ended_at is None or any(event.kind in _WAITED for event in store.events(item.id)):
             continue
         told.append(datetime.fromisoformat(item.ended_at) - datetime.fromisoformat(item.started_at))
         if len(told) == _LAST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,15 +41,21 @@ class ContainerSettings(Section):
 
     _root: Path = PrivateAttr(Path())
     _app: str = PrivateAttr("")
+    _name: str = PrivateAttr("")
 
     @property
     def root(self) -> Path:
         """The project's folder: relative paths of this machine start here."""
         return self._root
 
-    def bind(self, root: Path, app: str) -> None:
-        """Says once which project and application this belongs to; part of its making."""
-        self._root, self._app = root, app
+    def bind(self, root: Path, app: str, name: str) -> None:
+        """Says once which project, application and environment this belongs to; part of its making."""
+        self._root, self._app, self._name = root, app, name
+
+    @property
+    def place(self) -> str:
+        """The application and the environment, as they are told apart on a server."""
+        return f"{self._app}/{self._name}"
 
     def owner(self, state_folder: Path) -> str:
         """Whose containers these are, as their label says: one engine may run several environments.
@@ -86,9 +93,16 @@ class DockerSettings(ContainerSettings):
         [], description="FOLDER:INSIDE or FOLDER:INSIDE:ro; {state} is replaced; of a server, FOLDER is a path there"
     )
     front_door: str = Field("caddy:2", description="ssh: the image of the proxy, which is a container there")
-    probes: Annotated[str, Field(pattern=r"^127\.0\.0\.1:\d{2,5}$")] = Field(
-        "127.0.0.1:2718", description="ssh: the server's own port where the proxy lets the gate's requests in"
+    probes: Annotated[str, Field(pattern=r"^127\.0\.0\.1:\d{2,5}$")] | None = Field(
+        None,
+        description="ssh: the server's own port where the proxy lets the gate's requests in; left out: one of 30000 to "
+        "31999 that the application's and the environment's names give",
     )
+
+    @property
+    def door(self) -> str:
+        """``probes``, or the port that this environment has of itself."""
+        return self.probes or f"127.0.0.1:{30_000 + zlib.crc32(self.place.encode()) % 2_000}"
 
     @model_validator(mode="after")
     def _mountable(self) -> DockerSettings:

@@ -86,6 +86,9 @@ class Environment(Section):
         self._containers()
         if isinstance(self.engine, DockerSettings) and self.engine.remote and self.stack is not None:
             raise ValueError("stack: a server's containers do not reach servers of this machine")
+        own = self.traffic.tls is not None and self.traffic.tls.issuer == "internal"
+        if isinstance(self.engine, DockerSettings) and self.engine.remote and own and not self.app.ca:
+            raise ValueError("app.ca: needed on a server whose proxy signs for itself: a copy of its authority")
         if isinstance(self.engine, CommandSettings | SwarmSettings):
             self._teams_own(self.engine)
         elif not self.traffic.listen:
@@ -151,7 +154,7 @@ class Environment(Section):
         self._rules, self._secrets, self._exposed = rules, secrets, exposed
         self._redactor = None
         if isinstance(self.engine, ContainerSettings):
-            self.engine.bind(root, self.app.name)
+            self.engine.bind(root, self.app.name, name)
 
     def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
         """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""

@@ -21,7 +21,7 @@ from gate.remote.session import Session
 
 FOLDER = PurePosixPath("/gate")
 _DONE = 30.0  # seconds a command in the container may take
-_LINK = 'ln -sfn -- "$2" "$1.new" && mv -fT -- "$1.new" "$1"'
+_LINK = 'ln -sfn -- "$2" "$3" && mv -fT -- "$3" "$1"'
 # Makes a rename last; a system whose ``sync`` takes no name syncs everything.
 _LASTS = '&& { sync "$(dirname "$1")" 2>/dev/null || sync; }'
 
@@ -31,10 +31,7 @@ _sessions: dict[tuple[str, str], Session] = {}
 
 def session(docker: DockerSettings, container: str) -> Session:
     """This process's shell in a container."""
-    known = (docker.host, container)
-    if known not in _sessions:
-        _sessions[known] = Session(lambda: client(docker), container)
-    return _sessions[known]
+    return _sessions.setdefault((docker.host, container), Session(lambda: client(docker), container))
 
 
 class Door:
@@ -120,11 +117,11 @@ class Door:
 
     def write(self, name: str, text: str) -> None:
         # The text is an argument of nothing but the shell's own printf: nobody on the server sees it listed.
-        script = 'umask 077 && mkdir -p -- "$(dirname "$1")" && printf %s "$2" >"$1.new" && { sync "$1.new" || :; }'
-        self.run(f'{script} && mv -fT -- "$1.new" "$1" {_LASTS}', self._at(name), text)
+        script = 'umask 077 && mkdir -p -- "$(dirname "$1")" && printf %s "$2" >"$3" && { sync "$3" || :; }'
+        self.run(f'{script} && mv -fT -- "$3" "$1" {_LASTS}', self._at(name), text, self._new(name))
 
     def link(self, name: str, to: str) -> None:
-        self.run(f"{_LINK} {_LASTS}", self._at(name), to)
+        self.run(f"{_LINK} {_LASTS}", self._at(name), to, self._new(name))
 
     def move(self, name: str, onto: str) -> None:
         self.run(f'mv -fT -- "$2" "$1" {_LASTS}', self._at(onto), self._at(name))
@@ -135,6 +132,10 @@ class Door:
     def holders(self, folder: str, file: str) -> list[str]:
         _, said = self.run('for one in "$1"/*/"$2"; do [ -e "$one" ] && echo "$one"; done; :', self._at(folder), file)
         return [PurePosixPath(line).parent.name for line in said.splitlines()]
+
+    def _new(self, name: str) -> str:
+        """The name of what is to take a thing's place: another than that of a session before, which may not be over."""
+        return f"{self._at(name)}.{session(self._docker, self.name).mark}.new"
 
     def _at(self, name: str) -> str:
         return str(FOLDER / name)

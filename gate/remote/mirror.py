@@ -11,15 +11,18 @@ import time
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
+from typing import Any
+
+from urllib3.exceptions import HTTPError
 
 from gate.config import DockerSettings, Environment
 from gate.containers.client import asked, epoch
 from gate.errors import EngineError
 from gate.remote.door import Door
 
-_BACK = 300.0  # seconds of the log that are fetched first: a watch looks back, too
-_FIRST = 10.0  # seconds that may take
-_EVERY = 0.1  # seconds
+_BACK = 3600.0  # seconds of the log that are fetched first: whoever reads it looks back, too
+_FIRST = 30.0  # seconds that may take; without it there is no file, which readers notice
+_AGAIN = 0.5  # seconds until a lost connection is tried again
 
 
 _mirrors: dict[str, Mirror] = {}
@@ -54,19 +57,45 @@ class Mirror:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _follow(self) -> None:
-        with FileIO(os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as file:
-            while not self._over.is_set():
-                with suppress(EngineError, OSError):  # the log stands still, which whoever reads it notices
-                    self._fetch(file)
-                    self._caught_up.set()
-                self._over.wait(_EVERY)
+        while not self._over.is_set():
+            with suppress(EngineError, OSError, HTTPError):  # the log stands still, which whoever reads it notices
+                if not self.file.exists():
+                    self._fetch()
+                self._caught_up.set()
+                self._stream()
+            self._over.wait(_AGAIN)
 
-    def _fetch(self, file: FileIO) -> None:
-        """Appends what was printed since the last line that is there."""
+    def _fetch(self) -> None:
+        """All of the last while, into a file that is there only once it is whole."""
+        new = self.file.with_suffix(".new")
+        with FileIO(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(self._new(self._logs(follow=False)))
+        new.replace(self.file)
+
+    def _stream(self) -> None:
+        """Appends lines as they are printed, until the connection is lost."""
+        with self.file.open("ab", buffering=0) as file:
+            rest = b""
+            for piece in self._logs(follow=True):
+                if self._over.is_set():
+                    return
+                *lines, rest = (rest + piece).split(b"\n")
+                file.write(self._new(b"".join(line + b"\n" for line in lines)))
+
+    def _logs(self, *, follow: bool) -> Any:
         with asked(self._door.name):
-            said = self._door.engine.api.logs(
-                self._door.name, since=self._since, timestamps=True, stdout=True, stderr=False
+            return self._door.engine.api.logs(
+                self._door.name,
+                since=self._since,
+                timestamps=True,
+                stdout=True,
+                stderr=False,
+                stream=follow,
+                follow=follow,
             )
+
+    def _new(self, said: bytes) -> bytes:
+        """What was not there yet, without the engine's time stamps."""
         new = []
         for line in said.splitlines(keepends=True):
             stamp, _, text = line.partition(b" ")
@@ -75,4 +104,4 @@ class Mirror:
                 new.append(text)
         if new:
             self._since = epoch(self._last.decode())
-            file.write(b"".join(new))
+        return b"".join(new)

@@ -13,6 +13,7 @@ from typing import Any
 from gate import shell, tls
 from gate.config import DockerSettings, Environment
 from gate.containers.client import asked
+from gate.engines import probing
 from gate.errors import EngineError, StackError
 from gate.remote.door import FOLDER, Door
 from gate.remote.reach import Beyond
@@ -60,6 +61,9 @@ class RemoteProxy:
         """
         self.open()
         started, self._started = self._started, False
+        unfit = fault(self.version())
+        if unfit is not None:
+            raise StackError(f"{unfit} ({self._docker.front_door})", next_step="another image: [engine] front_door")
         wanted = self._wanted()
         changed = self._door.read(_CONFIG) != wanted
         if changed:
@@ -69,10 +73,22 @@ class RemoteProxy:
         return started or changed
 
     def restore(self, timeout: float) -> None:
-        """Starts one that has died or hangs again, as it was. Raises StackError, EngineError."""
+        """Starts one that has died again, as it was. Raises StackError, EngineError.
+
+        One that runs is given the time to answer, and is started anew only when the server does: what is slow, or lost,
+        is the connection more often than the proxy, and users are on it.
+        """
         if self.answers():
             return
-        self._start()
+        made = self._door.found()
+        if made is None or not made["State"]["Running"]:
+            self._start()
+        elif not shell.wait_until(self.answers, timeout=timeout):
+            self._door.run(":")
+            if self.answers():
+                return
+            with asked(self._door.name):
+                self._door.engine.api.restart(self._door.name, timeout=0)
         if not shell.wait_until(self.answers, timeout=timeout):
             raise self._silent()
 
@@ -109,7 +125,7 @@ class RemoteProxy:
         return Part(self.name, self.answers(), program, where)
 
     def _start(self) -> None:
-        """Starts the container with the configuration in its volume; one that runs, and hangs, is killed first.
+        """Starts the container with the configuration in its volume.
 
         The first one has none: it begins with nothing to serve, for the volume is written through it.
         """
@@ -117,27 +133,38 @@ class RemoteProxy:
         if made is None:
             self._door.create()
         with asked(self._door.name):
-            if made is not None and made["State"]["Running"]:
-                self._door.engine.api.kill(self._door.name)
             if self._first():
                 self._door.put(_CONFIG, _empty().encode())
             self._door.engine.api.start(self._door.name)
-        unfit = fault(self.version())
-        if unfit is not None:
-            raise StackError(f"{unfit} ({self._docker.front_door})", next_step="another image: [engine] front_door")
 
     def _reload(self, wanted: str) -> None:
         ready = ('[ -S "$1" ]', str(_ADMIN))
         if not shell.wait_until(lambda: self._door.run(*ready, allowed=(0, 1))[0] == 0, timeout=20):
             raise self._silent()
+        self._require_free(wanted)
         for name, content in tls.files(self._environment).items():
-            self._door.write(f"tls/{name}", content)
+            self._door.write(str(tls.kept(self._environment) / name), content.decode())
         self._door.write(f"{_CONFIG}.next", wanted)
         places = (str(FOLDER / f"{_CONFIG}.next"), f"unix/{_ADMIN}")
         code, said = self._door.run('caddy reload --config "$1" --address "$2"', *places, allowed=(0, 1))
         if code != 0:
             raise StackError(f"the proxy (Caddy) on {self._docker.host} refused its configuration: {said[-300:]}")
         self._door.move(f"{_CONFIG}.next", _CONFIG)
+
+    def _require_free(self, wanted: str) -> None:
+        """Raises StackError for a port that somebody else has: the kernel would give both of them half of the users."""
+        before = self._door.read(_CONFIG) or ""
+        _, table = self._door.run("cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")
+        taken = probing.listening(table)
+        for place in (self._environment.traffic.listen, self._docker.door):
+            port = place.rpartition(":")[2]
+            if f'"{place}"' in before or f'"{place}"' not in wanted:
+                continue
+            if any(end.endswith(f":{int(port):04X}") for end in taken):
+                raise StackError(
+                    f"{self._docker.host}: port {port} is somebody else's already",
+                    next_step=f"another [traffic] listen or [engine] probes in {self._environment.file.name}",
+                )
 
     def _silent(self) -> StackError:
         with asked(self._door.name):
@@ -156,7 +183,7 @@ class RemoteProxy:
 
     def _wanted(self) -> str:
         self._traffic.prepare()
-        config = self._traffic.proxy_config(_ADMIN, remote=self._docker.probes)
+        config = self._traffic.proxy_config(_ADMIN, remote=self._docker.door)
         return json.dumps(config, indent=1, sort_keys=True)
 
 

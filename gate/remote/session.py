@@ -28,7 +28,9 @@ class Session:
         self._container = container
         self._lock = threading.Lock()
         self._open: tuple[Any, socket.socket] | None = None
-        self._mark = secrets.token_hex(8)
+        self.mark = secrets.token_hex(8)
+        """What no other session's temporary files are called."""
+        self._pid = 0
 
     def run(self, script: str, words: tuple[str, ...], timeout: float) -> tuple[int, str]:
         """Runs a line of shell with ``words`` as its ``$1``, ``$2`` …; its exit code and what it printed.
@@ -36,7 +38,7 @@ class Session:
         Raises EngineError when nothing answers within ``timeout`` seconds; whether it was run is not known then.
         """
         given = " ".join(map(shlex.quote, words))
-        line = f"set -- {given}; ( {script} ) </dev/null 2>&1; printf '\\n%s %d\\n' {self._mark} $?\n"
+        line = f"set -- {given}; ( {script} ) </dev/null 2>&1; printf '\\n%s %d\\n' {self.mark} $?\n"
         with self._lock:
             try:
                 with asked(self._container):
@@ -49,10 +51,13 @@ class Session:
 
     def _answer(self, line: str, timeout: float) -> tuple[int, str]:
         deadline = time.monotonic() + timeout
-        stream = self._connected()
-        stream.settimeout(timeout)
+        stream = self._connected(deadline)
+        return self._said(stream, line, deadline)
+
+    def _said(self, stream: socket.socket, line: str, deadline: float) -> tuple[int, str]:
+        stream.settimeout(max(0.01, deadline - time.monotonic()))
         stream.sendall(line.encode())
-        said, end = b"", f"\n{self._mark} ".encode()
+        said, end = b"", f"\n{self.mark} ".encode()
         while end not in said or not said.endswith(b"\n"):
             stream.settimeout(max(0.01, deadline - time.monotonic()))
             header = _exactly(stream, _HEADER)
@@ -60,12 +65,24 @@ class Session:
         printed, _, code = said.rpartition(end)
         return int(code), printed.decode(errors="replace")
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, deadline: float) -> socket.socket:
+        """The open shell, or another. The one that was lost is ended first: what it was told may be on its way yet,
+        and would come after what this one is told."""
+        if self._open is not None and _ended(self._open[1]):
+            self._close()
         if self._open is None:
             api = self._engine().api
-            made = api.exec_create(self._container, ["sh"], stdin=True, user="0:0")
+            made = api.exec_create(
+                self._container, ["sh"], stdin=True, user="0:0", environment={"GATE_SESSION": self.mark}
+            )
             held = api.exec_start(made["Id"], socket=True)
-            self._open = held, getattr(held, "_sock", held)
+            stream: socket.socket = getattr(held, "_sock", held)
+            self._open = held, stream
+            last, pid = self._pid, f"printf '\\n%s %d\\n' {self.mark} 0; "
+            ours = f'case "$(cat /proc/{last}/environ 2>/dev/null)" in *{self.mark}*)'
+            killed = f"{ours} kill -9 -{last} {last} 2>/dev/null;; esac; " if last else ""
+            _, said = self._said(stream, f"{killed}echo $$; {pid}\n", deadline)
+            self._pid = int(said)
         return self._open[1]
 
     def _close(self) -> None:
@@ -73,6 +90,17 @@ class Session:
             with suppress(OSError):
                 self._open[0].close()
             self._open = None
+
+
+def _ended(stream: socket.socket) -> bool:
+    """Whether the other side has hung up: nothing is to be read between two commands but that."""
+    stream.settimeout(0)
+    try:
+        return stream.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _exactly(stream: socket.socket, size: int) -> bytes:

@@ -10,12 +10,15 @@ import atexit
 import os
 import socket
 import tempfile
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from gate import shell
-from gate.config import ContainerSettings
+from gate.config import ContainerSettings, DockerSettings
 from gate.errors import EngineError, ShellError
 
 SOCKET = "/var/run/docker.sock"
@@ -35,7 +38,7 @@ class Target:
     user: str | None
     socket: str
     identity: Path | None
-    key: str | None
+    key: str | None = field(repr=False)
     known_hosts: Path | None
 
     @staticmethod
@@ -77,11 +80,6 @@ class Connection:
         self._probes = probes
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
-        self._key: Path | None = None
-        if target.key is not None:
-            self._key = self._folder / "key"
-            with os.fdopen(os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                stream.write(target.key.rstrip("\n") + "\n")
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
         self.socket = self._folder / "docker.sock"
@@ -98,18 +96,22 @@ class Connection:
         """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
         if self._child is not None and not self._child.ended():
             return
+        if self._child is not None:
+            self._child.close()
+            self._child = None
         self.socket.unlink(missing_ok=True)
         here = f"127.0.0.1:{self._engine_port}" if self._engine_port else str(self.socket)
         forwards = ["-L", f"{here}:{self._target.socket}"]
         if self._probes:
             forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
-        argv = ["ssh", "-T", *self._target.options(self._key), "-o", "ExitOnForwardFailure=yes", *forwards]
-        try:
-            child = shell.hold([*argv, "--", self._target.name, _WAIT], cwd=self._folder)
-        except ShellError as fault:
-            raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
-        # It is there once the server has let us in.
-        shell.wait_until(lambda: child.ended() or self._there(), timeout=_CONNECT)
+        with self._key() as key:
+            argv = ["ssh", "-T", *self._target.options(key), "-o", "ExitOnForwardFailure=yes", *forwards]
+            try:
+                child = shell.hold([*argv, "--", self._target.name, _WAIT], cwd=self._folder)
+            except ShellError as fault:
+                raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
+            # It is there once the server has let us in.
+            shell.wait_until(lambda: child.ended() or self._there(), timeout=_CONNECT)
         if child.ended() or not self._there():
             child.close()
             raise self._refused(child.tail())
@@ -120,11 +122,24 @@ class Connection:
         if self._child is not None:
             self._child.close()
             self._child = None
-        for file in (self.socket, self._key):
-            if file is not None:
-                file.unlink(missing_ok=True)
+        self.socket.unlink(missing_ok=True)
         if self._folder.is_dir():
             self._folder.rmdir()
+
+    @contextmanager
+    def _key(self) -> Iterator[Path | None]:
+        """A file with the key that was given as text, for as long as ``ssh`` needs one: until it is let in."""
+        if self._target.key is None:
+            yield None
+            return
+        file = self._folder / "key"
+        file.unlink(missing_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(self._target.key.rstrip("\n") + "\n")
+        try:
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
 
     def _there(self) -> bool:
         if not self._engine_port:
@@ -159,16 +174,18 @@ class Connection:
         return f"{port}{f'{target.user}@' if target.user else ''}{target.name}"
 
 
-_connections: dict[tuple[str, str | None, str | None], Connection] = {}
+_connections: dict[tuple[Target, str | None], Connection] = {}
+_one_at_a_time = threading.Lock()  # threads that all see a lost connection must not open one each
 
 
 def connection(docker: ContainerSettings) -> Connection:
     """This process's connection to a server, open. Raises EngineError."""
-    known = (docker.host, docker.identity, docker.known_hosts)
-    if known not in _connections:
-        _connections[known] = Connection(Target.of(docker), getattr(docker, "probes", None))
-    _connections[known].open()
-    return _connections[known]
+    known = (Target.of(docker), docker.door if isinstance(docker, DockerSettings) else None)
+    with _one_at_a_time:
+        if known not in _connections:
+            _connections[known] = Connection(*known)
+        _connections[known].open()
+        return _connections[known]
 
 
 def _free_port() -> int:

@@ -1,4 +1,4 @@
-"""What users were answered lately, whoever answered: the proxy's log, read backwards from its end."""
+"""What users were answered lately: the proxy's log, read backwards from its end."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ class Review:
     fault: str = ""
 
 
-def review(file: Path, since: float, until: float, ignore: Collection[str] = ()) -> Review:
+def review(
+    file: Path, since: float, until: float, ignore: Collection[str] = (), *, serving: str | None = None
+) -> Review:
     """Users' requests that ended from ``since`` to ``until`` (seconds since the epoch), as far as the log reaches back.
 
-    ``ignore`` are paths that the gate asks for itself, where a log does not mark who asks.
+    ``ignore`` are paths that the gate asks for itself, where a log does not mark who asks. ``serving``: the instance
+    whose answers count, with requests that nobody answered; what another release answered is not its doing.
     """
     follower = Follower(file, from_end=True)
     requests = errors = 0
@@ -44,6 +47,8 @@ def review(file: Path, since: float, until: float, ignore: Collection[str] = ())
             for line in filter(None, map(_parsed, texts)):
                 oldest, whole = min(oldest, line.ended), whole or line.ended < since
                 if not since <= line.ended <= until or not _of_a_user(line, ignore):
+                    continue
+                if serving is not None and line.instance not in {serving, None}:
                     continue
                 requests += 1
                 errors += line.failed

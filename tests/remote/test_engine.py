@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 from gate import dial, engines, releases
 from gate.config import DockerSettings
 from gate.containers.client import client
-from gate.errors import EngineError
+from gate.errors import EngineError, StackError
 from gate.redact import Secret
-from gate.remote.door import Door
+from gate.remote.door import Door, session
 from gate.remote.proxy import RemoteProxy
 from gate.remote.ssh import connection
 from gate.shell import wait_until
@@ -149,8 +150,45 @@ def test_a_key_given_as_text_is_kept_from_everybody_and_removed(remote: Server) 
     key = (remote.place / "key").read_text()
     settings = DockerSettings(**{**remote.engine, "identity": None, "key": Secret(key)})
     opened = connection(settings)
-    (file,) = opened.socket.parent.glob("key")
-    assert file.stat().st_mode & 0o777 == 0o600
     assert client(settings).ping()
+    assert [file.name for file in opened.socket.parent.iterdir()] == ["docker.sock"], "the key is gone once it was used"
+    assert key not in repr(opened.__dict__)
     opened.close()
-    assert not file.exists()
+    assert not opened.socket.parent.exists()
+
+
+def test_what_a_lost_shell_was_told_comes_no_more(here: Dockered) -> None:
+    """Else a switch that hangs somewhere would overwrite the undo of it."""
+    door = Door(here.environment, docker_of(here))
+    shell = session(docker_of(here), door.name)
+    with pytest.raises(EngineError):
+        shell.run("sleep 3; touch /gate/late", (), 0.5)
+    assert door.read("late") is None
+    assert not wait_until(lambda: door.read("late") is not None, timeout=4, every=0.5)
+
+
+def test_many_threads_that_see_a_lost_connection_open_one(here: Dockered, remote: Server) -> None:
+    remote.cut()
+    remote.up()
+    found: list[list[str]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append([one.id for one in here.engine.instances()])) for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [["r1"]] * 6
+
+
+def test_a_port_that_somebody_else_has_is_refused(remote: Server) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        app = {"name": "busy", "url": f"http://{address}"}
+        with (
+            pytest.raises(StackError, match="is somebody else's already"),
+            deployed(remote, app=app, traffic={"listen": address}),
+        ):
+            pass

@@ -62,3 +62,13 @@ def test_it_goes_on_in_the_file_rotated_last(log: Log) -> None:
 
 def test_no_log_is_a_fault_and_no_quiet_night(tmp_path: Path) -> None:
     assert "access.log" in looked(tmp_path / "access.log").fault
+
+
+def test_what_another_release_answered_is_not_the_serving_ones_doing(log: Log) -> None:
+    log.write(
+        line(1, instance="r1"),
+        line(2, instance="r2", status=500),
+        line(3, instance=None, status=502),
+    )
+    found = review(log.path, ORIGIN - 60, ORIGIN + 60, serving="r1")
+    assert (found.requests, found.errors) == (2, 1)

@@ -161,7 +161,7 @@ def test_missed_ticks_are_said_and_are_not_green(here: Here) -> None:
     assert answer.document["monitoring"]["missed"] == [2, 3]
 
 
-@pytest.mark.parametrize("minutes", [15, 120])
+@pytest.mark.parametrize("minutes", [15, 120, 120 + 1 / 60])
 def test_red_within_rollback_in_rolls_back(here: Here, minutes: float) -> None:
     here.sees = ROLLBACK
     answer = here.at(minutes)
@@ -172,20 +172,20 @@ def test_red_within_rollback_in_rolls_back(here: Here, minutes: float) -> None:
     assert here.alerted == [], "the rollback tells itself"
 
 
-def test_red_one_second_past_rollback_in_alerts(here: Here) -> None:
+def test_red_when_one_is_due_past_rollback_in_alerts(here: Here) -> None:
     here.sees = ROLLBACK
-    answer = here.at(120 + 1 / 60)
+    answer = here.at(180)
     assert (answer.outcome, answer.outcome.exit_code) == (Outcome.HELD, 6)
     assert here.rolled_back == []
     page = "\n".join(here.paged)
-    assert "ALERT here: 1.1.0 is bad, 2.0 h after its release" in page
+    assert "ALERT here: 1.1.0 is bad, 3.0 h after its release" in page
     title, why, version = here.alerted[-1]
-    assert (title, version) == ("1.1.0 is bad, 2.0 h after its release", "1.1.0")
+    assert (title, version) == ("1.1.0 is bad, 3.0 h after its release", "1.1.0")
     assert all(f"  why   {text}" in page for text in why[:-1])
     assert why[-1].startswith("not rolled back: ")
     assert "call  primary: the one on call, 101" in page
     assert "python deploy_gate.py here rollback" in page
-    assert here.ticks()[-1][2].startswith("alerted; it is 2.0 h after the release")
+    assert here.ticks()[-1][2].startswith("alerted; it is 3.0 h after the release")
 
 
 def test_a_clock_set_back_does_not_prolong_rollback_in(here: Here) -> None:
