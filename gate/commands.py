@@ -381,7 +381,8 @@ class Commands:
         afterwards.settle(run, self._notifier, told, self._terminal.note)
         self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         afterwards.show_job(run, outcome, serves, told, self._terminal)
-        if told.report is not None:
+        # Of what is held the evidence is not whole, and whoever decides must not wait for a server.
+        if told.report is not None and outcome is not Outcome.HELD:
             afterwards.publish(run, self._door)
             self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         return self.answer
