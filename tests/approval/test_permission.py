@@ -141,9 +141,14 @@ def test_what_cannot_be_told_is_no_permission(strict: Rig) -> None:
     (strict.root / "releases" / "1.1.0" / "migrations" / "0001_first.up.sql").rename(
         strict.root / "releases" / "1.1.0" / "migrations" / "nonsense.sql"
     )
-    run = strict.run(emergency="the shop is down")
+    run = strict.run()
     assert pipeline.deploy(run) is Outcome.REFUSED
     assert "cannot be told" in run.evidence.reasons[0].text
+    forced = strict.run(emergency="the shop is down")
+    assert pipeline._permitted(forced) is None, "what cannot be told is gone past as well"
+    assert forced.evidence.permission is not None
+    assert forced.evidence.permission.skipped[0].startswith("signed: cannot be told")
+    assert pipeline._permitted_still(forced) is Outcome.REFUSED, "what is owed could not be written down"
 
 
 def test_nothing_to_wait_for_is_as_before(rig: Rig) -> None:

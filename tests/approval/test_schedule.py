@@ -193,7 +193,10 @@ def test_past_deployments_tell_how_long_one_takes(night: Rig) -> None:
     night.deployed(Outcome.RELEASED, minutes=41)
     assert "a deployment takes 41 min here" in night.why()[0]
     for _ in range(5):
-        night.deployed(Outcome.ROLLED_BACK, minutes=3)
+        night.deployed(Outcome.RELEASED, minutes=3)
+    night.deployed(Outcome.ROLLED_BACK, minutes=90)
+    died = night.deployed(Outcome.RELEASED, minutes=90)
+    night.store.write(died, "smoke", "died", {})
     night.deployed(Outcome.REFUSED, minutes=90)
     night.deployed(Outcome.RELEASED, minutes=90, action="rollback")
     waited = night.deployed(None, minutes=90)
