@@ -131,7 +131,7 @@ class Monitor:
         before = found.standing.ticks[-1].ended_at if found.standing.ticks else found.released_at
         # A deployment that was undone meanwhile, a pause, a restore: what users saw of that was not this release's.
         runs = (datetime.fromisoformat(item.ended_at) for item in store.deployments(1) if item.ended_at is not None)
-        before = max(before, *runs)
+        before = max([before, *runs])
         name = f"tick {due.slot + 1} of {found.standing.planned}"
         at = self._clock()
         if due.why:

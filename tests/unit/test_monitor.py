@@ -145,6 +145,17 @@ def test_a_green_tick_is_kept_reported_and_not_run_twice(here: Here) -> None:
     assert len(here.ticks()) == 1
 
 
+def test_what_users_saw_of_a_run_that_was_undone_meanwhile_is_not_this_releases(here: Here) -> None:
+    undone = Store(place_of(here.environment), clock=lambda: RELEASED + timedelta(minutes=10))
+    number = undone.begin(
+        action="deploy", version="1.2.0", digest="sha256:1.2.0", commit=None, folder="x", by="alice@ops",
+        stable_version=None, stable_instance=None,
+    )  # fmt: skip
+    undone.end(number, Outcome.ROLLED_BACK, [], cases=1, checks=1, report=None)
+    here.at(15)
+    assert here.looks == [(RELEASED + timedelta(minutes=10), RELEASED + timedelta(minutes=15))]
+
+
 def test_users_count_from_the_end_of_the_tick_before(here: Here) -> None:
     here.at(15)
     assert here.looks == [(RELEASED, RELEASED + timedelta(minutes=15))]
