@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -165,21 +164,14 @@ def test_names_and_lines_of_cases_do_not_run_on_pytest_s_own_page(reader: Reader
     assert page.locator("img[src=x]").count() == 0
 
 
-def test_ten_thousand_cases_are_there_at_once_and_stay_usable(reader: Reader) -> None:
-    began = time.monotonic()
+def test_ten_thousand_cases_stay_usable(reader: Reader) -> None:
+    """How long they take to render, to open and to filter is benchmarks/report's."""
     html = html_of(of_many(10_000))
-    assert time.monotonic() - began < 10, "rendered"
     assert len(html) < 10_000_000
     page = reader.open(html)
     assert page.get_by_text("1.1.0 serves all traffic.").is_visible()
     assert shown(page) == 200
-    # A figure of the browser's own clock: how long somebody who types waits for the table.
-    took = page.evaluate(
-        """() => { const field = document.querySelector('.filters input'), began = performance.now();
-                   field.value = 'test_777'; field.dispatchEvent(new Event('input', {bubbles: true}));
-                   document.body.offsetHeight; return performance.now() - began; }"""
-    )
-    assert took < 2000
+    page.locator(".filters input").fill("test_777")
     assert shown(page) == 11
     assert reader.heard == []
 
