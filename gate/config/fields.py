@@ -100,4 +100,10 @@ Command = Annotated[list[str], Field(min_length=1)]
 class Section(BaseModel):
     """A table of the file. Unknown keys are errors; nothing changes after loading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # each table is built once, as a part of the whole file, and not for itself first
+    )

@@ -28,17 +28,37 @@ def test_made_up():
 """
 
 
-@pytest.fixture
-def held() -> Iterator[Little]:
-    """1.0.0 serves, 1.1.0 is held after the smoke tests of the candidate."""
+@pytest.fixture(scope="module")
+def served() -> Iterator[Little]:
+    """1.0.0 serves, and there is a 1.1.0."""
     with little(None, "1.0.0") as here:
         here.release("1.1.0")
-        here.write("smoke/test_doubtful.py", DOUBTFUL)
-        here.write("smoke/test_made_up.py", COUNTED)
-        ran = here.deploy("1.1.0")
-        assert (ran.code, ran.document["outcome"]) == (6, "HELD"), f"{ran.reasons}\n{ran.told}"
         yield here
-        here.gate("rollback")
+
+
+@pytest.fixture
+def here(served: Little) -> Iterator[Little]:
+    """The same, as it was before the test, whatever the test changes; 1.0.0 serves again after it."""
+    file = served.root / "environments" / "local.toml"
+    text = file.read_text()
+    yield served
+    served.restore()
+    (served.root / "smoke" / "test_doubtful.py").unlink(missing_ok=True)
+    (served.root / "failures").unlink(missing_ok=True)
+    if last_outcome(served) == "HELD":
+        served.gate("rollback")
+    file.write_text(text)
+    assert running(served) == ["1.0.0"]
+
+
+@pytest.fixture
+def held(here: Little) -> Little:
+    """1.1.0 is held after the smoke tests of the candidate."""
+    here.write("smoke/test_doubtful.py", DOUBTFUL)
+    here.write("smoke/test_made_up.py", COUNTED)
+    ran = here.deploy("1.1.0")
+    assert (ran.code, ran.document["outcome"]) == (6, "HELD"), f"{ran.reasons}\n{ran.told}"
+    return here
 
 
 def running(here: Little) -> list[str]:
@@ -96,26 +116,23 @@ def test_what_nobody_watches_is_told_and_watched_again(held: Little) -> None:
     assert keeper.alive()
 
 
-def test_the_keeper_waits_for_a_command_that_only_looks_in(held: Little) -> None:
+def test_the_keeper_waits_for_a_command_that_only_looks_in(here: Little) -> None:
     """A command that holds the lock when the time is up does not keep what is held for ever."""
-    assert held.gate("rollback").code == 1
-    file = held.root / "environments" / "local.toml"
-    held.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "5s", listen'))
-    assert held.deploy("1.1.0").code == 6
-    with lock.Lock(held.loaded).held("looking in"):
-        assert not wait_until(lambda: running(held) == ["1.0.0"], timeout=7, every=1)
-    assert wait_until(lambda: running(held) == ["1.0.0"], timeout=20, every=0.5)
+    here.write("smoke/test_doubtful.py", DOUBTFUL)
+    file = here.root / "environments" / "local.toml"
+    here.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "5s", listen'))
+    assert here.deploy("1.1.0").code == 6
+    with lock.Lock(here.loaded).held("looking in"):
+        assert not wait_until(lambda: running(here) == ["1.0.0"], timeout=7, every=1)
+    assert wait_until(lambda: running(here) == ["1.0.0"], timeout=20, every=0.5)
     # What runs is put right first, then proven, then recorded.
-    assert wait_until(lambda: last_outcome(held) == "ROLLED_BACK", timeout=20, every=0.5)
+    assert wait_until(lambda: last_outcome(here) == "ROLLED_BACK", timeout=20, every=0.5)
 
 
-def test_a_misspelt_signal_of_ones_own_holds(held: Little) -> None:
-    held.gate("rollback")
-    (held.root / "smoke" / "test_doubtful.py").unlink()
-    held.smoke("pass")
-    file = held.root / "environments" / "local.toml"
+def test_a_misspelt_signal_of_ones_own_holds(here: Little) -> None:
+    file = here.root / "environments" / "local.toml"
     rule = '[[rules]]\nsignal = "checkout_mss"\nunit = "seconds"\nrollback = "> 1s"\n'
     file.write_text(file.read_text() + rule)
-    ran = held.deploy("1.1.0")
+    ran = here.deploy("1.1.0")
     assert (ran.code, ran.document["outcome"]) == (6, "HELD"), ran.told
     assert "checkout_mss: a rule is about it, and no case measured it" in ran.reasons

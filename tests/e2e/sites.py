@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import preloaded
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = ("checks", "smoke", "fixtures", "gate", "example", "environments", ".github")
 FEW_CHECKS = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
@@ -40,18 +42,18 @@ class Site:
     root: Path
     url: str
     environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    own_interpreter: bool = False
+    """Whether each command is started as a user starts it, and reads its modules itself."""
 
     def gate(self, *words: str, name: str = "local", timeout: float = 180) -> Ran:
         """``python deploy_gate.py NAME WORDS… --json``."""
-        ended = subprocess.run(
-            self.argv(*words, name=name),
-            cwd=self.root,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        argv, env = self.argv(*words, name=name), self.environment
+        if self.own_interpreter:
+            ended = subprocess.run(
+                argv, cwd=self.root, env=env, timeout=timeout, capture_output=True, text=True, check=False
+            )
+        else:
+            ended = preloaded.run(argv[1:], cwd=self.root, env=env, timeout=timeout)
         return self.read(ended.returncode, ended.stdout, ended.stderr)
 
     def argv(self, *words: str, name: str = "local") -> list[str]:

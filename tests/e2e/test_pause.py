@@ -58,7 +58,7 @@ def one_way() -> Iterator[Site]:
 
 
 def shopping(site: Site) -> Customers:
-    return Customers(site.url, count=4, pause=0.03)
+    return Customers(site.url, count=2, pause=0.05)
 
 
 def waits(ran: Ran) -> list[float]:

@@ -37,6 +37,7 @@ def abroad() -> Iterator[Team]:
     with folder() as root:
         made = team(root, IN_PLACE)
         made.environment["PYTHONPATH"] = FOREIGN["PYTHONPATH"]
+        made.own_interpreter = True
         (root / "environments" / "embedded.toml").write_text(ENVIRONMENT.format(port=18999), encoding="utf-8")
         try:
             for version in ("0.9.0", "1.0.0"):
