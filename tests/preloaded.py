@@ -87,6 +87,7 @@ def _serve(connection: socket.socket) -> None:
     for name in (*ours, *_WHERE_USED):
         if not any(part in name for part in _RUNS_WHEN_IMPORTED):
             importlib.import_module(name)
+    _read_templates()
     while True:
         head, streams, _, _ = socket.recv_fds(connection, 4, 2)
         if not head:
@@ -101,6 +102,13 @@ def _serve(connection: socket.socket) -> None:
         connection.sendall(pid.to_bytes(4, "big"))
         _, status = os.waitpid(pid, 0)
         connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(4, "big", signed=True))
+
+
+def _read_templates() -> None:
+    from gate.report.html import templates
+
+    for name in templates().list_templates(extensions=["html"]):
+        templates().get_template(name)
 
 
 def _become(asked: Mapping[str, Any], streams: Sequence[int]) -> None:
