@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -66,6 +67,7 @@ def parse(
         name=name,
         file=file,
         root=root,
+        written=copy.deepcopy(table),
         rules=rules,
         secrets=found.values | frozenset(secrets),
         exposed=found.exposed,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from gate.approval.signoffs import Subject
 from gate.config import Environment
@@ -13,8 +15,10 @@ from gate.database import migrations
 from gate.errors import OperationFailed
 from gate.releases import Release
 
-BESIDE = {"contacts", "notify", "options", "publish", "releases", "retention", "stack", "state"}
+BESIDE = {"contacts", "notify", "publish", "releases", "retention", "stack", "state"}
 """Tables that decide nothing about a release: whom to call, where things lie and go, what is kept."""
+_PASSWORD = re.compile(r"(://[^/@\s:]*):(?!\$\{)[^/@\s]+@")
+"""Of a URL that holds one in so many words."""
 _WITH_THE_SUITES = ("conftest.py", "pytest.ini", "fixtures")
 
 
@@ -63,13 +67,24 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _policy(environment: Environment) -> str:
-    """The environment's tables without secrets, and every rule in force, the default ones as well.
+    """The environment's tables as they are written, and every rule in force, the default ones as well.
 
-    A secret counts as there or not there: its value may be another one on the machine of whoever signs.
+    A variable counts by its name: its value may be another one on the machine of whoever signs, and no secret, nor a
+    hash that it is part of, is kept.
     """
-    tables = environment.model_dump(mode="json", exclude=BESIDE | {"rules"}, exclude_defaults=True)
+    tables = {name: table for name, table in environment.written.items() if name not in BESIDE | {"rules"}}
     rules = sorted(str(vars(rule)) for rule in environment.all_rules)
-    return _hash([json.dumps(tables, sort_keys=True), *rules])
+    return _hash([json.dumps(_without_passwords(tables), sort_keys=True, default=str), *rules])
+
+
+def _without_passwords(value: Any) -> Any:
+    if isinstance(value, str):
+        return _PASSWORD.sub(r"\1:@", value)
+    if isinstance(value, dict):
+        return {key: _without_passwords(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_passwords(item) for item in value]
+    return value
 
 
 def _content(file: Path) -> str:

@@ -61,6 +61,7 @@ class Environment(Section):
     # Filled by bind(): where this came from and what must never be printed.
     _name: str = PrivateAttr("")
     _file: Path = PrivateAttr(Path())
+    _written: Mapping[str, Any] = PrivateAttr({})
     _root: Path = PrivateAttr(Path())
     _secrets: frozenset[str] = PrivateAttr(frozenset())
     _rules: tuple[Rule, ...] = PrivateAttr(())
@@ -145,12 +146,13 @@ class Environment(Section):
         name: str,
         file: Path,
         root: Path,
+        written: Mapping[str, Any],
         rules: tuple[Rule, ...],
         secrets: frozenset[str],
         exposed: tuple[str, ...] = (),
     ) -> None:
         """Says once where this environment came from; part of its making."""
-        self._name, self._file, self._root = name, file, root
+        self._name, self._file, self._root, self._written = name, file, root, written
         self._rules, self._secrets, self._exposed = rules, secrets, exposed
         self._redactor = None
         if isinstance(self.engine, ContainerSettings):
@@ -164,6 +166,7 @@ class Environment(Section):
             name=self._name,
             file=self._file,
             root=self._root,
+            written=self._written,
             rules=self._rules,
             secrets=kept,
             exposed=self._exposed,
@@ -177,6 +180,11 @@ class Environment(Section):
     @property
     def file(self) -> Path:
         return self._file
+
+    @property
+    def written(self) -> Mapping[str, Any]:
+        """The tables of the file and of those it extends, as they were written: ``${NAME}`` is ``${NAME}`` here."""
+        return self._written
 
     @property
     def root(self) -> Path:

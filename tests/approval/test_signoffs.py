@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from gate import environments, releases
+from gate.approval import subjects
 from gate.errors import Refused, UsageError
 from gate.results import Decision, Outcome
 from tests.approval.rig import CASE, Rig
@@ -82,6 +84,26 @@ def add_window(rig: Rig) -> None:
     rig.table["schedule"] = {"windows": ["00:00-00:00"]}
 
 
+def flip_flag(rig: Rig) -> None:
+    rig.table["services"]["web"]["env"]["FEATURE_DISCOUNT"] = "on"
+
+
+def move_database(rig: Rig) -> None:
+    rig.table["database"]["url"] = "postgresql://tiny@127.0.0.2:1/tiny"
+
+
+def move_front_door(rig: Rig) -> None:
+    rig.table["app"]["url"] = "http://127.0.0.1:8081"
+
+
+def take_another_variable(rig: Rig) -> None:
+    rig.table["services"]["web"]["env"]["KEY"] = "${KEY:-}"
+
+
+def change_option(rig: Rig) -> None:
+    rig.table["options"]["training_sale"] = "90"
+
+
 CHANGES: list[tuple[Callable[[Rig], None], str]] = [
     (rebuild, "the artifact has changed"),
     (migrate, "the migration set has changed"),
@@ -92,6 +114,11 @@ CHANGES: list[tuple[Callable[[Rig], None], str]] = [
     (loosen_readiness, "the policy"),
     (shorten_watch, "the policy"),
     (add_window, "the policy"),
+    (flip_flag, "the policy"),
+    (move_database, "the policy"),
+    (move_front_door, "the policy"),
+    (take_another_variable, "the policy"),
+    (change_option, "the policy"),
 ]
 
 
@@ -99,6 +126,8 @@ CHANGES: list[tuple[Callable[[Rig], None], str]] = [
 def test_what_changes_after_it_was_signed_voids_every_sign_off(
     rig: Rig, change: Callable[[Rig], None], told: str
 ) -> None:
+    rig.table["services"]["web"]["env"]["FEATURE_DISCOUNT"] = "off"
+    rig.table["options"] = {"training_sale": "10"}
     rig.approve_all()
     assert rig.why() == []
     change(rig)
@@ -111,10 +140,75 @@ def test_what_decides_nothing_voids_nothing(rig: Rig) -> None:
     rig.approve_all()
     rig.table["contacts"] = {"primary": "somebody else"}
     rig.table["retention"] = {"backups": 9}
-    rig.key = "another-secret-value"
     (rig.root / "checks" / "__pycache__").mkdir()
     (rig.root / "checks" / "__pycache__" / "x.pyc").write_bytes(b"x")
     assert rig.why() == []
+
+
+def test_a_rotated_secret_voids_nothing_wherever_it_goes(rig: Rig) -> None:
+    rig.table["services"]["web"]["command"] = ["serve", "--token", "${KEY}"]
+    rig.table["services"]["web"]["env"]["REDIS_URL"] = "redis://:${KEY}@127.0.0.1:1/0"
+    rig.table["options"] = {"training_code": "${KEY}"}
+    rig.table["database"]["url"] = "postgresql://tiny:a-password-in-the-file@127.0.0.1:1/tiny"
+    rig.approve_all()
+    rig.key = "another-secret-value"
+    rig.table["database"]["url"] = "postgresql://tiny:another-one-in-the-file@127.0.0.1:1/tiny"
+    assert rig.why() == []
+
+
+FILE = """
+# What decides.
+extends = "base.toml"
+app = { name = "tiny", url = "http://127.0.0.1:8080" }
+engine = { kind = "process" }
+traffic = { listen = "127.0.0.1:8080" }
+smoke = { folders = ["smoke"] }
+checks = { folders = ["checks"] }
+
+[services.web.env]
+FEATURE_DISCOUNT = "off"
+KEY = "${KEY}"
+"""
+SAME_FILE = """
+extends = "base.toml"   # in another order, by another hand
+checks.folders = [
+  "checks",             # of now
+]
+smoke = { folders = ['smoke'] }
+traffic = { listen = "127.0.0.1:8080" }
+[app]
+url = "http://127.0.0.1:8080"
+name = "tiny"
+[engine]
+kind = "process"
+[services.web]
+env = { KEY = "${KEY}", FEATURE_DISCOUNT = "off" }
+"""
+BASE = """
+releases = { source = "releases" }
+[services.web]
+command = ["serve"]
+route = "/"
+health = "/health"
+identity = "/version#version"
+env = { LEVEL = "warning" }
+"""
+
+
+def test_what_is_inherited_is_bound_and_the_order_and_comments_of_a_file_are_not(rig: Rig) -> None:
+    release = releases.read(rig.root / "releases" / "1.1.0")
+
+    def policy(file: str, base: str = BASE, key: str = "a-value-of-no-account") -> str:
+        for name, text in (("production", file), ("base", base)):
+            (rig.root / "environments").mkdir(exist_ok=True)
+            (rig.root / "environments" / f"{name}.toml").write_text(text, encoding="utf-8")
+        return subjects.of(environments.load("production", rig.root, {"KEY": key}), release).policy
+
+    signed = policy(FILE)
+    assert policy(SAME_FILE) == signed
+    assert policy(FILE, key="rotated") == signed
+    assert policy(FILE.replace('"off"', '"on"')) != signed
+    assert policy(FILE, BASE.replace("warning", "debug")) != signed
 
 
 def test_a_sign_off_for_another_version_is_none(rig: Rig) -> None:

@@ -86,7 +86,9 @@ def test_another_machine_finds_what_runs_and_serves(here: Dockered) -> None:
     with folder() as elsewhere:
         other = here.environment.model_copy(update={"engine": docker_of(here).model_copy()})
         file = elsewhere / "environments" / "test.toml"
-        other.bind(name="test", file=file, root=elsewhere, rules=here.environment.all_rules, secrets=frozenset())
+        other.bind(
+            name="test", file=file, root=elsewhere, written={}, rules=here.environment.all_rules, secrets=frozenset()
+        )
         engine = engines.create(other)
         stable = engine.stable()
         assert stable is not None
