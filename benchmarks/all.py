@@ -28,6 +28,7 @@ BENCHMARKS = {
     "healthy": ["--deploys", "200"],
     "kill_matrix": ["--every", "3"],
     "database": ["--megabytes", "10", "200", "1000"],
+    "engines": ["--rounds", "3"],
 }
 FIGURES = HERE / "figures.json"
 PAGE = ROOT / "docs" / "benchmarks.md"

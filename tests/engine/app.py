@@ -13,8 +13,11 @@ FAULT = Path("fault").read_text()
 if FAULT == "crash":
     sys.exit(3)
 
+ORDERS_TILL_BAD = 100
+"""Of ``turns-bad``: from the next one on it answers errors, and says that it is not ready."""
+
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-in_flight = 0
+in_flight = ordered = 0
 
 
 async def app(scope: dict[str, Any], receive: Callable[[], Awaitable[dict[str, Any]]], send: Send) -> None:
@@ -54,14 +57,19 @@ async def stream(seconds: float, send: Send) -> None:
 
 
 async def route(scope: dict[str, Any], body: bytes) -> tuple[int, dict[str, Any]]:
+    global ordered  # noqa: PLW0603
     path = scope["path"]
+    ordered += path == "/orders"
+    bad = FAULT == "turns-bad" and ordered > ORDERS_TILL_BAD
     version = {"version": os.environ["VERSION"]}
     if path == "/health":
         return 200, {"in_flight": in_flight}
     if path == "/ready":
-        return (503 if FAULT == "unready" else 200), version
+        return (503 if bad or FAULT == "unready" else 200), version
     if path.startswith("/slow/"):
         await asyncio.sleep(float(path.removeprefix("/slow/")))
+    if path == "/orders" and bad:
+        return 500, version
     if path == "/orders":
         with Path(os.environ["ORDERS"]).open("ab") as orders:
             orders.write(body + b"\n")
