@@ -201,7 +201,7 @@ def _parse(words: list[str], door: str) -> argparse.Namespace:
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")
     if action == "rollback":
-        top.add_argument("--to", metavar="V", help="the release to go back to; default: the one accepted before")
+        top.add_argument("--to", metavar="V", help="a release kept earlier; default: the one kept before")
     if action in ("deploy", "rollback"):
         top.add_argument("--yes", action="store_true", help="do not ask on a terminal")
     if action == "restore":

@@ -13,6 +13,7 @@ from gate import (
     answers,
     commits,
     engines,
+    going_back,
     holding,
     lock,
     mending,
@@ -21,6 +22,7 @@ from gate import (
     served,
     serving,
     unrecorded,
+    ways,
 )
 from gate.answers import Answer
 from gate.approval import owing
@@ -32,7 +34,7 @@ from gate.notify import Notifier, say_failures
 from gate.notify import runs as messages
 from gate.notify.message import Message
 from gate.notify.message import alert as alerted
-from gate.releases import Release, faults, known, parse_version, read, source
+from gate.releases import Release, known, parse_version, read, source
 from gate.results import Outcome, Reason, Verdict
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
@@ -59,6 +61,7 @@ class Commands:
         self._environment = environment
         self._terminal = terminal
         self._door = door
+        self._typed = f"{door} {environment.name}"
         self._command = command
         self._ask = ask
         self._state = environment.state_folder
@@ -109,9 +112,9 @@ class Commands:
             self._refuse_lost(engine, store)
             raise UsageError("nothing serves here, so there is nothing to roll back from")
         if fault is None:
-            release = self._target(store, stable, version)
+            release = going_back.target(store, stable, version, self._typed)
         else:
-            release = unrecorded.target(self._environment, engine, stable, version, fault=fault, door=self._door)
+            release = unrecorded.target(self._environment, engine, stable, version, fault=fault, command=self._typed)
         if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
             raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
         note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
@@ -170,7 +173,7 @@ class Commands:
             if stable is None:
                 raise UsageError(
                     "nothing serves here, so nothing could prove the restored data",
-                    next_step=f"{self._door} {self._environment.name} --version V   first, then restore",
+                    next_step=f"{self._typed} --version V   first, then restore",
                 )
             release = read(Path(stable.folder))
             fits = restoring.demand_fit(self._environment, release, chosen.backup)
@@ -194,7 +197,7 @@ class Commands:
     def _held(self, store: Store) -> holding.Hold:
         held = holding.find(store)
         if held is None:
-            raise UsageError("no deployment is held here", next_step=f"{self._door} {self._environment.name} status")
+            raise UsageError("no deployment is held here", next_step=f"{self._typed} status")
         return held
 
     def _decide(self, store: Store, held: holding.Hold, act: Callable[[Run], Outcome]) -> Answer:
@@ -358,6 +361,10 @@ class Commands:
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
         try:
+            ways.remember(run, outcome)
+        except Exception as fault:  # noqa: BLE001 - it is told
+            self._terminal.note(f"a rollback without records will not know of it: {type(fault).__name__}: {fault}")
+        try:
             prune(run)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"what nobody needs any more was not removed: {type(fault).__name__}: {fault}")
@@ -394,22 +401,6 @@ class Commands:
         except OperationFailed as fault:
             run.note(f"nobody watches the held deployment, and nobody will roll it back by itself: {fault}")
 
-    def _target(self, store: Store, stable: Instance, version: str | None) -> Release:
-        """The release to go back to: the one that served before the one that serves, or the one asked for."""
-        possible = store.accepted() if version else served.before(store, stable.digest)
-        for item in possible:
-            if item.digest == stable.digest or (version and item.version != version):
-                continue
-            found = faults(Path(item.folder))
-            if found:
-                raise OperationFailed(f"{item.version} cannot be deployed any more: {'; '.join(found[:3])}")
-            return read(Path(item.folder))
-        target = version or f"before {stable.version}"
-        raise UsageError(
-            f"no accepted release {target} to roll back to",
-            next_step=f"{self._door} {self._environment.name} history",
-        )
-
     def _close(self, store: Store, failed: Deployment, why: str) -> None:
         """Nobody is to undo a deployment any more: what it left is not what serves now."""
         try:
@@ -437,7 +428,7 @@ class Commands:
         begun = ", ".join(item.name for item in reversed(steps))
         accepted = any(item.name == "accept" and item.done for item in steps)
         does = "proves and finishes it, for it was accepted" if accepted else "takes that back and proves what serves"
-        door = f"{self._door} {self._environment.name}"
+        door = self._typed
         otherwise = f"; or {door} rollback --to VERSION" if dead.outcome is Outcome.ROLLBACK_FAILED else ""
         told = f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}"
         next_step = f"{door} recover   {does}{otherwise}"
@@ -461,15 +452,12 @@ class Commands:
         failed = served.failed(store, release.digest)
         if failed is None:
             return ""
-        why = f": {failed.reasons[0]}" if failed.reasons else ""
-        told = (
-            f"{release.version} was rolled back in deployment {failed.id} ({failed.started_at[:16]}Z, {failed.by}){why}"
-        )
+        told = f"{release.version} {going_back.told_of(failed)}"
         if not options.again:
             raise Refused(
                 told,
-                next_step=f"deploy a mended release, or this one: {self._door} {self._environment.name} "
-                f'--version {release.version} --again "what is different now"',
+                next_step=f"deploy a mended release, or this one: {self._typed} --version {release.version} "
+                '--again "what is different now"',
             )
         return f"{told}; again, says {lock.whoami()}: {options.again}"
 
@@ -479,11 +467,11 @@ class Commands:
         if lost is not None:
             raise OperationFailed(
                 f"traffic reaches nothing, though {lost.version} (deployment {lost.id}) was kept last",
-                next_step=f"{self._door} {self._environment.name} up   gives it the traffic again",
+                next_step=f"{self._typed} up   gives it the traffic again",
             )
 
     def _undecided(self, held: holding.Hold) -> Locked:
-        door = f"{self._door} {self._environment.name}"
+        door = self._typed
         return Locked(held.told(self._environment), next_step=f"{door} keep   or   {door} rollback")
 
     @contextmanager

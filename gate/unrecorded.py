@@ -1,15 +1,18 @@
-"""Rolling back where the gate's own records cannot be used: by what the engine and the releases' folders tell."""
+"""Rolling back where the gate's own records cannot be used: by what is written down beside the instances, and what
+still runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from gate import place
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
-from gate.errors import OperationFailed
+from gate.errors import EngineError, OperationFailed, Refused
 from gate.records.sqlite import SqliteFile
 from gate.releases import Release, faults, read, source
 from gate.store import Store
+from gate.ways import Stay, Ways
 
 
 def store() -> Store:
@@ -24,23 +27,45 @@ def target(
     version: str | None,
     *,
     fault: OperationFailed,
-    door: str,
+    command: str,
 ) -> Release:
-    """The release asked for, as it runs or as its source has it; else the only other one that still runs.
+    """The release that was kept before the one that serves, or the one named, if it is proven to have been kept here;
+    without a name and without such a proof, the only other one that still runs.
 
-    ``fault``: why there are no records. Raises OperationFailed where it cannot be told, or not be deployed any more.
+    ``fault``: why there are no records; ``command`` begins each command that helps. Raises Refused for a name that
+    nothing proves, OperationFailed where it cannot be told, or not be deployed any more.
     """
-    others = [item for item in engine.instances() if item.digest != stable.digest]
-    if version is None:
-        digests = {item.digest for item in others}
-        if len(digests) != 1:
-            runs = f"these still run: {', '.join(item.version for item in others)}" if others else "no other one runs"
-            raise OperationFailed(
-                f"{fault}; without them it cannot be told which release served before {stable.version}; {runs}",
-                next_step=f"{fault.next_step}; or name it: {door} {environment.name} rollback --to V",
+    try:
+        ways, unknown = Ways(place.of(environment)).before(stable.digest), ""
+    except EngineError as broken:
+        ways, unknown = [], f" ({broken})"
+    if version is not None:
+        release = next((found for stay in ways if stay.version == version and (found := _as_kept(stay))), None)
+        if release is None:
+            proven = f"; of these it is proven: {', '.join(stay.version for stay in ways)}" if ways else ""
+            raise Refused(
+                f"{fault}; without them nothing proves that {version} was kept here before {stable.version} and lies "
+                f"there as it was{unknown}{proven}",
+                next_step=f"{command} rollback   needs no name; {fault.next_step}",
             )
-        version = others[0].version
-    for item in others:
-        if item.version == version and not faults(Path(item.folder)):
-            return read(Path(item.folder))
-    return source(environment).get(version)
+        return release
+    if ways and (release := _as_kept(ways[0])) is not None:
+        return release
+    others = [item for item in engine.instances() if item.digest != stable.digest]
+    if len({item.digest for item in others}) != 1:
+        runs = f"these still run: {', '.join(item.version for item in others)}" if others else "no other one runs"
+        raise OperationFailed(
+            f"{fault}; without them it cannot be told which release served before {stable.version}{unknown}; {runs}",
+            next_step=fault.next_step,
+        )
+    running = next((Path(item.folder) for item in others if not faults(Path(item.folder))), None)
+    return read(running) if running is not None else source(environment).get(others[0].version)
+
+
+def _as_kept(stay: Stay) -> Release | None:
+    """The release as it was kept; None where its folder is gone, damaged, or holds another one by now."""
+    folder = Path(stay.folder)
+    if faults(folder):
+        return None
+    found = read(folder)
+    return found if found.digest == stay.digest else None

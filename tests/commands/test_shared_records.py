@@ -104,17 +104,20 @@ def test_a_gate_killed_elsewhere_is_recovered_from_here(here: Little) -> None:
     assert here.serving() == "1.1.0"
 
 
-def test_without_the_records_only_a_named_release_is_gone_back_to(here: Little, cluster: Cluster) -> None:
+def test_without_the_records_a_rollback_goes_only_where_a_release_is_proven_to_have_been_kept(
+    here: Little, cluster: Cluster
+) -> None:
     with away(cluster):
         assert here.deploy("1.1.0").code == 3
         status = here.gate("status")
         assert status.code == 0, status.told
         assert status.document["stable"]["version"] == "1.1.0"
         assert any("the gate's own records cannot be used" in fault for fault in status.document["faults"])
-        refused = here.gate("rollback")
-        assert refused.code == 3, refused.told
-        assert "rollback --to V" in refused.document["next"]
-        ran = here.gate("rollback", "--to", "1.0.0")
+        refused = here.gate("rollback", "--to", "1.3.0")
+        assert (refused.code, here.serving()) == (3, "1.1.0"), refused.told
+        assert "nothing proves that 1.3.0 was kept here" in refused.told
+        assert "rollback   needs no name" in refused.document["next"]
+        ran = here.gate("rollback")
         assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"
         assert "not recorded, for schema deploy_gate_tiny_local" in ran.told
         assert here.serving() == "1.0.0"

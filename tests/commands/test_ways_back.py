@@ -28,7 +28,11 @@ def test_a_rollback_never_leads_forward(here: Little) -> None:
     assert again.code == 2, again.told
     assert "no accepted release before 1.0.0" in again.told
     assert here.serving() == "1.0.0"
-    assert here.gate("rollback", "--to", "1.1.0").document["stable"]["version"] == "1.1.0"
+    forward = here.gate("rollback", "--to", "1.1.0")
+    assert (forward.code, here.serving()) == (3, "1.0.0"), forward.told
+    assert "1.1.0 was rolled back in deployment 3" in forward.told
+    assert "--version 1.1.0 --again" in forward.document["next"]
+    assert here.deploy("1.1.0", "--again", "it was only tried out").code == 0
 
 
 def test_recover_keeps_what_is_known_of_a_failed_rollback(here: Little) -> None:

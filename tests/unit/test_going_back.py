@@ -1,0 +1,233 @@
+"""Where a rollback may lead: by the records, and without them by what is written down beside the instances."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gate import going_back, place, releases, served, unrecorded, ways
+from gate.engines.base import Engine, Instance
+from gate.errors import OperationFailed, Refused, UsageError
+from gate.journal import DIED
+from gate.place import Folder
+from gate.records.sqlite import SqliteFile
+from gate.results import Outcome
+from gate.store import Store
+from gate.ways import FILE, Stay, Ways
+from tests.evidence.runs import made_run
+
+VERSION = {"A": "1.0.0", "B": "1.1.0", "C": "1.2.0", "D": "0.9.0"}
+COMMAND = "python deploy_gate.py here"
+
+
+def built(root: Path, version: str, content: str = "x") -> releases.Release:
+    folder = root / "releases" / version
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "app.py").write_text(f"{version} {content}")
+    files = {"app.py": hashlib.sha256((folder / "app.py").read_bytes()).hexdigest()}
+    manifest = {"version": version, "digest": releases.digest_of(files), "files": files}
+    (folder / releases.MANIFEST).write_text(json.dumps(manifest))
+    return releases.read(folder)
+
+
+def serving(release: releases.Release) -> Instance:
+    return Instance("r9", release.version, release.digest, None, str(release.folder), datetime.now(UTC))
+
+
+@dataclass
+class Past:
+    """Runs as ``+A`` (deployed and kept), ``-A`` (rolled back to), ``!A`` (deployed, taken back), ``~A`` (its
+    gate died, undone), ``#A`` (could not be taken back); and the same as it is written down for who has no records."""
+
+    root: Path
+    store: Store = field(init=False)
+    ways: Ways = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = Store(SqliteFile(self.root / "gate.db"))
+        self.ways = Ways(Folder(self.root / ".gate" / "here"))
+        self._serves: str | None = None
+
+    def run(self, told: str) -> None:
+        kind, release = told[0], built(self.root, VERSION[told[1:]])
+        facts: dict[str, Any] = {"digest": release.digest, "folder": str(release.folder), "by": "dora@ops"}
+        number = self.store.begin(
+            action="rollback" if kind == "-" else "deploy",
+            version=release.version,
+            commit=None,
+            stable_version=None,
+            stable_instance=self._serves,
+            **facts,
+        )
+        self.store.write(number, "accept", "do", {})
+        self.store.write(number, "accept", "done" if kind in "+-" else "undone", {})
+        if kind == "~":
+            self.store.write(number, "recover", DIED, {})
+        ended = {"+": Outcome.RELEASED, "#": Outcome.ROLLBACK_FAILED}.get(kind, Outcome.ROLLED_BACK)
+        self.store.end(number, ended, ["orders were lost"], cases=1, checks=1, report=None, final=True)
+        if kind in "+-":
+            self._serves = f"r{number}"
+            self.ways.keep(Stay(release.version, release.digest, str(release.folder)), back=kind == "-")
+
+
+@pytest.fixture
+def past(tmp_path: Path) -> Past:
+    return Past(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("runs", "serves", "to", "why"),
+    [
+        ("+A +B", "B", "A", ""),
+        ("+A +B +C", "C", "A", ""),
+        ("+A +B -A", "A", "B", "1.1.0 was rolled back in deployment 3"),  # by a person
+        ("+A !B", "A", "B", "1.1.0 was rolled back in deployment 2"),  # by the gate, and never kept
+        ("+A #B", "A", "B", "1.1.0 was rolled back in deployment 2"),
+        ("+D +A +B !D", "B", "D", "0.9.0 was rolled back in deployment 4"),
+        ("+D +A +B !D +D +B", "B", "D", ""),  # kept since
+        ("+D +A +B ~D", "B", "D", ""),  # that its gate died says nothing about the release
+        ("+A +B +C -A", "A", "B", "1.1.0 is no way back from 1.0.0, for it is newer and was not kept before it"),
+        ("+B +A", "A", "B", ""),  # newer, and the kept one before
+        ("+C +B +A", "A", "C", ""),
+        ("+C +A +B -C", "C", "A", ""),  # older than what serves, and nothing speaks against it
+        ("+A +B !A", "B", "A", ""),  # failed when it was deployed again, but a rollback without a name goes there too
+    ],
+)
+def test_a_named_release_leads_back_and_not_forward(past: Past, runs: str, serves: str, to: str, why: str) -> None:
+    for told in runs.split():
+        past.run(told)
+    stable = serving(built(past.root, VERSION[serves]))
+    if not why:
+        assert going_back.target(past.store, stable, VERSION[to], COMMAND).version == VERSION[to]
+        return
+    with pytest.raises(Refused) as fault:
+        going_back.target(past.store, stable, VERSION[to], COMMAND)
+    assert str(fault.value).startswith(why)
+    again = ' --again "what is different now"' if "rolled back" in why else ""
+    assert str(fault.value.next_step).endswith(f"to deploy it: {COMMAND} --version {VERSION[to]}{again}")
+    before = served.before(past.store, stable.digest)
+    if before:  # what is refused by name never stands in the way of the one without
+        assert going_back.target(past.store, stable, None, COMMAND).version == before[0].version
+        assert f"{COMMAND} rollback   goes back to {before[0].version}; or, " in str(fault.value.next_step)
+
+
+def test_what_was_built_anew_is_not_what_was_kept(past: Past) -> None:
+    for told in ("+D", "+A", "+B"):
+        past.run(told)
+    stable = serving(built(past.root, "1.1.0"))
+    built(past.root, "0.9.0", "another content")
+    with pytest.raises(Refused, match=r"0\.9\.0 was built anew since it was kept here in deployment 1"):
+        going_back.target(past.store, stable, "0.9.0", COMMAND)
+
+
+def test_what_was_never_kept_is_wrong_use(past: Past) -> None:
+    past.run("+A")
+    stable = serving(built(past.root, "1.0.0"))
+    built(past.root, "1.2.0")  # the source has it
+    for version in ("1.2.0", "1.0.0", None):
+        with pytest.raises(UsageError, match="no accepted release"):
+            going_back.target(past.store, stable, version, COMMAND)
+
+
+class Running:
+    """An engine on which these run."""
+
+    def __init__(self, found: Sequence[Instance]) -> None:
+        self._found = found
+
+    def instances(self) -> list[Instance]:
+        return list(self._found)
+
+
+def blind(past: Past, serves: str, to: str | None, *running: str) -> str:
+    """Where a rollback goes whose records cannot be used."""
+    stable = serving(built(past.root, VERSION[serves]))
+    engine = cast(Engine, Running([stable, *(serving(built(past.root, VERSION[one])) for one in running)]))
+    fault = OperationFailed("gate.db: cannot be used", next_step="move it away")
+    environment = made_run(past.root / "x").environment.derived({}, [])
+    environment.bind(name="here", file=environment.file, root=past.root, written={}, rules=(), secrets=frozenset())
+    return unrecorded.target(
+        environment, engine, stable, VERSION[to] if to else None, fault=fault, command=COMMAND
+    ).version
+
+
+@pytest.mark.parametrize(
+    ("runs", "serves", "to", "goes"),
+    [
+        ("+A +B", "B", "A", True),
+        ("+A +B", "B", None, True),
+        ("+A +B +C", "C", "A", True),
+        ("+A +B -A", "A", "B", False),
+        ("+A +B +C -A", "A", "B", False),
+        ("+A !B", "A", "B", False),
+        ("+A", "A", "C", False),  # the source has it, and it was never kept
+        ("+A +B", "C", "A", True),  # a candidate that could not be taken back serves
+        ("+A +B", "C", None, True),
+    ],
+)
+def test_without_records_only_what_is_proven_to_have_been_kept(
+    past: Past, runs: str, serves: str, to: str | None, goes: bool
+) -> None:
+    for version in VERSION.values():
+        built(past.root, version)
+    for told in runs.split():
+        past.run(told)
+    if goes:
+        assert blind(past, serves, to) == (VERSION[to] if to else VERSION[runs.split()[-1 if serves == "C" else 0][1:]])
+        return
+    with pytest.raises(Refused) as fault:
+        blind(past, serves, to)
+    assert f"cannot be used; without them nothing proves that {VERSION[to or '']} was kept here" in str(fault.value)
+    assert fault.value.next_step == f"{COMMAND} rollback   needs no name; move it away"
+
+
+@pytest.mark.parametrize("content", ["", "[", '["x"]', '[{"version": "1.0.0"}]', "{}", None])
+def test_a_rollback_without_a_name_needs_no_bookkeeping_at_all(past: Past, content: str | None) -> None:
+    """What is written down is damaged, or was never written: the only other one that runs is gone back to."""
+    past.run("+A")
+    file = past.root / ".gate" / "here" / FILE
+    file.unlink() if content is None else file.write_text(content)
+    assert blind(past, "B", None, "A") == "1.0.0"
+    with pytest.raises(Refused):
+        blind(past, "B", "A")
+    with pytest.raises(OperationFailed, match="no other one runs"):
+        blind(past, "B", None)
+    past.run("+B")
+    assert [stay.version for stay in past.ways.stays()] == ["1.1.0"], "from here on it is known again"
+
+
+def test_what_lies_in_a_folder_by_now_is_not_what_was_kept_there(past: Past) -> None:
+    past.run("+A")
+    past.run("+B")
+    built(past.root, "1.0.0", "another content")
+    with pytest.raises(Refused, match="lies there as it was"):
+        blind(past, "B", "A")
+
+
+@pytest.mark.parametrize(
+    ("action", "lines", "outcome", "kept"),
+    [
+        ("deploy", ["do", "done"], Outcome.RELEASED, True),
+        ("rollback", ["do", "done"], Outcome.ROLLED_BACK, True),
+        ("deploy", ["do", "done", "undo", "undone"], Outcome.ROLLED_BACK, False),
+        ("deploy", ["do", "done"], Outcome.ROLLBACK_FAILED, False),
+        ("deploy", ["do"], Outcome.HELD, False),
+        ("deploy", [], Outcome.REFUSED, False),
+    ],
+)
+def test_what_a_run_kept_is_written_down_and_nothing_else(
+    tmp_path: Path, action: str, lines: list[str], outcome: Outcome, kept: bool
+) -> None:
+    run = made_run(tmp_path, action=action)
+    for kind in lines:
+        run.journal.write("accept", kind)
+    ways.remember(run, outcome)
+    stays = ways.Ways(place.of(run.environment)).stays()
+    assert [stay.version for stay in stays] == (["1.1.0"] if kept else [])
