@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gated import Gate
-from benchmarks.ordering import Answer, Users, bad_from, counted, moved_at
+from benchmarks.ordering import Answer, Users, counted, errors_of, moved_at
 from benchmarks.rollouts import OTHERS, WATCH, AbsentError, Host, Outcome, Rollout, build, gone
 from gate.errors import ShellError
 from tests.containers.conftest import PLACE
@@ -77,17 +77,17 @@ class Trial:
             outcome = self._rollout.deploy(BAD)
             seconds = time.time() - began
             users.go_on(LATER_IF_BAD)
-        met = bad_from(answers, BAD)
+        met = errors_of(answers, BAD)
         if met is None:
             raise ShellError("users never met the bad release")
         taken_back = self._serves(FIRST, answers)
         if not taken_back:
             self._rollout.rollback(FIRST)
-        late = None if outcome.decided is None else (met[1] - outcome.decided) * 1000
+        late = None if outcome.decided is None else (met.last - outcome.decided) * 1000
         return {
             "seconds": seconds,
             "taken_back": taken_back,
-            "bad_for": met[1] - met[0] if taken_back else None,
+            "errors_for": met.over - met.first if taken_back else None,
             "decision_to_last_bad_answer_ms": late,
         } | counted(answers)
 
@@ -106,7 +106,7 @@ def summed(rounds: list[dict[str, Act]]) -> dict[str, Act]:
 
 def _of(values: list[Any], key: str) -> Any:
     match key:
-        case "bad_for" | "decision_to_last_bad_answer_ms":
+        case "errors_for" | "decision_to_last_bad_answer_ms":
             return sorted(round(value, 2) for value in values if value is not None)
         case "requests" | "failed" | "unanswered" | "taken_back":
             return sum(values)

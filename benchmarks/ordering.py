@@ -96,7 +96,18 @@ def moved_at(answers: Sequence[Answer], leaving: str, coming: str) -> float | No
     return min((a.ended for a in answers if a.release == coming and a.good and a.ended > left), default=None)
 
 
-def bad_from(answers: Sequence[Answer], release: str) -> tuple[float, float] | None:
-    """When a release gave its first and its last bad answer."""
+@dataclass(frozen=True)
+class Errors:
+    """When a bad release gave its first and its last bad answer, and when the last request of all failed."""
+
+    first: float
+    last: float
+    over: float
+
+
+def errors_of(answers: Sequence[Answer], release: str) -> Errors | None:
+    """What users had of a release that is bad; None if they never met it."""
     bad = [answer.ended for answer in answers if answer.release == release and not answer.good]
-    return (min(bad), max(bad)) if bad else None
+    if not bad:
+        return None
+    return Errors(min(bad), max(bad), max(answer.ended for answer in answers if not answer.good))
