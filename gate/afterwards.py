@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gate import actions, bundle, index, recording, runner, standing
+from gate import actions, bundle, index, recording, resealing, runner, standing
 from gate.ledger import Ledger
 from gate.notify import Notifier, say_failures
 from gate.results import Outcome
@@ -38,6 +38,7 @@ def tell(run: Run, outcome: Outcome, next_step: str, report: str, note: Note) ->
         run.evidence.standing = standing.track(run)
 
     _tried("gaps and readiness are not tracked", note, stood)
+    _tried("the evidence from before is not proven", note, lambda: resealing.prove(run))
     if _tried("the report could not be written", note, lambda: recording.write(run, outcome, next_step)):
         told.report = report
 
@@ -86,7 +87,8 @@ def show_job(run: Run, outcome: Outcome, serves: Serving, told: Told, terminal: 
 
 def seal(run: Run) -> str:
     """Seals the evidence as it lies there now; returns the SHA-256 of its manifest. Raises OSError, OperationFailed."""
-    made = bundle.seal(run.reports, run.environment.name, run.deployment, run.clock())
+    broken = run.environment.redactor.tree(run.evidence.unproven)
+    made = bundle.seal(run.reports, run.environment.name, run.deployment, run.clock(), broken)
     Ledger(run.store).seal(run.deployment, made)
     return made
 
@@ -97,6 +99,7 @@ def settle(run: Run, notifier: Notifier, told: Told, note: Note) -> None:
     run.evidence.notes += texts
     if not texts or told.report is None:
         return
+    _tried("the evidence from before is not proven", note, lambda: resealing.prove(run))
     _tried("the report does not say so", note, lambda: recording.add_notes(run, texts))
 
     def sealed() -> None:

@@ -48,6 +48,7 @@ def of(run: Run, outcome: Outcome, serves: Serving, *, report: str | None, next_
             for item in (run.evidence.permission.conditions if run.evidence.permission is not None else ())
         ],
         "notes": run.evidence.notes,
+        "unproven": run.evidence.unproven,
         "gaps": run.evidence.standing.document() if run.evidence.standing else None,
         "report": report,
         "next": next_step,

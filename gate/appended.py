@@ -33,14 +33,15 @@ def monitoring(environment: Environment, store: Store, found: Watched, at: datet
     new, ledger = folder.with_name(f"{folder.name}.new"), Ledger(store)
     _finish(folder, new, ledger, deployment)
     seals = ledger.seals(deployment)
-    verify.prove(folder, seals=seals, copy=False, environment=environment.name, deployment=deployment)
+    proof = verify.prove(folder, seals=seals, copy=False, environment=environment.name, deployment=deployment)
     shutil.copytree(folder, new, copy_function=os.link)
     made = replace(document.from_json(document.read(new / DECISION)), monitoring=_record(found, at))
     record = document.to_json(made, environment.redactor)
     document.write(record, new / DECISION)
     (new / REPORT).unlink(missing_ok=True)  # the old folder has the same file
     (new / REPORT).write_text(html.render(record), encoding="utf-8")
-    ledger.seal(deployment, bundle.seal(new, environment.name, deployment, at))
+    broken = proof.checked.manifest.broken
+    ledger.seal(deployment, bundle.seal(new, environment.name, deployment, at, broken))
     _finish(folder, new, ledger, deployment)
 
 

@@ -10,7 +10,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,7 +46,10 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a bundle holds; ``files`` by their path within it, with slashes."""
+    """What a bundle holds; ``files`` by their path within it, with slashes.
+
+    ``broken``: what was not as an earlier seal said, when this one was made of evidence that had grown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +58,7 @@ class Manifest(BaseModel):
     deployment: int
     sealed_at: AwareDatetime
     files: Mapping[str, Entry]
+    broken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,24 @@ class Source(Protocol):
     def open(self, name: str) -> IO[bytes]: ...
 
 
-def seal(folder: Path, environment: str, deployment: int, at: datetime) -> str:
-    """Writes the manifest of everything in a folder; returns its SHA-256. Raises OSError, and OperationFailed for a
-    file that is none of its own."""
+def seal(folder: Path, environment: str, deployment: int, at: datetime, broken: Sequence[str] = ()) -> str:
+    """Writes the manifest of everything in a folder; returns its SHA-256.
+
+    ``broken``: what was found not to be as it was sealed before; whoever seals anew proves that first, and hands on
+    what the manifest before said. Raises OSError, and OperationFailed for a file that is none of its own.
+    """
     place = _Folder(folder)
     if faults := place.faults():
         raise OperationFailed(f"{folder}: {faults[0]}")
     files = {name: _entry(place, name) for name in place.names() if name != MANIFEST}
-    manifest = Manifest(format=FORMAT, environment=environment, deployment=deployment, sealed_at=at, files=files)
+    manifest = Manifest(
+        format=FORMAT,
+        environment=environment,
+        deployment=deployment,
+        sealed_at=at,
+        files=files,
+        broken=tuple(broken),
+    )
     content = (manifest.model_dump_json(indent=1) + "\n").encode()
     new = folder.with_name(f"{folder.name}.{MANIFEST}.new")  # beside it: a half-written one is no file of the bundle
     try:

@@ -19,6 +19,7 @@ from gate import (
     mending,
     pipeline,
     recording,
+    resealing,
     served,
     serving,
     unrecorded,
@@ -252,7 +253,9 @@ class Commands:
     def _recovering(self, store: Store, dead: Deployment) -> Run:
         stable = self._stable_of(dead)
         release = known(dead.version, dead.digest, dead.commit, Path(dead.folder))
-        return self._new_run(store, release, stable, dead.action, deployment=dead.id)
+        run = self._new_run(store, release, stable, dead.action, deployment=dead.id)
+        resealing.take_up(run)
+        return run
 
     def _stable_of(self, dead: Deployment) -> Instance | None:
         """What served when a run began; or what does by now, after a rollback that nobody could record."""

@@ -69,6 +69,8 @@ class Evidence:
     suites: list[SuiteRun] = field(default_factory=list)
     reasons: list[Reason] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+    """What of the evidence that an earlier process left was not as it had been sealed."""
     switches: list[Switch] = field(default_factory=list)
     live: list[tuple[datetime, Verdict]] = field(default_factory=list)
     """What the watch said at the end of each traffic step, and when."""

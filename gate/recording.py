@@ -91,9 +91,10 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
 
 
 def add_notes(run: Run, texts: Sequence[str]) -> None:
-    """Adds to the notes of a record, and to its report, what became known after they were written. Raises OSError,
-    OperationFailed."""
+    """Adds to the notes of a record, and to its report, what became known after they were written, and what of them
+    is not as it was sealed. Raises OSError, OperationFailed."""
     record = document.read(run.reports / DECISION)
+    record["unproven"] = run.environment.redactor.tree(run.evidence.unproven)
     record["notes"] = [*record["notes"], *run.environment.redactor.tree(list(texts))]
     document.write(record, run.reports / DECISION)
     (run.reports / REPORT).write_text(html.render(record), encoding="utf-8")
@@ -133,6 +134,7 @@ def _joined(earlier: DecisionRecord, later: DecisionRecord) -> DecisionRecord:
         suites=earlier.suites + later.suites,
         verdicts=earlier.verdicts + later.verdicts,
         notes=earlier.notes + later.notes,
+        unproven=tuple(dict.fromkeys((*earlier.unproven, *later.unproven))),
         permission=_permission_joined(earlier.permission, later.permission),
         readiness=later.readiness or earlier.readiness,
         backup=later.backup or earlier.backup,
@@ -170,6 +172,7 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
         decided_at=evidence.decided_at,
         next_step=next_step,
         notes=tuple(evidence.notes),
+        unproven=tuple(evidence.unproven),
         verdicts=_verdicts(run),
         rules=tuple(map(RuleRecord.of, run.environment.all_rules)),
         permission=_permission(run),

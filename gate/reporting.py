@@ -61,11 +61,9 @@ class Reporting:
         name = self._environment.name
         if subject.isdecimal():
             number = int(subject)
-            folder = self.folder(number)
+            path = self.folder(number)
             seals = Ledger(Store.of(self._environment)).seals(number)
-            proof = verify.prove(
-                folder, expected=expected, seals=seals, copy=False, environment=name, deployment=number
-            )
+            proof = verify.prove(path, expected=expected, seals=seals, copy=False, environment=name, deployment=number)
         else:
             path = Path(subject)
             number = verify.prove(path, expected=expected, environment=name).checked.manifest.deployment
@@ -77,6 +75,7 @@ class Reporting:
             proof = verify.prove(path, expected=expected, seals=seals, environment=name)
         for line in proof.lines:
             self._terminal.say(line)
+        proof.demand_whole(path)
         manifest = proof.checked.manifest
         return {
             "deployment": manifest.deployment,

@@ -1,7 +1,7 @@
 """Proves a bundle of evidence: ``python -m gate.verify FOLDER_OR_ZIP [SHA256]`` needs no environment and no records.
 
-Exit code 0: unchanged; 2: there is no bundle; 3: something in it is not as the manifest says, or the manifest is
-another than the one expected.
+Exit code 0: unchanged; 2: there is no bundle; 3: something in it is not as the manifest says, or was not as an earlier
+one said when it was added to, or the manifest is another than the one expected.
 """
 
 from __future__ import annotations
@@ -40,6 +40,14 @@ class Proof:
             f"  manifest  sha256 {self.checked.sha256}",
             f"  {self.anchor or UNPROVEN}",
         ]
+
+    def demand_whole(self, path: Path) -> None:
+        """Raises Refused for evidence that grew when it was not as it had been sealed: what was added is proven, what
+        was there before is not."""
+        broken = self.checked.manifest.broken
+        if broken:
+            told = "was not as it had been sealed when it was added to"
+            raise Refused("\n".join(f"{path}: {told}: {item}" for item in broken))
 
 
 def prove(
@@ -105,11 +113,12 @@ def main(arguments: list[str]) -> int:
         return Outcome.USAGE.exit_code
     try:
         proof = prove(Path(arguments[0]), expected=arguments[1] if len(arguments) > 1 else None)
+        print("\n".join(proof.lines))
+        proof.demand_whole(Path(arguments[0]))
     except GateError as fault:
         for line in str(fault).splitlines():
             print(f"error: {line}", file=sys.stderr)
         return (Outcome.USAGE if isinstance(fault, UsageError) else Outcome.REFUSED).exit_code
-    print("\n".join(proof.lines))
     return 0
 
 

@@ -435,7 +435,8 @@ class FileRecord:
 class DecisionRecord:
     """One deployment, from the command to what serves at the end.
 
-    ``decided_at`` is the moment the outcome was certain; ``next_step`` the command a person types next, if any.
+    ``decided_at`` is the moment the outcome was certain; ``next_step`` the command a person types next, if any;
+    ``unproven`` what of the evidence before ``keep`` or ``recover`` went on with it was not as it had been sealed.
     Raises ValueError when ``exit_code`` is not the outcome's.
     """
 
@@ -461,6 +462,7 @@ class DecisionRecord:
     decided_at: AwareDatetime | None = None
     next_step: str = ""
     notes: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
     verdicts: tuple[PhaseVerdict, ...] = ()
     rules: tuple[RuleRecord, ...] = ()
     permission: PermissionRecord | None = None

@@ -73,7 +73,11 @@ def last_outcome(here: Little) -> str | None:
 
 def test_what_fails_after_it_was_kept_undoes_all_of_it(held: Little) -> None:
     held.write("failures", "2")  # at the front door, and when that is confirmed
+    number = held.store.deployments(1)[0].id
+    (held.root / "reports" / "local" / str(number) / "report.html").write_text("all was well", encoding="utf-8")
     ran = held.gate("keep")
+    assert "the evidence from before is not proven: report.html: changed" in ran.told
+    assert ran.document["unproven"][0].startswith("report.html: changed")
     assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"
     assert "the planted fault" in ran.reasons
     assert running(held) == ["1.0.0"], "the candidate, started before it was held, is stopped too"
