@@ -20,9 +20,9 @@ WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 # A gate that takes the arguments the real one takes, and then does as one test wants.
 STAND_IN = """
 import os, sys
-from gate.cli import _parse
+from gate.arguments import parse
 words = sys.argv[1:]
-_parse(words, "gate")
+parse(words, "gate")
 {does}
 """
 

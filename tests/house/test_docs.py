@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gate import environments
-from gate.cli import ACTIONS
+from gate.arguments import ACTIONS
 from gate.parsing import parse, variables_of
 from gate.readiness import Change, assess
 from gate.results import Case, CaseOutcome, Measurement, Outcome, Severity, SuiteResult
