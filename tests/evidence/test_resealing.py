@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gate import afterwards, answers, bundle, recording, resealing, verify
+from gate import afterwards, answers, appended, bundle, recording, resealing, verify
 from gate.errors import Refused
 from gate.evidence import Evidence
 from gate.ledger import Ledger
+from gate.monitored import Watched
 from gate.notify import Delivery, Notifier
 from gate.notify.message import alert
+from gate.phases import Standing
 from gate.reporting import Reporting
 from gate.results import Outcome
 from gate.run import Run
@@ -182,3 +184,17 @@ def test_records_that_cannot_be_asked_hold_up_nobody(held: Run) -> None:
     held.store.execute(sa.text("DROP TABLE seals"))
     (text,) = resumed(held).evidence.unproven
     assert text.endswith("(whenever it was sealed)")
+
+
+def test_monitoring_hands_the_finding_on(held: Run) -> None:
+    forge_report(held)
+    told(resumed(held), Outcome.RELEASED)
+    found = bundle.check(held.reports).manifest.broken
+    (deployment,) = held.store.deployments()
+    watched = Watched(deployment, held.started_at, Standing(1, (), (), None, None))
+    appended.monitoring(held.environment, held.store, watched, held.clock())
+    checked = bundle.check(held.reports)
+    assert (checked.faults, checked.manifest.broken) == ((), found)
+    record = json.loads((held.reports / "decision.json").read_text(encoding="utf-8"))
+    assert record["monitoring"] is not None
+    assert record["unproven"] == list(found)
