@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gate import actions, bundle, index, recording, resealing, runner, standing
+from gate.interrupt import Interrupted, Interrupts
 from gate.ledger import Ledger
 from gate.notify import Notifier, say_failures
 from gate.results import Outcome
 from gate.run import Run
 from gate.serving import Serving
 from gate.terminal import Terminal
+
+if TYPE_CHECKING:
+    from gate.publish import Packed
 
 Note = Callable[[str], None]
 
@@ -108,23 +112,39 @@ def settle(run: Run, notifier: Notifier, told: Told, note: Note) -> None:
     _tried("the evidence is not sealed", note, sealed)
 
 
-def publish(run: Run, door: str) -> None:
-    """Takes the evidence to where ``[publish]`` says; notes where it is, and what did not work."""
-    from gate.publish import publish
+def packed(run: Run) -> Packed | None:
+    """The evidence as it is now, ready to be published; None where it is not to be, or cannot be: that is noted."""
+    from gate.publish import pack
 
     targets = run.environment.publish.targets
     if not targets or run.action == "plan":
-        return
-    release = (run.release.version, run.release.commit)
+        return None
     try:
-        done = publish(run.environment, run.reports, release, targets)
+        return pack(run.environment, run.reports, (run.release.version, run.release.commit), targets)
     except Exception as fault:  # noqa: BLE001 - what is published decides nothing; it is told
         run.note(f"the evidence is not published: {type(fault).__name__}: {fault}")
+        return None
+
+
+def publish(run: Run, found: Packed, door: str) -> None:
+    """Takes the evidence to where ``[publish]`` says; notes where it is, and what did not work.
+
+    Whoever wants to stop it may: everything is decided.
+    """
+    again = f"again: {door} {run.environment.name} report publish {run.deployment}"
+    interrupts = Interrupts(lambda: None)
+    try:
+        with interrupts.listening(), interrupts.allowed():
+            done = found.send()
+    except Interrupted:
+        run.note(f"publishing was interrupted; {again}")
         return
-    again = f"again: {door} {run.environment.name} report publish {run.deployment} --to"
+    except Exception as fault:  # noqa: BLE001 - what is published decides nothing; it is told
+        run.note(f"the evidence is not published: {type(fault).__name__}: {fault}; {again}")
+        return
     for item in done:
         run.note(
-            f"not published to {item.target}: {item.fault}; {again} {item.target}"
+            f"not published to {item.target}: {item.fault}; {again} --to {item.target}"
             if item.fault
             else f"published to {item.target}: {item.place}"
         )

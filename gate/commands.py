@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate import (
+    abandoned,
     afterwards,
     answers,
     commits,
@@ -70,6 +71,7 @@ class Commands:
         self._notifier = Notifier(environment)
         self.answer: Answer | None = None
         """How the run has ended, once it has."""
+        self._publish: Callable[[], Answer] | None = None
 
     def deploy(self, version: str, options: Options, *, dry_run: bool, confirm: Callable[[str], bool]) -> Answer:
         """Deploys a version; with ``dry_run`` only checks it."""
@@ -85,13 +87,15 @@ class Commands:
             origin = stable.version if stable else "nothing (first deployment)"
             if not dry_run and not confirm(f"{self._environment.name}: {origin} → {release.version}. Deploy?"):
                 raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
-            return self._run(store, release, stable, "plan" if dry_run else "deploy", options, note=failed)
+            answer = self._run(store, release, stable, "plan" if dry_run else "deploy", options, note=failed)
+        return self._published(answer)
 
     def rollback(self, version: str | None, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes an earlier release serve again; a deployment that is held is undone."""
         version = str(parse_version(version, self._environment.name)) if version else None
         with self._locked_whatever(f"rolling back to {version or 'the release before'}") as (store, fault):
-            return self._roll_back(store, version, fault=fault, confirm=confirm)
+            answer = self._roll_back(store, version, fault=fault, confirm=confirm)
+        return self._published(answer)
 
     def _roll_back(
         self,
@@ -129,6 +133,7 @@ class Commands:
         """Runs the tick of the monitoring that is due; ``page`` takes what somebody has to see now."""
         from gate import appended
         from gate.monitor import Monitor
+        from gate.paging import Pager
 
         def by_policy(store: Store, reasons: Sequence[Reason]) -> Answer:
             return self._roll_back(store, None, confirm=lambda _: True, because=reasons)
@@ -138,30 +143,34 @@ class Commands:
                 lambda: alerted(self._environment, clock(), title, reasons, deployment=found.id, version=found.version)
             )
 
+        def dead(left: Deployment, told: str, next_step: str) -> None:
+            self._tell_people(lambda: messages.dead(self._environment, left, told, next_step=next_step, at=clock()))
+
         answer = Monitor(
             self._environment,
             say=self._terminal.say,
-            page=page,
+            pager=Pager(self._environment, page, alert, dead),
             view=self._terminal,
             door=self._door,
             locked=self._locked,
             roll_back=by_policy,
             report=lambda store, found, at: appended.monitoring(self._environment, store, found, at),
-            alert=alert,
             clock=clock,
         ).run()
         say_failures(self._notifier.settle(), self._terminal.note)
-        return answer
+        return Answer(answer.outcome, {**answer.document, **self._published(answer).document})
 
     def keep(self) -> Answer:
         """Goes on with the deployment that is held."""
         with self._locked("keeping what was held") as store:
-            return self._decide(store, self._held(store), pipeline.keep)
+            answer = self._decide(store, self._held(store), pipeline.keep)
+        return self._published(answer)
 
     def give_up(self, why: str, live: Verdict | None = None) -> Answer:
         """Undoes the deployment that is held; ``live`` is what the traffic has decided meanwhile."""
         with self._locked("rolling back what was held") as store:
-            return self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why, live))
+            answer = self._decide(store, self._held(store), lambda run: pipeline.give_up(run, why, live))
+        return self._published(answer)
 
     def restore(self, backup: str, options: Options, *, confirm: Callable[[str], bool]) -> Answer:
         """Makes a backup the live database, once a person has seen what would be lost and confirmed it."""
@@ -193,7 +202,8 @@ class Commands:
                     "not confirmed; nothing was touched",
                     next_step=f"type the environment's name, or give --confirm {self._environment.name}",
                 )
-            return self._run(store, release, stable, "restore", options, restoring=chosen)
+            answer = self._run(store, release, stable, "restore", options, restoring=chosen)
+        return self._published(answer)
 
     def _held(self, store: Store) -> holding.Hold:
         held = holding.find(store)
@@ -226,7 +236,8 @@ class Commands:
             run = self._recovering(store, dead)
             self._terminal.header(f"{self._environment.name}  recovering deployment {dead.id}, {dead.version}")
             with run.interrupts.listening():
-                return self._finish(run, pipeline.recover(run, dead))
+                answer = self._finish(run, pipeline.recover(run, dead))
+        return self._published(answer)
 
     def _lead_back_for_undo(self, store: Store) -> None:
         """Traffic that reaches nothing gets back first; where that fails the undo tells what is true."""
@@ -392,9 +403,27 @@ class Commands:
         self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
         afterwards.show_job(run, outcome, serves, told, self._terminal)
         # Of what is held the evidence is not whole, and whoever decides must not wait for a server.
-        if told.report is not None and outcome is not Outcome.HELD:
-            afterwards.publish(run, self._door)
-            self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
+        found = afterwards.packed(run) if told.report is not None and outcome is not Outcome.HELD else None
+        self.answer = answers.of(run, outcome, serves, report=told.report, next_step=next_step)
+        if found is not None:
+
+            def publish() -> Answer:
+                with self._terminal.working("publishing"):
+                    afterwards.publish(run, found, self._door)
+                return answers.of(run, outcome, serves, report=told.report, next_step=next_step)
+
+            self._publish = publish
+        return self.answer
+
+    def _published(self, answer: Answer) -> Answer:
+        """Publishes the evidence of what has ended, now that the lock was given back: nobody waits for a server.
+
+        Returns the answer with what became of that; its outcome stays what it was.
+        """
+        publish, self._publish = self._publish, None
+        if publish is None:
+            return answer
+        self.answer = publish()
         return self.answer
 
     def _start_keeper(self, run: Run) -> None:
@@ -419,23 +448,20 @@ class Commands:
         dead = store.unfinished()
         if dead is None or (but_failed and dead.outcome is Outcome.ROLLBACK_FAILED):
             return dead
-        if dead.outcome is None and not store.events(dead.id):  # it died before it touched anything
-            mending.clear(self._environment, self._terminal.note)
-            store.end(dead.id, Outcome.INTERRUPTED, ["the run died during the checks"], cases=0, checks=0, report=None)
+        if abandoned.end_untouched(self._environment, store, self._terminal.note):
             return None
         held = holding.find(store)
         if held is not None:
             raise self._undecided(held)
-        ended = "could not be undone" if dead.outcome is Outcome.ROLLBACK_FAILED else "died unfinished"
         steps = pipeline.unfinished_steps(store, dead.id)
         begun = ", ".join(item.name for item in reversed(steps))
         accepted = any(item.name == "accept" and item.done for item in steps)
         does = "proves and finishes it, for it was accepted" if accepted else "takes that back and proves what serves"
         door = self._typed
         otherwise = f"; or {door} rollback --to VERSION" if dead.outcome is Outcome.ROLLBACK_FAILED else ""
-        told = f"deployment {dead.id} ({dead.version}, by {dead.by}, {dead.started_at}) {ended}; begun: {begun}"
+        told = f"{abandoned.told(dead)}; begun: {begun}"
         next_step = f"{door} recover   {does}{otherwise}"
-        if dead.outcome is None:
+        if dead.outcome is not Outcome.ROLLBACK_FAILED:  # which told them by itself
             now = datetime.now(UTC)
             self._tell_people(lambda: messages.dead(self._environment, dead, told, next_step=next_step, at=now))
             say_failures(self._notifier.settle(), self._terminal.note)

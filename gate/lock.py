@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from gate.records.advisory import AdvisoryLock
 
 
+RUNS = "lock"
+"""The lock of whoever changes anything."""
+LOOKS = "monitoring.lock"
+"""The lock of whoever only looks for the monitoring: keeps two looks apart, and nobody else."""
+
 _LOOKS = 0.3  # seconds: longer than anybody looks
 
 
@@ -38,11 +43,11 @@ def whoami() -> str:
 
 
 class Lock:
-    """The lock of one environment."""
+    """A lock of one environment: of its ``RUNS``, or of its ``LOOKS``."""
 
-    def __init__(self, environment: Environment) -> None:
-        self._file = environment.state_folder / "lock"
-        self._shared = _shared(environment)
+    def __init__(self, environment: Environment, name: str = RUNS) -> None:
+        self._file = environment.state_folder / name
+        self._shared = _shared(environment, name)
         self._handle: int | None = None
         self._alone = False
 
@@ -149,13 +154,14 @@ class Lock:
             os.close(handle)
 
 
-def _shared(environment: Environment) -> AdvisoryLock | None:
+def _shared(environment: Environment, name: str) -> AdvisoryLock | None:
     if environment.state.url is None:
         return None
     from gate.records.advisory import AdvisoryLock
     from gate.records.postgres import PostgresSchema, schema_name
 
-    return AdvisoryLock(PostgresSchema(environment.state.url, schema_name(environment.app.name, environment.name)))
+    schema = PostgresSchema(environment.state.url, schema_name(environment.app.name, environment.name))
+    return AdvisoryLock(schema) if name == RUNS else AdvisoryLock(schema, name)
 
 
 def _signed(purpose: str) -> str:

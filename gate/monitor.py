@@ -1,7 +1,8 @@
 """The monitoring of a release after its deployment: runs the tick that is due, keeps it, and acts on it by policy.
 
-Safe to call every minute: without a tick that is due it asks nothing, locks nothing and ends at once. A tick is kept
-before anything is done about it; who was killed in between is followed by one who looks again.
+Safe to call every minute: without a tick that is due it asks nothing, locks nothing and ends at once. Nobody waits for
+a look: the environment's lock is taken only to roll back, and a look gives way to a run that begins meanwhile. A tick
+is kept before anything is done about it; who was killed in between is followed by one who looks again.
 """
 
 from __future__ import annotations
@@ -9,23 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
-from typing import Any
 
-from gate import engines, holding, monitored, serving, tick, ticks
+from gate import abandoned, engines, holding, monitored, policy, serving, tick, ticks
 from gate.answers import Answer
 from gate.config import Environment
 from gate.errors import GateError, Locked, OperationFailed, UsageError
+from gate.lock import LOOKS, Lock
 from gate.monitored import Watched
-from gate.phases import Due, Tick, moment, offsets
+from gate.paging import Pager
+from gate.phases import Due, Tick, moment
+from gate.premises import Premises, Serves
 from gate.results import Decision, Outcome, Reason
 from gate.store import Deployment, Store
 from gate.tick import Seen
 from gate.view import View
 
-Look = Callable[[Deployment, datetime, datetime], Seen]
-"""Looks at what a deployment made serve: users' requests count from the first time on, the second is now."""
-Alert = Callable[[str, Sequence[str], Deployment], None]
-"""Tells people who are not here: what is wrong in one sentence, why, and with what."""
+Look = Callable[[Deployment, datetime, datetime, Callable[[], str]], Seen]
+"""Looks at what a deployment made serve: users' requests count from the first time on, the second is now. The last is
+asked all the time: once it gives a reason, nobody wants to know any more."""
 
 
 _FIGURES = ("coverage", "error_rate", "response_time")
@@ -33,33 +35,33 @@ _FIGURES = ("coverage", "error_rate", "response_time")
 
 
 class Monitor:
-    """The command ``monitor`` on one environment."""
+    """The command ``monitor`` on one environment; ``locked`` holds its lock for a block, ``roll_back`` needs it."""
 
     def __init__(
         self,
         environment: Environment,
         *,
         say: Callable[[str], None],
-        page: Callable[[str], None],
+        pager: Pager,
         view: View,
         door: str,
         locked: Callable[[str], AbstractContextManager[Store]],
         roll_back: Callable[[Store, Sequence[Reason]], Answer],
         report: Callable[[Store, Watched, datetime], None],
-        alert: Alert | None = None,
         look: Look | None = None,
+        serves: Serves | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._environment = environment
         self._say = say
-        self._page = page
+        self._pager = pager
         self._view = view
         self._door = f"{door} {environment.name}"
         self._locked = locked
         self._roll_back = roll_back
         self._report = report
-        self._alert_people = alert
         self._look = look or self._look_now
+        self._serves = serves or self._serves_now
         self._clock = clock
         self._told = ""
 
@@ -67,9 +69,9 @@ class Monitor:
         """Runs the tick that is due, if one is.
 
         DONE (0): nothing was due, or the tick is green. ROLLED_BACK (1), ROLLBACK_FAILED (4): a red one, within
-        ``rollback_in``. LOCKED (5): another run has the environment. HELD (6): a red one later, or one that could not
-        tell: a person decides. Raises UsageError where nothing is to be monitored, Locked where a dead run has to be
-        recovered first, OperationFailed.
+        ``rollback_in``. LOCKED (5): another run has the environment, or began while it looked; or one that died has no
+        end yet, and people were told. HELD (6): a red one later, one that could not tell, or a run that was found dead:
+        a person decides. Raises UsageError where nothing is to be monitored, OperationFailed.
         """
         if not self._environment.monitoring.phases:
             shown = self._environment.file.relative_to(self._environment.root)
@@ -77,41 +79,102 @@ class Monitor:
                 f"{shown}: [monitoring] phases: is empty, so nothing is monitored",
                 next_step=f'write phases = ["15m for 2h", "1h for 24h", "1d for 7d"] under [monitoring] in {shown}',
             )
-        found = self._found(Store.of(self._environment))
-        if found is None or found.standing.due is None:
+        store = Store.of(self._environment)
+        left = self._left(store)
+        found = self._found(store)
+        if left is not None and _cannot_tell(found) is None and abandoned.people_know(store, left):
+            return self._still_left(found, left)
+        if left is None and (found is None or found.standing.due is None):
             return self._nothing_due(found)
         with ExitStack() as stack:
             try:
-                store = stack.enter_context(self._locked("monitoring"))
-            except Locked as fault:
-                return self._busy(found, str(fault), fault.next_step or "")
-            return self._under_the_lock(store, found)
+                stack.enter_context(Lock(self._environment, LOOKS).held("looking"))
+            except Locked:
+                return self._busy(found, "another call of monitor is at it")
+            return self._alone(store)
 
-    def _under_the_lock(self, store: Store, found: Watched | None) -> Answer:
+    def _alone(self, store: Store) -> Answer:
+        """What is due, with no other look beside this one."""
+        premises = Premises.of(store, self._serves)  # first: whatever is read after it may be newer, never older
+        left = self._left(store)
+        found = self._found(store)
+        if left is not None:
+            known = _cannot_tell(found) is None and abandoned.people_know(store, left)
+            return self._still_left(found, left) if known else self._tell_left(store, found, left)
+        due = found.standing.due if found is not None else None
+        if found is None or due is None:  # another one has looked meanwhile
+            return self._nothing_due(found)
         held = holding.find(store)
         if held is not None:
             keep = f"{self._door} keep   or   {self._door} rollback"
             return self._busy(found, held.told(self._environment), keep)
-        open_one = store.unfinished()
-        if open_one is not None:
-            ended = "could not be undone" if open_one.outcome is Outcome.ROLLBACK_FAILED else "died unfinished"
-            raise Locked(
-                f"deployment {open_one.id} ({open_one.version}) {ended}: nothing is monitored until that has an end",
-                next_step=f"{self._door} recover",
-            )
-        found = self._found(store)
-        due = found.standing.due if found is not None else None
-        if found is None or due is None:  # another one has looked meanwhile
-            return self._nothing_due(found)
-        made, reasons = self._tick(store, found, due)
+        holder = Lock(self._environment).holder()
+        if holder is not None:
+            return self._busy(found, f"another run holds this environment: {holder}")
+        if premises.open is not None:
+            return self._busy(found, f"deployment {premises.open.id} ({premises.open.version}) has just ended")
+        return self._tick(store, found, due, premises)
+
+    def _tick(self, store: Store, found: Watched, due: Due, premises: Premises) -> Answer:
+        seen, reasons = self._see(store, found, due, premises)
+        gone = premises.gone(store, self._serves)
+        name = _name(found, due.slot)
+        if gone:
+            self._view.failed(name, [f"gives way: {gone}"], seen.seconds)
+            return self._busy(found, f"{gone}, so what was seen says nothing any more")
+        made = ticks.add(store, seen)
+        self._show(name, made, reasons)
         looked = monitored.of(self._environment, store, found.deployment, self._clock())
-        answer = self._act(store, looked, made, reasons)
+        answer = self._act(store, looked, made, reasons, premises)
+        self._add_to_report(store, found)
+        return answer
+
+    def _add_to_report(self, store: Store, found: Watched) -> None:
         try:
             at = self._clock()
             self._report(store, monitored.of(self._environment, store, found.deployment, at), at)
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
             self._say(f"the report could not be written: {type(fault).__name__}: {fault}")
-        return answer
+
+    def _left(self, store: Store) -> Deployment | None:
+        """The run that has no end and that nobody works at; one that touched nothing gets its end here."""
+        left = abandoned.find(self._environment, store)
+        if left is None or not abandoned.untouched(store, left):
+            return left
+        with ExitStack() as stack:
+            try:
+                mine = stack.enter_context(self._locked("ending a run that died before it touched anything"))
+            except Locked:
+                return None  # somebody begins, and ends it first
+            if abandoned.end_untouched(self._environment, mine, self._say):
+                self._say(f"{abandoned.told(left)}, before it touched anything")
+        return None
+
+    def _tell_left(self, store: Store, found: Watched | None, left: Deployment) -> Answer:
+        """A run has no end, and nobody works at it: no look could tell anything, so the tick that is due cannot."""
+        text = f"{abandoned.told(left)}: nothing is monitored until that has an end"
+        next_step = f"{self._door} recover"
+        self._pager.left(left, text, died=left.outcome is not Outcome.ROLLBACK_FAILED, next_step=next_step)
+        made = None
+        try:
+            if not abandoned.people_know(store, left):
+                abandoned.alerted(store, left)
+            due = _cannot_tell(found)
+            if found is not None and due is not None:
+                kept = (found.deployment.id, due.slot, self._clock(), 0.0, Decision.HOLD, (text,))
+                made = ticks.add(store, Tick(*kept, acted="alerted"))
+                found = monitored.of(self._environment, store, found.deployment, self._clock())
+        except OperationFailed as fault:
+            self._say(f"not recorded, so it is told again: {fault}")
+        if found is not None and made is not None:
+            self._add_to_report(store, found)
+        return self._answer(Outcome.HELD, found, made, reasons=[text], next_step=next_step)
+
+    def _still_left(self, found: Watched | None, left: Deployment) -> Answer:
+        text = f"{abandoned.told(left)}, and people were told: nothing is monitored until that has an end"
+        next_step = f"{self._door} recover"
+        self._say(f"{text}: {next_step}")
+        return self._answer(Outcome.LOCKED, found, reasons=[text], next_step=next_step)
 
     def _found(self, store: Store) -> Watched | None:
         found = monitored.now(self._environment, store, self._clock())
@@ -121,24 +184,24 @@ class Monitor:
             self._say(missed)
         return found
 
-    def _busy(self, found: Watched | None, why: str, next_step: str) -> Answer:
+    def _busy(self, found: Watched | None, why: str, next_step: str = "", made: Tick | None = None) -> Answer:
         """Somebody else has the environment and will let go of it: no fault of anybody's."""
         self._say(f"{why}; the tick that is due waits for the next call")
-        return self._answer(Outcome.LOCKED, found, reasons=[why], next_step=next_step)
+        return self._answer(Outcome.LOCKED, found, made, reasons=[why], next_step=next_step)
 
-    def _tick(self, store: Store, found: Watched, due: Due) -> tuple[Tick, tuple[Reason, ...]]:
-        """Looks, and keeps what was seen."""
+    def _see(self, store: Store, found: Watched, due: Due, premises: Premises) -> tuple[Tick, tuple[Reason, ...]]:
+        """Looks; what was seen, not yet kept, and the reasons that decided."""
         before = found.standing.ticks[-1].ended_at if found.standing.ticks else found.released_at
         # A deployment that was undone meanwhile, a pause, a restore: what users saw of that was not this release's.
         runs = (datetime.fromisoformat(item.ended_at) for item in store.deployments(1) if item.ended_at is not None)
         before = max([before, *runs])
-        name = f"tick {due.slot + 1} of {found.standing.planned}"
+        name = _name(found, due.slot)
         at = self._clock()
         if due.why:
             self._say(f"{name}: {due.why}")
         self._view.step(name)
         try:
-            seen = self._look(found.deployment, before, at)
+            seen = self._look(found.deployment, before, at, premises.watch(store))
         except OperationFailed as fault:
             seen = Seen([Reason("monitoring", Decision.HOLD, f"nothing could be looked at: {fault}")])
         judged, scrub = seen.verdict, self._environment.redactor
@@ -146,52 +209,47 @@ class Monitor:
         deciding = [item for item in judged.reasons if item.decision is judged.decision]
         texts = tuple(scrub(item.text) for item in deciding)
         made = Tick(found.deployment.id, due.slot, at, seconds, judged.decision, texts, tuple(map(scrub, seen.notes)))
-        made = ticks.add(store, made)
-        if judged.decision is Decision.GO:
-            figures = [scrub(item.text) for item in deciding if item.signal in _FIGURES]
-            self._view.done(name, "; ".join(["green", *figures]), seconds)
-        else:
-            self._view.failed(name, [f"{_word(judged.decision)}: {text}" for text in texts], seconds)
-        for note in made.notes:
-            self._view.note(note)
         return made, tuple(deciding)
 
-    def _act(self, store: Store, found: Watched, made: Tick, reasons: Sequence[Reason]) -> Answer:
+    def _show(self, name: str, made: Tick, reasons: Sequence[Reason]) -> None:
+        if made.decision is Decision.GO:
+            figures = [self._environment.redactor(item.text) for item in reasons if item.signal in _FIGURES]
+            self._view.done(name, "; ".join(["green", *figures]), made.seconds)
+        else:
+            self._view.failed(name, [f"{_word(made.decision)}: {text}" for text in made.reasons], made.seconds)
+        for note in made.notes:
+            self._view.note(note)
+
+    def _act(self, store: Store, found: Watched, made: Tick, reasons: Sequence[Reason], premises: Premises) -> Answer:
         if made.decision is Decision.GO:
             self._say(self._until_next(found))
             return self._answer(None, found, made)
-        why_not = self._may_not_roll_back(found, made)
+        why_not = policy.may_not_roll_back(self._environment, found, made)
         if made.decision is Decision.ROLLBACK and not why_not:
             try:
-                answer = self._roll_back(store, reasons)
+                return self._roll_back_now(store, found, made, reasons, premises)
             except GateError as fault:
                 why_not = f"it could not be rolled back: {fault}"
-            else:
-                return self._after_rollback(store, found, made, answer)
         self._alert(found, made, why_not)
         self._remember(store, made, f"alerted; {why_not}" if why_not else "alerted")
         back = f"{self._door} rollback   or   {self._door} status"
         return self._answer(Outcome.HELD, found, made, reasons=list(made.reasons), next_step=back)
 
-    def _may_not_roll_back(self, found: Watched, made: Tick) -> str:
-        """Why a red tick only alerts; empty: it rolls back."""
-        if made.decision is not Decision.ROLLBACK:
-            return ""
-        limit = self._environment.monitoring.rollback_in
-        age = self._age(found, made)
-        plan = offsets(self._environment.monitoring.phases)
-        step = plan[made.slot] - (plan[made.slot - 1] if made.slot else 0.0)
-        if found.deployment.action != "deploy":
-            return f"{found.deployment.version} came by a rollback, and nobody rolls back a rollback"
-        # What was due at the limit is called a little after it.
-        if age > (limit + step if plan[made.slot] <= limit else limit):
-            return f"it is {_told(age)} after the release, and [monitoring] rollback_in is {_told(limit)}"
-        return ""
-
-    def _age(self, found: Watched, made: Tick) -> float:
-        """Seconds since the release; by the plan where the clock was set back."""
-        plan = offsets(self._environment.monitoring.phases)
-        return max((made.at - found.released_at).total_seconds(), plan[made.slot])
+    def _roll_back_now(
+        self, store: Store, found: Watched, made: Tick, reasons: Sequence[Reason], premises: Premises
+    ) -> Answer:
+        """Rolls back, unless somebody else has begun to do something since the look. Raises GateError."""
+        with ExitStack() as stack:
+            try:
+                purpose = f"rolling back {found.deployment.version}, which its monitoring found bad"
+                mine = stack.enter_context(self._locked(purpose))
+            except Locked as fault:
+                return self._busy(found, f"nothing was done: {fault}", fault.next_step or "", made)
+            gone = premises.gone(mine, self._serves)
+            if gone:
+                return self._busy(found, f"nothing was done: {gone}", made=made)
+            answer = self._roll_back(mine, reasons)
+        return self._after_rollback(store, found, made, answer)
 
     def _after_rollback(self, store: Store, found: Watched, made: Tick, answer: Answer) -> Answer:
         self._remember(
@@ -200,27 +258,15 @@ class Monitor:
         if answer.outcome is not Outcome.ROLLED_BACK:
             self._alert(found, made, f"the rollback ended as {answer.outcome}")
         else:
-            self._page(f"{self._environment.name}: {found.deployment.version} was rolled back by its monitoring:")
+            self._pager.page(f"{self._environment.name}: {found.deployment.version} was rolled back by its monitoring:")
             for text in made.reasons:
-                self._page(f"  why   {text}")
-        return Answer(answer.outcome, {**answer.document, "monitoring": self._document(found, made)})
+                self._pager.page(f"  why   {text}")
+        return Answer(answer.outcome, {**answer.document, "monitoring": monitored.with_tick(found, made)})
 
     def _alert(self, found: Watched, made: Tick, why_not: str) -> None:
-        """A page: what is wrong, why nothing was done about it, whom to call and what to type."""
-        version = found.deployment.version
-        word = "is bad" if made.decision is Decision.ROLLBACK else "may be bad: the look at it is inconclusive"
-        title = f"{version} {word}, {_told(self._age(found, made))} after its release"
-        if self._alert_people is not None:
-            unmended = [f"not rolled back: {why_not}"] if why_not else []
-            self._alert_people(title, [*made.reasons, *unmended], found.deployment)
-        self._page(f"ALERT {self._environment.name}: {title}")
-        for text in made.reasons:
-            self._page(f"  why   {text}")
-        if why_not:
-            self._page(f"  not rolled back: {why_not}")
-        for role, contact in self._environment.contacts.items():
-            self._page(f"  call  {role}: {contact}")
-        self._page(f"  next  {self._door} rollback   or   {self._door} status")
+        title = policy.title(self._environment, found, made)
+        back = f"{self._door} rollback   or   {self._door} status"
+        self._pager.bad(title, made.reasons, found.deployment, why_not=why_not, next_step=back)
 
     def _remember(self, store: Store, made: Tick, what: str) -> None:
         """What was done stays done, also where it cannot be written down."""
@@ -250,36 +296,32 @@ class Monitor:
         reasons: Sequence[str] = (),
         next_step: str = "",
     ) -> Answer:
-        deployment = found.deployment if found is not None else None
-        document = {
-            "outcome": str(outcome) if outcome is not None else "DONE",
-            "exit_code": outcome.exit_code if outcome is not None else 0,
-            "environment": self._environment.name,
-            "deployment": deployment.id if deployment else None,
-            "release": {"version": deployment.version, "digest": deployment.digest} if deployment else None,
-            "stable": serving.look(engines.create(self._environment)).document() if made is not None else None,
-            "reasons": [{"signal": "monitoring", "value": None, "limit": "", "n": None, "text": t} for t in reasons],
-            "report": deployment.report if deployment else None,
-            "next": next_step,
-            "monitoring": self._document(found, made) if found is not None else None,
-        }
+        stable = serving.look(engines.create(self._environment)).document() if made is not None else None
+        document = monitored.answer(self._environment, outcome, found, made, stable)
+        document |= {"reasons": [monitored.reason(text) for text in reasons], "next": next_step}
         # PLANNED is what ends with 0 and claims nothing.
         return Answer(outcome or Outcome.PLANNED, self._environment.redactor.tree(document))
 
-    def _document(self, found: Watched, made: Tick | None) -> dict[str, Any]:
-        return {**monitored.document(found.standing), "tick": monitored.row(made) if made is not None else None}
-
-    def _look_now(self, deployment: Deployment, since: datetime, now: datetime) -> Seen:
+    def _look_now(self, deployment: Deployment, since: datetime, now: datetime, stop: Callable[[], str]) -> Seen:
         engine = engines.create(self._environment)
-        return tick.look(self._environment, engine, deployment, since, now, view=self._view)
+        return tick.look(self._environment, engine, deployment, since, now, view=self._view, stop=stop)
+
+    def _serves_now(self) -> str:
+        stable = engines.create(self._environment).stable()
+        return stable.id if stable is not None else ""
+
+
+def _cannot_tell(found: Watched | None) -> Due | None:
+    """The tick that is due and cannot tell anything while a run has no end. None where none is; and where the last one
+    was red and nothing was done about it: that is looked at as soon as somebody may."""
+    if found is None or (found.standing.ticks and found.standing.ticks[-1].unmet):
+        return None
+    return found.standing.due
+
+
+def _name(found: Watched, slot: int) -> str:
+    return f"tick {slot + 1} of {found.standing.planned}"
 
 
 def _word(decision: Decision) -> str:
     return "red" if decision is Decision.ROLLBACK else "inconclusive"
-
-
-def _told(seconds: float) -> str:
-    """A time that people plan in: ``45 min``, ``3.0 h``, ``2.1 d``."""
-    if seconds < 3600:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"

@@ -9,6 +9,7 @@ from typing import Any
 from gate import served, ticks
 from gate.config import Environment
 from gate.phases import Standing, Tick, moment, offsets, standing
+from gate.results import Outcome
 from gate.store import Deployment, Store
 
 _SHOWN = 5
@@ -94,6 +95,36 @@ def document(found: Standing) -> dict[str, Any]:
         "next_at": found.next_at.isoformat() if found.next_at is not None else None,
         "ticks": [row(item) for item in found.ticks],
     }
+
+
+def with_tick(found: Watched, made: Tick | None) -> dict[str, Any]:
+    """The same, with the tick that was made just now, if one was."""
+    return {**document(found.standing), "tick": row(made) if made is not None else None}
+
+
+def answer(
+    environment: Environment, outcome: Outcome | None, found: Watched | None, made: Tick | None, stable: Any
+) -> dict[str, Any]:
+    """What ``monitor --json`` prints, without its reasons: ``outcome`` is None where all is well, ``stable`` what
+    serves, where that was asked."""
+    deployment = found.deployment if found is not None else None
+    return {
+        "outcome": str(outcome) if outcome is not None else "DONE",
+        "exit_code": outcome.exit_code if outcome is not None else 0,
+        "environment": environment.name,
+        "deployment": deployment.id if deployment else None,
+        "release": {"version": deployment.version, "digest": deployment.digest} if deployment else None,
+        "stable": stable,
+        "reasons": [],
+        "report": deployment.report if deployment else None,
+        "next": "",
+        "monitoring": with_tick(found, made) if found is not None else None,
+    }
+
+
+def reason(text: str) -> dict[str, Any]:
+    """A reason of such a document."""
+    return {"signal": "monitoring", "value": None, "limit": "", "n": None, "text": text}
 
 
 def row(tick: Tick) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class Tick:
     def ended_at(self) -> datetime:
         return self.at + timedelta(seconds=self.seconds)
 
+    @property
+    def unmet(self) -> bool:
+        """Whether it was red, and nothing was done about it."""
+        return self.decision is Decision.ROLLBACK and not self.acted
+
 
 @dataclass(frozen=True)
 class Due:
@@ -146,7 +151,7 @@ def standing(
     if until is not None:
         return Standing(len(plan), done, missed, None, None)
     due: Due | None = None
-    if last is not None and last.decision is Decision.ROLLBACK and not last.acted:
+    if last is not None and last.unmet:
         due = Due(last.slot, at, "the last one said ROLLBACK, and nothing was done about it")
     elif waiting and end < at:
         due = Due(waiting[0], end, f"the clock was set back: it stands before {moment(at)}, recorded last")

@@ -27,7 +27,7 @@ class Reporting:
 
         Raises Refused for evidence that is not what it was, OperationFailed when a target failed.
         """
-        from gate.publish import publish
+        from gate.publish import pack
 
         wanted = names or list(self._environment.publish.targets)
         if not wanted:
@@ -40,7 +40,7 @@ class Reporting:
         proof = verify.prove(folder, seals=seals, copy=False, environment=self._environment.name, deployment=number)
         deployed = next(item for item in store.deployments() if item.id == number)
         with self._terminal.working("publishing"):
-            done = publish(self._environment, folder, (deployed.version, deployed.commit), wanted)
+            done = pack(self._environment, folder, (deployed.version, deployed.commit), wanted).send()
         for item in done:
             self._terminal.say(f"{item.target:<10}{item.place or f'failed: {item.fault}'}")
         self._terminal.say(f"manifest  sha256 {proof.checked.sha256}")

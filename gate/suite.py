@@ -55,7 +55,7 @@ def _ignore(_: object) -> None:
 Stop = Callable[[], str]
 
 
-def _never() -> str:
+def never() -> str:
     """Nothing but the suite itself ends it."""
     return ""
 
@@ -70,7 +70,7 @@ def run(
     on_planned: Callable[[int], None] = _ignore,
     decide: Decide = _ignore,
     confirmation: Confirmation | None = None,
-    stop: Stop = _never,
+    stop: Stop = never,
 ) -> SuiteResult:
     """Runs the cases in ``folders`` and returns their record; writes it as JUnit and pytest-html pages into ``out``.
 

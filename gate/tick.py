@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gate import rules, shell, verdict
+from gate import rules, shell, suite, verdict
 from gate.config import Environment
 from gate.confirm import Confirmation
 from gate.context import FRONT, Context
@@ -29,6 +29,7 @@ from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
 from gate.signals.access_log import AccessLog
 from gate.signals.review import Review, review
 from gate.store import Deployment
+from gate.suite import Stop, never
 from gate.traffic import request_log
 from gate.view import View
 from gate.watch import LOG_LAG, LOOK
@@ -55,9 +56,19 @@ class Seen:
 
 
 def look(
-    environment: Environment, engine: Engine, deployment: Deployment, since: datetime, now: datetime, *, view: View
+    environment: Environment,
+    engine: Engine,
+    deployment: Deployment,
+    since: datetime,
+    now: datetime,
+    *,
+    view: View,
+    stop: Stop = never,
 ) -> Seen:
-    """Looks at what ``deployment`` made serve; ``since``: from when on users' requests count. Raises GateError."""
+    """Looks at what ``deployment`` made serve; ``since``: from when on users' requests count. Raises GateError.
+
+    ``stop`` is asked all the time; once it gives a reason, what is left is not asked any more.
+    """
     seen = Seen()
     serving = engine.stable()
     if serving is None:
@@ -69,13 +80,16 @@ def look(
         return seen
     log = UsersLog(environment, since, now, serving.id)
     view.progress("health, identity, resources, data")
-    seen.reasons += states_now(environment, engine, serving)
-    seen.reasons += _judged(environment, deployment, serving, view, seen.notes)
+    seen.reasons += states_now(environment, engine, serving, stop=stop)
+    if not stop():
+        seen.reasons += _judged(environment, deployment, serving, view, seen.notes, stop=stop)
     seen.reasons += log.judged(seen.notes)
     return seen
 
 
-def states_now(environment: Environment, engine: Engine, serving: Instance, *, every: float = LOOK) -> list[Reason]:
+def states_now(
+    environment: Environment, engine: Engine, serving: Instance, *, every: float = LOOK, stop: Stop = never
+) -> list[Reason]:
     """What is so at this moment: health, who answers, resources, disk, data; each asked as often as its rule wants,
     with ``every`` seconds between two looks."""
     began = time.monotonic()
@@ -95,7 +109,7 @@ def states_now(environment: Environment, engine: Engine, serving: Instance, *, e
     def enough() -> bool:
         take(looks.often())
         looked.append(None)
-        return len(looked) >= times
+        return len(looked) >= times or bool(stop())
 
     take(looks.seldom())
     take(_at_the_front_door(environment, engine, serving))
@@ -129,11 +143,9 @@ def _at_the_front_door(environment: Environment, engine: Engine, serving: Instan
 
 
 def _judged(
-    environment: Environment, deployment: Deployment, serving: Instance, view: View, notes: list[str]
+    environment: Environment, deployment: Deployment, serving: Instance, view: View, notes: list[str], *, stop: Stop
 ) -> tuple[Reason, ...]:
     """The critical smoke tests at the front door; a failure is confirmed once, what passes then is told as flaky."""
-    from gate import suite
-
     context = Context(
         environment=environment.name,
         phase=FRONT,
@@ -158,6 +170,7 @@ def _judged(
         on_planned=view.planned,
         decide=decide,
         confirmation=Confirmation(None, begins=lambda _: None, forgiven=forgiven),
+        stop=stop,
     )
     return verdict.after(result, environment.all_rules).reasons
 

@@ -5,6 +5,7 @@ Each target is a module of its own, imported where it is used. A target that fai
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,31 +29,48 @@ class Published:
     next_step: str = ""
 
 
-def publish(
-    environment: Environment, folder: Path, release: tuple[str, str | None], names: Iterable[str]
-) -> list[Published]:
-    """Takes the evidence in ``folder`` to each target that ``names`` say: a configured one, or a folder's path.
+@dataclass(frozen=True)
+class Packed:
+    """The evidence of one deployment, copied to where nobody changes it; ``send`` takes it away, once."""
+
+    parcel: Parcel
+    targets: tuple[tuple[str, Target], ...]
+    scratch: tempfile.TemporaryDirectory[str]
+
+    def send(self) -> list[Published]:
+        """Takes it to each target; raises nothing of what a target says."""
+        found: list[Published] = []
+        with self.scratch:
+            for name, where in self.targets:
+                try:
+                    found.append(Published(name, where.publish(self.parcel)))
+                except GateError as fault:
+                    found.append(Published(name, fault=str(fault), next_step=fault.next_step or ""))
+                except OSError as fault:
+                    found.append(Published(name, fault=f"{type(fault).__name__}: {fault.strerror}"))
+        return found
+
+
+def pack(environment: Environment, folder: Path, release: tuple[str, str | None], names: Iterable[str]) -> Packed:
+    """Packs the evidence in ``folder`` for each target that ``names`` say: a configured one, or a folder's path.
 
     ``release``: its version and its commit. Raises UsageError for a target that is not configured, OSError where the
     evidence cannot be packed.
     """
-    targets = [(name, target(environment, name)) for name in names]
+    targets = tuple((name, target(environment, name)) for name in names)
     number, place = int(folder.name), environment.name
-    found: list[Published] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        zipped = Path(scratch) / f"{place}-{number}.zip"
+    scratch = tempfile.TemporaryDirectory(prefix="gate-publish-")
+    try:
+        zipped = Path(scratch.name) / f"{place}-{number}.zip"
         bundle.pack(folder, zipped)
-        report = folder / REPORT
-        files = {zipped.name: zipped} | ({f"{place}-{number}.html": report} if report.is_file() else {})
-        parcel = Parcel(place, number, *release, files)
-        for name, where in targets:
-            try:
-                found.append(Published(name, where.publish(parcel)))
-            except GateError as fault:
-                found.append(Published(name, fault=str(fault), next_step=fault.next_step or ""))
-            except OSError as fault:
-                found.append(Published(name, fault=f"{type(fault).__name__}: {fault.strerror}"))
-    return found
+        files = {zipped.name: zipped}
+        if (folder / REPORT).is_file():
+            shown = Path(scratch.name) / f"{place}-{number}.html"
+            files[shown.name] = Path(shutil.copyfile(folder / REPORT, shown))
+    except BaseException:
+        scratch.cleanup()
+        raise
+    return Packed(Parcel(place, number, *release, files), targets, scratch)
 
 
 def target(environment: Environment, name: str) -> Target:

@@ -25,7 +25,6 @@ class Folder:
                     stream.flush()
                     os.fsync(stream.fileno())
                 new.replace(self._folder / name)  # whoever reads sees the old one or the new one, whole
-            except OSError:
+            finally:
                 new.unlink(missing_ok=True)
-                raise
         return str(self._folder / next(iter(parcel.files)))

@@ -64,11 +64,12 @@ class Holder:
 
 
 class AdvisoryLock:
-    """The lock of one schema."""
+    """The lock of one schema; with a ``name`` another one of the same schema, whose holder is not written down."""
 
-    def __init__(self, place: PostgresSchema) -> None:
+    def __init__(self, place: PostgresSchema, name: str = "") -> None:
         self._place = place
-        self._key = lock_key(place.name)
+        self._key = lock_key(f"{place.name} {name}" if name else place.name)
+        self._signs = not name
         self._connection: sa.Connection | None = None
 
     @contextmanager
@@ -84,8 +85,9 @@ class AdvisoryLock:
                         f"another run holds this environment: {self._described(connection)}",
                         next_step="wait for it to end; the lock is free once its holder is gone",
                     )
-                self._place.open()
-                self._sign(connection, told)
+                if self._signs:
+                    self._place.open()
+                    self._sign(connection, told)
             except sa.exc.SQLAlchemyError as fault:
                 raise self._place.unusable(fault) from None
             self._connection = connection
@@ -93,8 +95,9 @@ class AdvisoryLock:
                 yield  # the session ends after it, and the lock with it
             finally:
                 self._connection = None
-                with suppress(sa.exc.SQLAlchemyError):
-                    connection.execute(sa.delete(_HOLDER))
+                if self._signs:
+                    with suppress(sa.exc.SQLAlchemyError):
+                        connection.execute(sa.delete(_HOLDER))
 
     def demand(self) -> None:
         """Raises OperationFailed unless the lock is still ours."""

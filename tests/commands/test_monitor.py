@@ -14,6 +14,7 @@ import pytest
 
 from gate import ticks, verify
 from gate.ledger import Ledger
+from gate.shell import wait_until
 from tests.commands.little import Little, little
 
 MONITORING = """
@@ -57,6 +58,11 @@ def test_watching_ends_with_ctrl_c_and_no_error(here: Little) -> None:
     assert here.gate("status").document["lock"] is None
 
 
+# Waits for whoever ends it, the first time alone.
+HANGS = "import signal, pathlib; first = not pathlib.Path('looked').exists(); pathlib.Path('looked').touch(); "
+HANGS += "first and signal.pause()"
+
+
 def test_a_release_that_stays_well_and_then_goes_bad(here: Little) -> None:
     for _ in range(5):
         assert httpx.get(here.url, trust_env=False).status_code == 200
@@ -85,3 +91,21 @@ def test_a_release_that_stays_well_and_then_goes_bad(here: Little) -> None:
     assert [item["decision"] for item in history.document["monitoring"]["ticks"]] == ["GO", "ROLLBACK"]
     assert "tick 1  GO" in history.told
     assert here.gate("--version", "1.1.0").code == 3, "it is refused until somebody says why it may try again"
+
+
+def test_a_rollback_that_is_typed_while_a_tick_looks_is_not_kept_waiting(here: Little) -> None:
+    here.release("1.2.0")
+    released = here.deploy("1.2.0")
+    assert released.code == 0, released.told
+    pass_time(here, 16)
+    here.smoke(HANGS)
+    looking = here.start("monitor")
+    assert wait_until((here.root / "looked").exists, timeout=60)
+    ran = here.gate("rollback")
+    assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), ran.told
+    _, told = looking.communicate(timeout=60)
+    assert looking.returncode == 5, told
+    assert f"rolling back to 1.0.0 (deployment {ran.document['deployment']}, by " in told
+    assert here.serving() == "1.0.0"
+    assert ticks.of(here.store, released.document["deployment"]) == [], "what it saw says nothing any more"
+    here.restore()

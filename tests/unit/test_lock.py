@@ -20,7 +20,7 @@ from gate.config import Environment
 from gate.database.cluster import Cluster, scratch
 from gate.environments import load
 from gate.errors import Locked, OperationFailed
-from gate.lock import Lock
+from gate.lock import LOOKS, Lock
 from gate.records.advisory import AdvisoryLock, Holder
 from gate.records.postgres import PostgresSchema, schema_name
 from gate.shell import wait_until
@@ -111,6 +111,17 @@ def test_it_is_free_the_moment_its_holder_is_killed(tmp_path: Path, url: str) ->
         with Lock(here).held("after it") as _:
             assert "after it" in (Lock(here).holder() or "")
     assert Lock(here).free() == "nobody holds it"
+
+
+def test_a_look_and_a_run_do_not_meet_and_two_looks_do(tmp_path: Path, url: str) -> None:
+    here = machine(tmp_path / "here", url)
+    there = machine(tmp_path / "there", url) if url else here
+    with Lock(here).held("deploying 1.0.0"):
+        with Lock(here, LOOKS).held("looking"), pytest.raises(Locked):
+            Lock(there, LOOKS).held("looking").__enter__()
+        with Lock(there, LOOKS).held("looking"):
+            assert "deploying 1.0.0 by " in (Lock(there).holder() or "")
+        assert "deploying 1.0.0 by " in (Lock(there).holder() or ""), "a look wipes nothing out"
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)

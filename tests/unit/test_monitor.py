@@ -14,9 +14,10 @@ import pytest
 from gate import lock, ticks
 from gate.answers import Answer
 from gate.config import Environment
-from gate.errors import Locked, OperationFailed, UsageError
+from gate.errors import OperationFailed, UsageError
 from gate.monitor import Monitor
 from gate.monitored import Watched
+from gate.paging import Pager
 from gate.parsing import parse
 from gate.records import place_of
 from gate.results import Decision, Outcome, Reason
@@ -42,6 +43,11 @@ class Here:
     said: list[str] = field(default_factory=list)
     paged: list[str] = field(default_factory=list)
     alerted: list[tuple[str, list[str], str]] = field(default_factory=list)
+    dead: list[tuple[int, str, str]] = field(default_factory=list)
+    serves: str = "r1"
+    meanwhile: Callable[[], object] = lambda: None
+    before_acting: Callable[[], object] = lambda: None
+    stops: list[str] = field(default_factory=list)
     rolled_back: list[str] = field(default_factory=list)
     reported: list[Watched] = field(default_factory=list)
 
@@ -75,24 +81,32 @@ class Here:
         return Monitor(
             self.environment,
             say=self.said.append,
-            page=self.paged.append,
+            pager=Pager(
+                self.environment,
+                self.paged.append,
+                alert=lambda title, why, found: self.alerted.append((title, list(why), found.version)),
+                dead=lambda left, told, next_step: self.dead.append((left.id, told, next_step)),
+            ),
             view=Silent(),
             door="python deploy_gate.py",
             locked=self._locked,
             roll_back=self._roll_back,
             report=lambda _store, found, _at: self.reported.append(found),
-            alert=lambda title, why, found: self.alerted.append((title, list(why), found.version)),
             look=self._look,
+            serves=lambda: self.serves,
             clock=self.now,
         ).run()
 
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[Store]:
+        self.before_acting()
         with lock.Lock(self.environment).held(purpose):
             yield self.store
 
-    def _look(self, _deployment: Deployment, since: datetime, now: datetime) -> Seen:
+    def _look(self, _deployment: Deployment, since: datetime, now: datetime, stop: Callable[[], str]) -> Seen:
         self.looks.append((since, now))
+        self.meanwhile()
+        self.stops.append(stop())
         if isinstance(self.sees, Decision):
             return Seen([Reason("error_rate", self.sees, f"the reason, key {VARIABLES['KEY']}")])
         return self.sees()
@@ -266,15 +280,6 @@ def test_nothing_is_looked_at_beside_what_is_held(here: Here) -> None:
     assert answer.outcome.exit_code == 5
     assert here.looks == []
     assert "is held" in here.said[-1]
-
-
-@pytest.mark.parametrize("outcome", [None, Outcome.ROLLBACK_FAILED])
-def test_what_a_dead_run_left_comes_first(here: Here, outcome: Outcome | None) -> None:
-    here.deployed("1.2.0", outcome)
-    with pytest.raises(Locked, match="nothing is monitored until that has an end") as fault:
-        here.at(15)
-    assert fault.value.next_step == "python deploy_gate.py here recover"
-    assert here.looks == []
 
 
 def test_killed_while_it_looks_leaves_nothing(here: Here) -> None:
