@@ -59,7 +59,7 @@ def test_a_plan_is_told_to_nobody() -> None:
     assert ended(Outcome.PLANNED, "plan") is None
 
 
-def project(root: Path, url: str) -> Environment:
+def project(root: Path, url: str, **more: Any) -> Environment:
     table = {
         "app": {"name": "shop", "url": "http://127.0.0.1:1"},
         "releases": {"source": "releases"},
@@ -71,7 +71,7 @@ def project(root: Path, url: str) -> Environment:
         "contacts": {"primary": "+49 30 1234"},
         "notify": {"timeout": "3s", "targets": {"board": {"kind": "webhook", "url": url, "events": ["dead"]}}},
     }
-    return parse(table, {}, name="local", file=root / "environments" / "local.toml", root=root)
+    return parse({**table, **more}, {}, name="local", file=root / "environments" / "local.toml", root=root)
 
 
 @pytest.mark.parametrize("status", [200, 500])
@@ -91,3 +91,21 @@ def test_whoever_finds_a_dead_run_tells_and_is_refused_all_the_same(tmp_path: Pa
     assert document["contacts"] == {"primary": "+49 30 1234"}
     assert "recover" in document["next"]
     assert ("board was not told" in said.getvalue()) == (status == 500)
+
+
+def test_monitor_tells_of_a_dead_run_with_the_contacts(tmp_path: Path) -> None:
+    with listeners.http(200) as heard:
+        here, paged = project(tmp_path, heard.url, monitoring={"phases": ["15m for 2h"]}), list[str]()
+        here.state_folder.mkdir(parents=True)
+        store = Store.of(here)
+        facts: dict[str, Any] = {"action": "deploy", "version": "1.1.0", "digest": "d", "commit": None, "folder": "f"}
+        number = store.begin(**facts, stable_version=None, stable_instance=None, by="bob@ci")
+        store.write(number, "start", "do", {})
+        commands = Commands(here, Terminal(io.StringIO(), here.redactor), door="gate", command="gate local")
+        answers = [commands.monitor(paged.append) for _ in range(2)]
+    assert [answer.outcome.exit_code for answer in answers] == [6, 5]
+    documents = [json.loads(body) for _, body in heard.requests]
+    assert [(item["event"], item["deployment"], item["by"]) for item in documents] == [("dead", number, "bob@ci")]
+    assert documents[0]["contacts"] == {"primary": "+49 30 1234"}
+    assert documents[0]["next"] == "gate local recover"
+    assert "  call  primary: +49 30 1234" in paged
