@@ -140,7 +140,7 @@ def test_a_person_who_does_not_want_to_wait_ends_the_publishing_alone(here: Envi
 
 def test_killed_while_it_publishes_all_is_decided_and_it_can_be_published_again(here: Environment, hub: Hub) -> None:
     argv = [sys.executable, "-c", GATE, "here", "--version", "1.0.0", "--yes"]
-    environ = {**os.environ, "PYTHONPATH": str(HOUSE)}
+    environ = {**os.environ, "PYTHONPATH": str(HOUSE), "TMPDIR": str(here.root)}  # what it packed stays there
     with subprocess.Popen(argv, cwd=here.root, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as gate:
         assert hub.asked.wait(60)
         gate.kill()
