@@ -131,6 +131,10 @@ def response_bar(row: ResponseTime, axis: LogAxis, limits: Sequence[tuple[str, f
 
 _WIDTH, _HEIGHT = 440.0, 170.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 66.0, 12.0, 12.0, 24.0
+_LONGEST = 28
+"""Letters of a moment's name; the table beside the picture has all of it."""
+_LETTER = 7.0
+"""The width of a letter at most, nearly always."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,10 @@ def line_chart(
         if first <= mark.at <= last:
             x, _ = place(mark.at, 0)
             add(svg, "line", "moment", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM)
-            add(svg, "text", "axis", mark.text, x=x, y=_TOP - 2, text_anchor="middle")
+            text = mark.text if len(mark.text) <= _LONGEST else f"{mark.text[: _LONGEST - 1]}…"
+            half = len(text) * _LETTER / 2
+            inside = min(max(x, half), _WIDTH - half)
+            add(svg, "text", "axis", text, x=inside, y=_TOP - 2, text_anchor="middle")
     for mark in limits:
         _, y = place(first, mark.at)
         add(svg, "line", f"limit {mark.kind}", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y)

@@ -41,6 +41,7 @@ class History:
         decided: float = 3,
         took: float = 31,
         why: str = "",
+        by: str = "alice@ops-1",
     ) -> int:
         """One run: users reach it after ``users`` seconds, ``decided`` seconds later it is taken back or accepted."""
         begun = self.now
@@ -50,7 +51,7 @@ class History:
             digest=f"sha256:{version}",
             commit=None,
             folder="f",
-            by="alice@ops-1",
+            by=by,
             stable_version=None if serving is None else f"{version[:-1]}x",
             stable_instance=None if serving is None else f"r{serving}",
             committed_at=None if lead is None else (begun - timedelta(seconds=lead)).isoformat(),

@@ -81,6 +81,15 @@ def shown(page: Page) -> int:
     return page.locator("table.cases tbody tr:visible").count()
 
 
+def unfold(page: Page) -> None:
+    page.evaluate("() => document.querySelectorAll('details').forEach(item => item.open = true)")
+
+
+def sideways(page: Page) -> int:
+    """By how many pixels the page can be moved sideways."""
+    return int(page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
+
+
 def press(page: Page, outcome: str) -> None:
     page.locator(f'.filters button[data-outcome="{outcome}"]').click()
 
@@ -127,12 +136,39 @@ def test_without_scripts_all_of_it_can_be_read(reader: Reader) -> None:
     assert page.locator(".filters").is_hidden()
 
 
-def test_what_others_wrote_does_not_run(reader: Reader) -> None:
-    page = reader.open(render(hostile.record()))
-    page.evaluate("() => document.querySelectorAll('details').forEach(item => item.open = true)")
+def hostile_page(which: str, folder: Path, payload: str) -> str:
+    if which == "report":
+        return render(hostile.record(payload))
+    root = folder / "project"
+    root.mkdir()
+    return hostile.index_page(root, payload)
+
+
+PAGES = pytest.mark.parametrize("which", ["report", "index"])
+
+
+@PAGES
+def test_what_others_wrote_does_not_run(reader: Reader, which: str, tmp_path: Path) -> None:
+    html = hostile_page(which, tmp_path, hostile.PAYLOAD)
+    page = reader.open(html.replace("Content-Security-Policy", "x"))  # which would stop it as well
+    unfold(page)
+    assert page.get_by_text("onerror=ran()").count() > 3
     assert page.evaluate("() => typeof ran") == "undefined"
     assert page.locator("img").count() == 0
     assert reader.heard == []
+
+
+@PAGES
+def test_a_word_without_end_moves_no_page_sideways(reader: Reader, which: str, tmp_path: Path) -> None:
+    page = reader.open(hostile_page(which, tmp_path, hostile.LONG), width=360, scheme="dark")
+    assert page.get_by_text(hostile.LONG).count() > 3
+    unfold(page)
+    assert sideways(page) <= 0
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.emulate_media(color_scheme="light")
+    assert sideways(page) <= 0
+    inside = "table => table.getBoundingClientRect().right > innerWidth"
+    assert not page.evaluate(f"() => [...document.querySelectorAll('table')].some({inside})")
 
 
 @pytest.mark.parametrize("name", ["acted", "to_release", "standing", "not_green", "signal", "text", "title", "command"])
@@ -189,7 +225,7 @@ def test_even_an_unescaped_script_would_be_stopped(reader: Reader) -> None:
 @pytest.mark.parametrize("width", [360, 1280, 2200])
 def test_nothing_sticks_out_at_any_width(reader: Reader, build: Callable[[], DecisionRecord], width: int) -> None:
     page = reader.open(html_of(build()), width=width)
-    assert page.evaluate("() => document.documentElement.scrollWidth - innerWidth") <= 0
+    assert sideways(page) <= 0
 
 
 def test_dark_and_light_differ_and_paper_is_always_light(reader: Reader) -> None:
