@@ -10,7 +10,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -46,7 +46,7 @@ class Entry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a bundle holds; ``files`` by their path within it, with slashes.
+    """What a bundle holds; ``files`` by their path within it, with slashes, and ``folders`` that hold nothing.
 
     ``broken``: what was not as an earlier seal said, when this one was made of evidence that had grown.
     """
@@ -58,6 +58,7 @@ class Manifest(BaseModel):
     deployment: int
     sealed_at: AwareDatetime
     files: Mapping[str, Entry]
+    folders: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
 
@@ -75,6 +76,10 @@ class Source(Protocol):
 
     def names(self) -> list[str]:
         """Every file, sorted; the manifest too."""
+        ...
+
+    def empty(self) -> list[str]:
+        """Every folder with nothing in it, sorted."""
         ...
 
     def faults(self) -> list[str]:
@@ -100,6 +105,7 @@ def seal(folder: Path, environment: str, deployment: int, at: datetime, broken: 
         deployment=deployment,
         sealed_at=at,
         files=files,
+        folders=tuple(place.empty()),
         broken=tuple(broken),
     )
     content = (manifest.model_dump_json(indent=1) + "\n").encode()
@@ -135,6 +141,9 @@ def check(path: Path) -> Checked:
             raise OperationFailed(f"{path}: its {MANIFEST} is not one of format {FORMAT}") from None
         present = set(names) - {MANIFEST}
         faults = source.faults()
+        known, empty = set(manifest.folders), set(source.empty())
+        faults += [f"{name}/: missing" for name in sorted(known - empty - _above(present))]
+        faults += [f"{name}/: added, an empty folder that the manifest does not name" for name in sorted(empty - known)]
         faults += [f"{name}: missing" for name in sorted(manifest.files.keys() - present)]
         faults += [f"{name}: added, the manifest does not name it" for name in sorted(present - manifest.files.keys())]
         for name in sorted(present & manifest.files.keys()):
@@ -160,6 +169,10 @@ def pack(folder: Path, target: Path) -> None:
             with place.open(name) as source, packed.open(entry, "w", force_zip64=True) as stream:
                 while piece := source.read(_PIECE):
                     stream.write(piece)
+        for name in place.empty():
+            entry = zipfile.ZipInfo(f"{top / name}/", _EPOCH)
+            entry.external_attr = (0o40755 << 16) | 0x10
+            packed.writestr(entry, b"")
 
 
 class _Folder:
@@ -170,9 +183,17 @@ class _Folder:
             for file in folder.rglob("*")
             if file.is_symlink() or not file.is_dir()
         }
+        self._empty = [
+            place.relative_to(folder).as_posix()
+            for place in folder.rglob("*")
+            if place.is_dir() and not place.is_symlink() and not any(place.iterdir())
+        ]
 
     def names(self) -> list[str]:
         return sorted(self._files)
+
+    def empty(self) -> list[str]:
+        return sorted(self._empty)
 
     def faults(self) -> list[str]:
         strangers = (name for name, file in sorted(self._files.items()) if file.is_symlink() or not file.is_file())
@@ -193,9 +214,15 @@ class _Zip:
         self._top = nearest.removesuffix(MANIFEST)
         self._entries = {entry.filename.removeprefix(self._top): entry for entry in found}
         self._twice = len(found) - len(self._entries)
+        folders = {entry.filename.rstrip("/") for entry in packed.infolist() if entry.is_dir()}
+        hold = _above([*(entry.filename for entry in found), *folders]) | {self._top.rstrip("/")}
+        self._empty = [folder.removeprefix(self._top) for folder in folders - hold]
 
     def names(self) -> list[str]:
         return sorted(self._entries)
+
+    def empty(self) -> list[str]:
+        return sorted(self._empty)
 
     def faults(self) -> list[str]:
         return [f"{self._twice} files are in the zip twice"] if self._twice else []
@@ -218,6 +245,11 @@ def _opened(path: Path) -> Iterator[Source]:
         raise OperationFailed(f"{path}: is neither a folder nor a whole zip") from None
     except OSError as fault:
         raise OperationFailed(f"{path}: cannot be read: {fault.strerror}") from None
+
+
+def _above(names: Iterable[str]) -> set[str]:
+    """Every folder that something lies in."""
+    return {str(folder) for name in names for folder in PurePosixPath(name).parents}
 
 
 def _manifest_of(source: Source, path: Path) -> bytes:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.ci.runner import ACTION, BASH, ROOT, WORKFLOW, Runner, parsed
+from gate import bundle, verify
+from tests.ci.runner import ACTION, BASH, ROOT, WORKFLOW, Ended, Runner, parsed
 from tests.ci.sshd import Sshd
 
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -148,19 +150,43 @@ def test_what_cannot_be_seen_from_outside_is_red(
     assert runner.run([*BASH, step("production", "from outside")], urls).code == code
 
 
-def test_the_report_is_attached_to_the_release(runner: Runner) -> None:
-    report = runner.workspace / "reports" / "production" / "7" / "report.html"
-    report.parent.mkdir(parents=True)
-    report.write_text("the report")
+def attached(runner: Runner, version: str, tags: list[str]) -> tuple[Ended, list[str], str]:
+    """The step after deployment 7, in a repository with these tags and no release: how it ended, what ``gh`` was asked
+    for, and the manifest's SHA-256 as the gate sealed it."""
+    folder = runner.workspace / "reports" / "production" / "7"
+    (folder / "logs").mkdir(parents=True)
+    (folder / "report.html").write_text("the report")
+    (folder / "logs" / "web.log").write_text("a line")
+    sha256 = bundle.seal(folder, "production", 7, datetime(2026, 11, 28, tzinfo=UTC))
     tool = runner.workspace / "bin" / "gh"
     tool.parent.mkdir()
-    tool.write_text('#!/bin/sh\necho "$*" >>called\ntest "$2" != view\n')  # there is no release yet
+    refs = "\n".join(f"refs/tags/{tag}" for tag in tags)
+    tool.write_text(f'#!/bin/sh\necho "$*" >>called\ntest "$1" != api || echo "{refs}"\ntest "$2" != view\n')
     tool.chmod(0o755)
-    given = {"TAG": "v1.1.0", "DEPLOYMENT": "7", "REPORT": "reports/production/7/report.html"}
-    path = f"{tool.parent}:{runner.environment()['PATH']}"
-    assert runner.run([*BASH, step("production", "attach the report")], {**given, "PATH": path}).code == 0
-    called = (runner.workspace / "called").read_text().splitlines()
-    assert called[0].startswith("release view v1.1.0")
-    assert called[1].startswith("release create v1.1.0 --verify-tag")
-    assert called[2].startswith("release upload v1.1.0 report-production-7.html evidence-production-7.tar.gz")
-    assert (runner.workspace / "report-production-7.html").read_text() == "the report"
+    given = {
+        "VERSION": version,
+        "DEPLOYMENT": "7",
+        "REPORT": "reports/production/7/report.html",
+        "GITHUB_REPOSITORY": "acme/store",
+        "PATH": f"{tool.parent}:{runner.environment()['PATH']}",
+    }
+    ended = runner.run([*BASH, step("production", "attach the report")], given)
+    return ended, (runner.workspace / "called").read_text().splitlines(), sha256
+
+
+@pytest.mark.parametrize("version", ["v1.1.0", "1.1.0"], ids=["of a pushed tag", "asked for by hand"])
+def test_the_report_is_attached_to_the_release_and_can_be_proven_as_it_lies_there(runner: Runner, version: str) -> None:
+    ended, called, sha256 = attached(runner, version, ["v1.1.0", "v1.1.0-rc1"])
+    assert ended.code == 0, ended.log
+    assert called[0].startswith("api repos/acme/store/git/matching-refs/tags/v1.1.0")
+    assert called[1].startswith("release view v1.1.0")
+    assert called[2].startswith("release create v1.1.0 --verify-tag")
+    assert called[3] == "release upload v1.1.0 production-7.html production-7.zip --clobber"
+    assert (runner.workspace / "production-7.html").read_text() == "the report"
+    assert verify.main([str(runner.workspace / "production-7.zip"), sha256]) == 0
+
+
+def test_where_there_is_no_such_tag_the_summary_says_that_nothing_is_attached(runner: Runner) -> None:
+    ended, called, _ = attached(runner, "1.1.0", ["v1.1.0-rc1"])
+    assert (ended.code, len(called)) == (0, 1)
+    assert "No tag v1.1.0, so no release: the report of deployment 7 is attached to none." in ended.summary

@@ -26,6 +26,7 @@ def sealed(tmp_path: Path) -> tuple[Path, str]:
     (folder / "report.html").write_text("<h1>Released</h1>", encoding="utf-8")
     (folder / "decision.json").write_text("{}", encoding="utf-8")
     (folder / "logs" / "web ü.log").write_bytes(b"\xff\x00line")
+    (folder / "dumps").mkdir()
     return folder, bundle.seal(folder, "local", 7, AT)
 
 
@@ -52,6 +53,11 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "longer": (lambda folder: (folder / "decision.json").write_text("{}\n"), "decision.json: changed"),
     "missing": (lambda folder: (folder / "report.html").unlink(), "report.html: missing"),
     "added": (lambda folder: (folder / "logs" / "new").touch(), "logs/new: added"),
+    "added, an empty folder": (
+        lambda folder: (folder / "logs" / "deep" / "new").mkdir(parents=True),
+        "logs/deep/new/: a",
+    ),
+    "missing, an empty folder": (lambda folder: (folder / "dumps").rmdir(), "dumps/: missing"),
     "another manifest": (remade, "manifest.json: is another one than the gate made"),
 }
 

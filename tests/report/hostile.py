@@ -1,4 +1,4 @@
-"""A record, and the page of all deployments, in which every text that comes from elsewhere tries to run a script, or is a word that never ends."""
+"""A record, and the page of all deployments, in which every text from elsewhere tries to run a script or never ends."""
 
 from __future__ import annotations
 
