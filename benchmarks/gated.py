@@ -7,6 +7,7 @@ import shutil
 from datetime import datetime
 
 from benchmarks.rollouts import IMAGE, WATCH, Host, Outcome
+from gate.errors import ShellError
 from tests.commands.little import CASE, HOUSE
 from tests.e2e.sites import Ran, Site
 from tests.team.conftest import SMOKE
@@ -69,6 +70,8 @@ class Gate:
         self._expect(self._site.gate("rollback", "--to", version), 1)
 
     def down(self) -> None:
+        if self._site.gate("status").document.get("held"):
+            self._site.gate("rollback")
         self._site.gate("down")
         mine = f"label=deploy-gate.state={self._site.state.resolve()}"
         left = self._host.docker("ps", "--all", "--quiet", "--filter", mine).split()
@@ -85,5 +88,6 @@ class Gate:
 
     @staticmethod
     def _expect(ran: Ran, *codes: int) -> Ran:
-        assert ran.code in codes, f"exit code {ran.code}\n{ran.reasons}\n{ran.told}"
+        if ran.code not in codes:
+            raise ShellError(f"exit code {ran.code}: {ran.reasons or ran.told}")
         return ran
