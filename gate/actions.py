@@ -36,7 +36,8 @@ def annotate(run: Run, outcome: Outcome) -> list[Annotation]:
         for gap in gaps
         if gap.case not in told
     ]
-    return bad[:SHOWN] + open_gaps[:SHOWN]
+    debts = [Annotation("warning", "an emergency is to be signed for", redact(text)) for text in run.evidence.owed]
+    return bad[:SHOWN] + (debts + open_gaps)[:SHOWN]
 
 
 def summary(run: Run, outcome: Outcome, serves: str, *, report: str | None, manifest: str) -> str:
@@ -60,6 +61,14 @@ def _lines(run: Run, outcome: Outcome, serves: str, report: str | None, manifest
     yield f"## {mark} {_spoken(outcome)}: {text(run.release.version)} on {text(run.environment.name)}"
     yield ""
     yield f"{text(serves)}. Deployment {run.deployment}, {run.elapsed():.0f} s, by {text(run.by)}."
+    waited = run.evidence.permission
+    if waited is not None and waited.skipped:
+        yield ""
+        yield f"**EMERGENCY**: {text(waited.emergency)}. Not waited for:"
+        yield from (f"- {text(item)}" for item in waited.skipped)
+    if run.evidence.owed:
+        yield ""
+        yield from (f"- **To be signed**: {text(item)}" for item in run.evidence.owed)
     reasons = _reasons(run)
     if reasons:
         yield ""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from gate.approval.signoffs import ANYBODY
 from gate.results import Outcome
 from gate.run import Run
 from gate.serving import Serving
@@ -47,6 +48,7 @@ def of(run: Run, outcome: Outcome, serves: Serving, *, report: str | None, next_
             {"name": item.name, "met": item.met, "detail": item.detail}
             for item in (run.evidence.permission.conditions if run.evidence.permission is not None else ())
         ],
+        "owed": list(run.evidence.owed),
         "notes": run.evidence.notes,
         "unproven": run.evidence.unproven,
         "gaps": run.evidence.standing.document() if run.evidence.standing else None,
@@ -73,6 +75,8 @@ def tell(
     if outcome is Outcome.ROLLBACK_FAILED:
         for role, contact in run.environment.contacts.items():
             say(f"  call    {role}: {contact}")
+    for text in run.evidence.owed:
+        say(f"  signed  not yet: {text}")
     if next_step:
         say(f"  next    {next_step}")
     if report:
@@ -92,10 +96,10 @@ def next_step(run: Run, outcome: Outcome, door: str) -> str:
     if outcome is Outcome.REFUSED and own:
         return own
     owed = run.evidence.permission
-    if outcome is Outcome.RELEASED and owed is not None and owed.skipped and run.environment.approval.roles:
-        roles = " and of ".join(run.environment.approval.roles)
-        role = run.environment.approval.roles[0]
-        return f"{door} {name} approve --role {role} --deployment {run.deployment}   within 24 h, signatures of {roles}"
+    if outcome is Outcome.RELEASED and owed is not None and owed.skipped:
+        roles = run.environment.approval.roles or [ANYBODY]
+        told = f"{door} {name} approve --role {roles[0]} --deployment {run.deployment}   within 24 h"
+        return f"{told}, signatures of {' and of '.join(roles)}"
     back = f"{door} {name} rollback   if users see what the gate could not" if run.stable else ""
     return {
         Outcome.RELEASED: back,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from gate import (
     holding,
     lock,
     mending,
+    owed,
     pipeline,
     recording,
     resealing,
@@ -313,7 +315,7 @@ class Commands:
         if because:
             run.evidence.fail(list(because), run.clock())
         if action != "plan":
-            self._tell_people(lambda: messages.started(run))
+            self._tell_people(lambda: messages.started(run), store)
         for debt in owing.open_debts(self._environment, store) if action in ("deploy", "plan") else ():
             self._terminal.note(debt.told(run.started_at))
         act = {
@@ -370,6 +372,7 @@ class Commands:
         accepted = run.journal.facts("accept")  # what a recovered run had counted
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
         shown = self._shown(run.reports / recording.REPORT)
+        run.evidence.owed = owed.told(self._environment, run.store, run.clock())
         try:  # bookkeeping never changes what is true
             run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
         except Exception as fault:  # noqa: BLE001 - it is told
@@ -388,7 +391,7 @@ class Commands:
             except OperationFailed as fault:
                 run.note(f"what serves will not be started again by itself: {fault}")
         if run.action != "plan":
-            self._tell_people(lambda: messages.ended(run, outcome, next_step, shown))
+            self._tell_people(lambda: messages.ended(run, outcome, next_step, shown), run.store)
         told = afterwards.tell(run, outcome, next_step, shown, self._terminal.note)
         if outcome is Outcome.HELD:
             self._start_keeper(run)
@@ -463,16 +466,17 @@ class Commands:
         next_step = f"{door} recover   {does}{otherwise}"
         if dead.outcome is not Outcome.ROLLBACK_FAILED:  # which told them by itself
             now = datetime.now(UTC)
-            self._tell_people(lambda: messages.dead(self._environment, dead, told, next_step=next_step, at=now))
+            self._tell_people(lambda: messages.dead(self._environment, dead, told, next_step=next_step, at=now), store)
             say_failures(self._notifier.settle(), self._terminal.note)
         raise Locked(told, next_step=next_step)
 
-    def _tell_people(self, make: Callable[[], Message | None]) -> None:
-        """Sends a message on its way; that it cannot be made is told, and nothing else."""
+    def _tell_people(self, make: Callable[[], Message | None], store: Store | None = None) -> None:
+        """Sends a message on its way, and what is still to be signed for with it; that it cannot be made is told, and
+        nothing else."""
         try:
             message = make()
             if message is not None:
-                self._notifier.send(message)
+                self._notifier.send(replace(message, owed=owed.told(self._environment, store, message.at)))
         except Exception as fault:  # noqa: BLE001 - whoever is told decides nothing
             self._terminal.note(f"nobody was told: {type(fault).__name__}: {fault}")
 

@@ -76,6 +76,8 @@ class Evidence:
     """What the watch said at the end of each traffic step, and when."""
     usage: list[tuple[datetime, Usage]] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
+    owed: tuple[str, ...] = ()
+    """Emergencies that were still to be signed for when it ended, a sentence each."""
     decided_at: datetime | None = None
     backup: dict[str, Any] | None = None
     migrations: dict[str, Any] | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from gate import courses, dora, gaps
+from gate import courses, dora, gaps, owed
+from gate.approval.book import Book
 from gate.config import Environment
 from gate.ledger import Ledger
 from gate.report import index
@@ -20,6 +21,7 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
     redact = environment.redactor
     ledger = Ledger(store)
     known, scores = ledger.gaps(), ledger.scores()
+    forced = {debt.deployment: debt.reason for debt in Book(store).debts()}
     rows = [
         index.Row(
             id=item.id,
@@ -33,6 +35,7 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
             why=redact(item.reasons[0]) if item.reasons else "",
             report=f"{item.id}/report.html" if (folder / str(item.id) / "report.html").is_file() else "",
             readiness=scores[item.id].total if item.id in scores else None,
+            emergency=redact(forced.get(item.id, "")),
         )
         for item in store.deployments()
     ]
@@ -45,6 +48,7 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
         baseline=environment.baseline,
         gaps=[index.OpenGap(gap.seen, gap.opened_in, gap.opened_at) for gap in known if gap.open],
         tally=gaps.told(gaps.tally(known)),
+        owed=list(map(redact, owed.told(environment, store, now))),
         now=now,
         redact=redact,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from gate import courses, dora, engines, gaps, holding, lock, mending, monitored, owed, served, serving
+from gate.approval.book import Book
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
@@ -173,8 +174,9 @@ class Inspection:
             table = Table(box=None, pad_edge=False)
             for column in ("id", "action", "from", "to", "outcome", "started", "by", "report"):
                 table.add_column(column)
+            forced = {debt.deployment: debt.reason for debt in Book(store).debts()}
             for item in rows:
-                told = str(item.outcome or "unfinished")
+                told = str(item.outcome or "unfinished") + (", emergency" if item.id in forced else "")
                 origin = item.stable_version or "nothing"
                 started = item.started_at[:19].replace("T", " ")
                 table.add_row(
@@ -187,7 +189,11 @@ class Inspection:
             for line in owes.lines:
                 self._terminal.say(line)
             rest = {"debts": owes.debts, "checklist": owes.checklist, **figures}
-            return {"environment": self._environment.name, "deployments": [_row(item) for item in rows], **rest}
+            return {
+                "environment": self._environment.name,
+                "deployments": [_row(item) | {"emergency": forced.get(item.id, "")} for item in rows],
+                **rest,
+            }
         found = next((item for item in rows if item.id == deployment), None)
         if found is None:
             raise UsageError(f"no deployment {deployment} here", next_step="leave the number away to see all")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gate import serving
+from gate import owed, serving
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import GateError, OperationFailed
@@ -18,10 +20,11 @@ from gate.live.histogram import Histogram
 from gate.looks import asked_by_the_gate
 from gate.observations import Requests, Role
 from gate.signals.access_log import AccessLog
+from gate.store import Store
 from gate.traffic import Traffic, request_log
 
 OVER = 30.0
-"""Seconds of traffic that the figures are of; fewer at the beginning."""
+"""Seconds of traffic that the figures are of, fewer at the beginning; and between two looks into the records."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,13 @@ class Release:
 @dataclass(frozen=True)
 class Glance:
     """One moment: the releases that take traffic, the one that serves first; ``unanswered``: users' requests in the
-    same time that reached no release; ``fault``: what could not be told."""
+    same time that reached no release; ``fault``: what could not be told; ``owed``: emergencies to be signed for."""
 
     at: datetime
     releases: tuple[Release, ...]
     unanswered: int
     fault: str = ""
+    owed: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, Any]:
@@ -73,6 +77,7 @@ class Glance:
         told = [str(one) for one in self.releases] or ["nothing serves"]
         told += [f"{self.unanswered} requests reached nobody"] if self.unanswered else []
         told += [self.fault] if self.fault else []
+        told += [f"to be signed: {text}" for text in self.owed]
         return f"{self.at:%H:%M:%S}  {'  |  '.join(told)}"
 
 
@@ -89,6 +94,9 @@ class Onlooker:
         self._log = AccessLog(request_log(environment), self._roles, self._began, own, clock=clock)
         self._seen: deque[Requests] = deque()
         self._unanswered: deque[float] = deque()
+        self._owed: tuple[str, ...] = ()
+        self._asked = -math.inf
+        self._store: Store | None = None
 
     def look(self) -> Glance:
         """How it is now. What cannot be told is told as that, and ends nothing."""
@@ -111,7 +119,15 @@ class Onlooker:
         rest = 1 - (canary[1] if canary else 0)
         releases = [self._release(found.instance, Role.STABLE, rest)] if found.instance else []
         releases += [self._release(canary[0], Role.CANDIDATE, canary[1])] if canary else []
-        return Glance(at, tuple(releases), len(self._unanswered), fault or blind)
+        return Glance(at, tuple(releases), len(self._unanswered), fault or blind, self._still_owed(at))
+
+    def _still_owed(self, at: datetime) -> tuple[str, ...]:
+        if self._clock() >= self._asked + OVER:
+            self._asked = self._clock()
+            with suppress(OperationFailed):  # which the next line tells, as it tries it again
+                self._store = self._store or Store.of(self._environment)
+            self._owed = owed.told(self._environment, self._store, at)
+        return self._owed
 
     def close(self) -> None:
         """Lets go of the log."""

@@ -65,6 +65,8 @@ def picture(glance: Glance, redact: Redactor) -> Table:
         table.add_row(Text("nothing serves", style="red"))
     if glance.unanswered:
         table.add_row(Text(f"{glance.unanswered} requests reached nobody", style="red"))
+    for text in glance.owed:
+        table.add_row(Text(redact(f"to be signed: {text}"), style="yellow"))
     if glance.fault:
         table.add_row(Text(redact(glance.fault), style="yellow"))
     return table

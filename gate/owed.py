@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from gate.approval import checklists, owing
+from gate.approval import attempts, checklists, owing
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState
 from gate.approval.debts import DebtState
 from gate.config import Environment
+from gate.errors import OperationFailed
 from gate.store import Deployment, Store
 
 Document = dict[str, Any]
@@ -35,7 +36,10 @@ def look(environment: Environment, store: Store, digest: str | None, now: dateti
     debts = owing.open_debts(environment, store)
     items: list[ItemState] = []
     if digest is not None and environment.checklist.items:
-        states = checklists.states(environment.checklist, Book(store).ticks(digest), digest)
+        run = attempts.last_of(store, digest)
+        states = (
+            attempts.for_run(environment, store, run) if run else attempts.for_next(environment, store, digest, now)
+        )
         items = checklists.open_items(states, "after")
     door = f"python deploy_gate.py {environment.name}"
     lines = _debt_lines(debts, now, door)
@@ -45,13 +49,24 @@ def look(environment: Environment, store: Store, digest: str | None, now: dateti
     return Owed([debt_row(state) for state in debts], [item_row(state) for state in items], [], lines)
 
 
+def told(environment: Environment, store: Store | None, now: datetime) -> tuple[str, ...]:
+    """A sentence about each emergency that is still to be signed for; that it cannot be told is one as well.
+
+    ``store``: records that are open already.
+    """
+    try:
+        return tuple(state.told(now) for state in owing.open_debts(environment, store or Store.of(environment)))
+    except OperationFailed as fault:
+        return (f"whether an emergency is still to be signed for cannot be told: {fault}",)
+
+
 def of_deployment(environment: Environment, store: Store, deployment: Deployment, now: datetime) -> Owed:
     """Who signed for one deployment's release, what was ticked for it, and its debt. Raises OperationFailed."""
     book = Book(store)
     given = [*book.signoffs(version=deployment.version), *book.signoffs(deployment=deployment.id)]
     given = [item for item in given if item.subject.digest == deployment.digest]
     debts = [owing.standing(environment, store, debt) for debt in book.debts() if debt.deployment == deployment.id]
-    states = checklists.states(environment.checklist, book.ticks(deployment.digest), deployment.digest)
+    states = attempts.for_run(environment, store, deployment)
     lines = []
     signed = []
     for item in given:
@@ -101,4 +116,5 @@ def item_row(state: ItemState) -> Document:
         "text": state.text,
         "by": state.tick.by if state.tick else None,
         "at": state.tick.at.isoformat() if state.tick else None,
+        "why": state.why,
     }

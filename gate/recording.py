@@ -15,8 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from gate import __version__, readiness, served, watched
-from gate.approval import checklists, owing
-from gate.approval.book import Book
+from gate.approval import attempts, owing
+from gate.approval.checklists import ItemState
 from gate.database.invariants import Invariant
 from gate.engines.base import Instance
 from gate.errors import OperationFailed
@@ -228,14 +228,15 @@ def _page(run: Run, phase: str) -> str:
 
 def _permission(run: Run) -> PermissionRecord | None:
     """Whose word the deployment had, and what people still owe; what cannot be told of it is noted."""
-    section = run.environment.checklist
+    items: list[ItemState] = []
     try:
-        ticks = Book(run.store).ticks(run.release.digest) if section.items else []
         debts = owing.open_debts(run.environment, run.store)
+        own = next((item for item in run.store.deployments() if item.id == run.deployment), None)
+        if own is not None and own.action in ("deploy", "plan"):
+            items = attempts.for_run(run.environment, run.store, own)
     except OperationFailed as fault:
         run.note(f"what people have signed and ticked cannot be told: {fault}")
-        ticks, debts = [], []
-    items = checklists.states(section, ticks, run.release.digest) if run.action in ("deploy", "plan") else []
+        debts = []
     return PermissionRecord.of(run.evidence.permission, items, debts)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
-from gate import engines, lock, owed
-from gate.approval import checklists, councils, owing, signatures, subjects
+from gate import engines, index, lock, owed
+from gate.approval import attempts, councils, owing, signatures, subjects
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Tick
 from gate.approval.debts import Debt
@@ -20,8 +20,8 @@ from gate.approval.people import named
 from gate.approval.signoffs import Council, RoleState, SignOff, Subject
 from gate.config import Environment
 from gate.config.approval import NAME
-from gate.errors import Refused, UsageError
-from gate.releases import known, source
+from gate.errors import OperationFailed, Refused, UsageError
+from gate.releases import source
 from gate.results import Outcome
 from gate.store import Deployment, Store
 from gate.terminal import Terminal
@@ -62,9 +62,9 @@ class Signing:
         self, role: str, name: str | None, *, version: str | None, deployment: int | None, key: Path | None
     ) -> Document:
         """Signs for a role. Raises UsageError for what does not exist, Refused for who may not."""
-        self._demand_role(role)
         by = self._person(name)
         target = self._target(version, deployment)
+        self._demand_role(role, target.debt)
         refusal = target.council.may_not(role, by, self._login)
         if refusal:
             raise Refused(f"not signed: {refusal}", next_step=f"{self._door} approve --role {role}   by somebody else")
@@ -83,21 +83,23 @@ class Signing:
         states = self._standing(target)
         if target.debt is not None and not any(state.counts is None for state in states):
             self._book.settle(target.debt.deployment, now)
+        self._show_debts(target)
         until = "" if target.debt is not None else f", valid to {item.expires_at:%Y-%m-%d %H:%M} UTC"
         self._terminal.say(f"signed for {role} by {by}{until}: {self._told(target)}", "green")
         return self._shown(target, states)
 
     def revoke(self, role: str | None, *, version: str | None, deployment: int | None) -> Document:
         """Takes back what was signed, for one role or for all. Raises UsageError where there is nothing."""
-        if role is not None:
-            self._demand_role(role)
         target = self._target(version, deployment)
+        if role is not None:
+            self._demand_role(role, target.debt)
         found = [item for item in self._given(target) if item.revoked_at is None and role in (None, item.role)]
         if not found:
             raise UsageError(f"nothing is signed for {self._told(target)}, so there is nothing to revoke")
         self._book.revoke(found, self._login, self._clock())
         if target.debt is not None:
             self._book.settle(target.debt.deployment, None)
+        self._show_debts(target)
         self._terminal.say(f"revoked: {', '.join(f'{item.role} by {item.by}' for item in found)}")
         return self._shown(target, self._standing(target))
 
@@ -115,7 +117,14 @@ class Signing:
                 f"no item {unknown[0]!r} in [checklist]; there are: {', '.join(section.items)}",
                 next_step=f"{self._door} checklist   shows them",
             )
-        told, digest = self._ticked_for(version)
+        told, digest, run = self._ticked_for(version)
+        by = self._person(name)
+        people = self._section.people
+        if act == "tick" and people and by not in people:
+            raise Refused(
+                f"not ticked: {by} is nobody in [approval.people]",
+                next_step=f"{self._door} checklist tick {items[0]} --as NAME   one of {', '.join(people)}",
+            )
         for item in items:
             self._book.tick(
                 Tick(
@@ -124,12 +133,15 @@ class Signing:
                     digest=digest,
                     version=told,
                     done=act == "tick",
-                    by=self._person(name),
+                    by=by,
                     login=self._login,
-                    at=self._clock().replace(microsecond=0),
+                    at=self._clock(),
                 )
             )
-        states = checklists.states(section, self._book.ticks(digest), digest)
+        if run is not None:
+            states = attempts.for_run(self._environment, self._store, run)
+        else:
+            states = attempts.for_next(self._environment, self._store, digest, self._clock())
         self._terminal.say(f"checklist for {told} ({digest[:19]})")
         self._terminal.table(_items_table(states))
         return {
@@ -137,8 +149,13 @@ class Signing:
             "checklist": [owed.item_row(state) for state in states],
         }
 
-    def _demand_role(self, role: str) -> None:
-        if role not in self._section.roles:
+    def _demand_role(self, role: str, debt: Debt | None) -> None:
+        if debt is not None and role not in debt.roles:
+            raise UsageError(
+                f"nobody signs for {role!r} after deployment {debt.deployment}; there are: {', '.join(debt.roles)}",
+                next_step=f"{self._door} approve --role {debt.roles[0]} --deployment {debt.deployment}",
+            )
+        if debt is None and role not in self._section.roles:
             known_roles = ", ".join(self._section.roles) or "none: this environment needs no sign-off"
             raise UsageError(
                 f"no role {role!r} in [approval]; there are: {known_roles}",
@@ -168,10 +185,16 @@ class Signing:
         if refusal:
             raise Refused(
                 f"not signed: {refusal}",
-                next_step=f"put the key's public half into {self._section.allowed_signers}, for {item.by} and the "
-                f"namespace {item.namespace}",
+                next_step=self._to_be_verified(item),
             )
         return signed
+
+    def _to_be_verified(self, item: SignOff) -> str:
+        name = self._section.allowed_signers or ""
+        others = signatures.writable_by_others(self._environment.root / name)
+        if others is not None:
+            return f"chmod go-w {others}"
+        return f"put the key's public half into {name}, for {item.by} and the namespace {item.namespace}"
 
     def _target(self, version: str | None, deployment: int | None) -> _Target:
         if deployment is None and version is None:
@@ -184,16 +207,14 @@ class Signing:
         if deployment is not None:
             return self._debt(deployment)
         release = source(self._environment).get(version or "")
-        council = councils.of(self._environment, release, ())
-        return _Target(subjects.of(self._environment, release), council)
+        subject = subjects.of(self._environment, release)
+        return _Target(subject, councils.of(self._environment, subject, ()))
 
     def _debt(self, deployment: int) -> _Target:
         debt = next((item for item in self._book.debts() if item.deployment == deployment), None)
-        run = next((item for item in self._store.deployments() if item.id == deployment), None)
-        if debt is None or run is None:
+        if debt is None:
             raise UsageError(f"deployment {deployment} was no emergency: nobody has to sign for it afterwards")
-        release = known(run.version, run.digest, run.commit, Path(run.folder))
-        return _Target(debt.subject, councils.of(self._environment, release, debt.deployers), debt)
+        return _Target(debt.subject, councils.of(self._environment, debt.subject, debt.deployers), debt)
 
     def _wanted(self) -> Deployment | None:
         """The run whose release waits for a deployment: the newest one, if it was refused or only planned."""
@@ -201,20 +222,29 @@ class Signing:
         waits = newest is not None and newest.outcome in (Outcome.REFUSED, Outcome.PLANNED)
         return newest if waits else None
 
-    def _ticked_for(self, version: str | None) -> tuple[str, str]:
-        """Version and digest of the release that ticks are about: the one named, else what waits for a deployment,
-        else what is being deployed, else what serves."""
+    def _ticked_for(self, version: str | None) -> tuple[str, str, Deployment | None]:
+        """Version and digest of the release that ticks are about, and its run unless that is to come: the release that
+        is named, else what waits for a deployment, else what is being deployed, else what serves."""
         wanted = self._wanted()
         if version is None and wanted is None:
             running = self._store.unfinished()
             if running is not None and running.action == "deploy":
-                return running.version, running.digest
+                return running.version, running.digest, running
             serves = engines.create(self._environment).stable()
             if serves is None:
                 raise UsageError("say for which release: --version V", next_step=f"{self._door} releases   lists them")
-            return serves.version, serves.digest
+            return serves.version, serves.digest, attempts.last_of(self._store, serves.digest)
         release = source(self._environment).get(version or (wanted.version if wanted is not None else ""))
-        return release.version, release.digest
+        return release.version, release.digest, None
+
+    def _show_debts(self, target: _Target) -> None:
+        """The page of all deployments shows what is still to be signed for: it is made anew where that has changed."""
+        if target.debt is None:
+            return
+        try:
+            index.write(self._environment, self._store, self._clock())
+        except (OSError, OperationFailed) as fault:
+            self._terminal.note(f"the page of all deployments is not fresh: {fault}")
 
     def _given(self, target: _Target) -> list[SignOff]:
         if target.debt is not None:
@@ -265,6 +295,6 @@ def _items_table(states: Sequence[ItemState]) -> Table:
     for column in ("", "phase", "item", "what has to be so", "by", "at"):
         table.add_column(column)
     for state in states:
-        by, at = (state.tick.by, f"{state.tick.at:%Y-%m-%d %H:%M} UTC") if state.tick else ("", "")
+        by, at = (state.tick.by, f"{state.tick.at:%Y-%m-%d %H:%M} UTC") if state.tick else (state.why, "")
         table.add_row("✓" if state.tick else "·", state.phase, state.item, state.text, by, at)
     return table

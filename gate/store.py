@@ -54,7 +54,8 @@ _EVENTS = sa.Table(
     sa.Column("facts", sa.JSON, nullable=False, default=dict),
 )
 
-_UNTOUCHED = [str(outcome) for outcome in (Outcome.REFUSED, Outcome.PLANNED, Outcome.USAGE, Outcome.LOCKED)]
+UNTOUCHED = (Outcome.REFUSED, Outcome.PLANNED, Outcome.USAGE, Outcome.LOCKED)
+"""How a run ends that touched nothing."""
 FLAKY = "flaky"
 """Kind of the journal's line about a failure that was forgiven; its facts name the ``case``."""
 
@@ -184,7 +185,7 @@ class Store:
         ran = (
             sa.select(_DEPLOYMENTS.c.id)
             .where(_DEPLOYMENTS.c.action == "deploy")
-            .where(sa.or_(_DEPLOYMENTS.c.outcome.is_(None), _DEPLOYMENTS.c.outcome.not_in(_UNTOUCHED)))
+            .where(sa.or_(_DEPLOYMENTS.c.outcome.is_(None), _DEPLOYMENTS.c.outcome.not_in(list(map(str, UNTOUCHED)))))
             .order_by(_DEPLOYMENTS.c.id.desc())
             .limit(deployments)
         )

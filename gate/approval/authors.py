@@ -3,45 +3,57 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from gate import shell
+from gate.approval.signoffs import Subject
 from gate.errors import OperationFailed, ShellError
 from gate.releases import Release, manifest_of
 
+_COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
+"""One commit by its whole name. A branch, a range or ``HEAD~1`` may mean another one tomorrow, or none."""
 _FORMAT = "%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
 _TIMEOUT = 20.0
 
 
-def of(release: Release, root: Path) -> list[str]:
-    """Author and co-authors of a release's commit, and the ``author`` its manifest names, if it does.
+def of(subject: Subject, root: Path) -> list[str]:
+    """Author and co-authors of a release's commit, and the author its manifest names, if it does.
 
     Raises OperationFailed where neither tells: nobody can be proven not to be one then.
     """
-    told = _told_by_the_manifest(release)
-    if release.commit is None:
-        if told:
-            return told
-        raise OperationFailed(f"{release.version} names neither its commit nor its author")
+    told = [subject.author] if subject.author else []
     try:
-        found = _told_by_git(release.commit, root)
-    except ShellError as fault:
+        found = _told_by_git(subject.commit, root)
+    except OperationFailed as fault:
         if told:
             return told
-        raise OperationFailed(f"commit {release.commit[:12]} of {release.version}: {fault}") from None
+        raise OperationFailed(f"{subject.version} names no author, and of its commit {fault}") from None
     return list(dict.fromkeys([*found, *told]))
 
 
-def _told_by_git(commit: str, root: Path) -> list[str]:
-    # A commit is named by a manifest, which is data: it must not pass for an option.
-    argv = ["git", "-C", str(root), "log", "-1", f"--format={_FORMAT}", "--end-of-options", commit]
-    ended = shell.run(argv, timeout=_TIMEOUT, env={**os.environ, "GIT_TERMINAL_PROMPT": "0"})
-    return [line.strip() for line in ended.out.splitlines() if line.strip()]
-
-
-def _told_by_the_manifest(release: Release) -> list[str]:
+def declared(release: Release) -> str:
+    """The ``author`` that a release's manifest names, on one line; empty where it names none."""
     try:
         author = manifest_of(release.folder).get("author")
     except OperationFailed:
-        return []
-    return [author] if isinstance(author, str) and author.strip() else []
+        return ""
+    return " ".join(author.split()) if isinstance(author, str) else ""
+
+
+def _told_by_git(commit: str, root: Path) -> list[str]:
+    """Raises OperationFailed where git tells nobody."""
+    if not commit:
+        raise OperationFailed("it says nothing")
+    if not _COMMIT.fullmatch(commit):
+        raise OperationFailed(f"it says {commit[:40]!r}, which is not the whole hash of one")
+    argv = ["git", "-C", str(root), "log", "-1", "--no-walk", f"--format={_FORMAT}", "--end-of-options", commit]
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_NO_REPLACE_OBJECTS": "1"}  # the commit itself, not what stands in for it
+    try:
+        ended = shell.run(argv, timeout=_TIMEOUT, env={**os.environ, **quiet})
+    except ShellError as fault:
+        raise OperationFailed(f"{commit[:12]} git knows nothing: {fault}") from None
+    found = [line.strip() for line in ended.out.splitlines() if any(map(str.isalnum, line))]
+    if not found:
+        raise OperationFailed(f"{commit[:12]} git names no author")
+    return found

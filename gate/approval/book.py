@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,7 @@ _META = sa.MetaData()
 
 
 def _subject() -> list[sa.Column[Any]]:
-    names = ("application", "environment", "version", "digest", "migrations", "suite", "policy")
-    return [sa.Column(name, sa.String, nullable=False) for name in names]
+    return [sa.Column(item.name, sa.String, nullable=False) for item in fields(Subject)]
 
 
 _SIGNOFFS = sa.Table(
@@ -141,7 +140,7 @@ class Book:
 
 
 def _subject_of(row: Any) -> Subject:
-    return Subject(row.application, row.environment, row.version, row.digest, row.migrations, row.suite, row.policy)
+    return Subject(**{item.name: getattr(row, item.name) for item in fields(Subject)})
 
 
 def _out(at: datetime) -> str:

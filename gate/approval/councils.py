@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 
 from gate.approval import authors, signatures
-from gate.approval.signoffs import Council, SignOff
+from gate.approval.signoffs import Council, SignOff, Subject
 from gate.config import Environment
 from gate.errors import OperationFailed
-from gate.releases import Release
 
 
-def of(environment: Environment, release: Release, deployers: Sequence[str]) -> Council:
-    """What decides about sign-offs on a release here."""
+def of(environment: Environment, subject: Subject, deployers: Sequence[str]) -> Council:
+    """What decides about sign-offs on ``subject`` here, deployed by ``deployers``."""
     section = environment.approval
     written: list[str] | None = []
     unknown = ""
     if section.four_eyes:
         try:
-            written = authors.of(release, environment.root)
+            written = authors.of(subject, environment.root)
         except OperationFailed as fault:
             written, unknown = None, str(fault)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gate.approval.signoffs import RoleState, Subject
+from gate.approval.signoffs import ANYBODY, RoleState, Subject
 
 DUE = timedelta(hours=24)
 
@@ -55,6 +55,12 @@ class DebtState:
         debt = self.debt
         what = f"deployment {debt.deployment} ({debt.subject.version}) was an emergency of {debt.by}: {debt.reason}"
         if not self.open:
-            return f"{what}; signed for since" if debt.roles else what
+            return f"{what}; signed for since"
         due = "overdue since" if now >= debt.due_at else "due by"
-        return f"{what}; to be signed by {', '.join(self.missing)}, {due} {debt.due_at:%Y-%m-%d %H:%M} UTC"
+        return (
+            f"{what}; to be signed by {', '.join(map(_called, self.missing))}, {due} {debt.due_at:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+def _called(role: str) -> str:
+    return "anybody but who deployed it" if role == ANYBODY else role

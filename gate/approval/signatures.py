@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -43,6 +45,9 @@ def fault(item: SignOff, allowed_signers: Path) -> str:
         return "is not signed"
     if not allowed_signers.is_file():
         return f"{allowed_signers} does not exist, so that no signature can be verified"
+    others = writable_by_others(allowed_signers)
+    if others is not None:
+        return f"others than its owner may write {others}, so that anybody could sign: chmod go-w {others}"
     try:
         with tempfile.TemporaryDirectory(prefix="verify-") as folder:
             signature = Path(folder) / "signature"
@@ -54,3 +59,21 @@ def fault(item: SignOff, allowed_signers: Path) -> str:
     except OSError as broken:
         return f"the signature could not be verified: {broken.strerror}"
     return "" if ended.code == 0 else f"the signature is none that {item.by} may give for {item.role}"
+
+
+def writable_by_others(file: Path) -> Path | None:
+    """The file, or the folder it lies in, if others than its owner may write it by its mode; None where nobody may.
+
+    Of a folder with the sticky bit nobody can take away what is another's.
+    """
+    if os.name != "posix":  # there the mode tells nothing
+        return None
+    written = stat.S_IWGRP | stat.S_IWOTH
+    real = file.resolve()
+    try:
+        if real.stat().st_mode & written:
+            return real
+        mode = real.parent.stat().st_mode
+    except OSError:  # what cannot be read verifies nothing either
+        return None
+    return real.parent if mode & written and not mode & stat.S_ISVTX else None

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gate.approval.people import keys_of
 from gate.config.approval import Approval
 
-TEXT_FORMAT = 1
+TEXT_FORMAT = 2
+ANYBODY = "anybody"
+"""Signs for an emergency where no roles are configured: anybody but who deployed it."""
+SKEW = timedelta(minutes=5)
+"""What the clocks of two machines may differ by."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class Subject:
     """What is signed for: one release in one place, under the checks and rules of now. Hashes are SHA-256.
 
     ``migrations`` are those that the release carries; ``suite`` is every file of the checks and smoke tests and what
-    they run with; ``policy`` is what the environment file decides by.
+    they run with; ``policy`` is what the environment file decides by. ``commit`` and ``author`` are as the release's
+    manifest names them, empty where it does not: whose release it is decides who may sign.
     """
 
     application: str
@@ -27,6 +32,8 @@ class Subject:
     migrations: str
     suite: str
     policy: str
+    commit: str
+    author: str
 
     def changed(self, now: Subject) -> str:
         """What of it is another thing now, in words; empty when nothing is."""
@@ -37,7 +44,9 @@ class Subject:
             "digest": "the artifact has changed since it was signed",
             "migrations": "the migration set has changed since it was signed",
             "suite": "the check suite has changed since it was signed",
-            "policy": "the policy (rules and settings of the environment file) has changed since it was signed",
+            "policy": "the policy (rules, settings and allowed signers here) has changed since it was signed",
+            "commit": "the commit that the release names has changed since it was signed",
+            "author": "the author that the release names has changed since it was signed",
         }
         return next(
             (told[item.name] for item in fields(self) if getattr(self, item.name) != getattr(now, item.name)), ""
@@ -134,23 +143,51 @@ class Council:
         """Why a sign-off does not count; empty when it does."""
         if item.revoked_at is not None:
             return f"revoked by {item.revoked_by} at {item.revoked_at:%Y-%m-%d %H:%M} UTC"
-        if now is not None and now >= item.expires_at:
-            return f"expired at {item.expires_at:%Y-%m-%d %H:%M} UTC"
+        untimely = self._untimely(item, now) if now is not None else ""
+        if untimely:
+            return untimely
         return item.subject.changed(subject) or self.may_not(item.role, item.by, item.login) or self.verify(item)
+
+    def _untimely(self, item: SignOff, now: datetime) -> str:
+        """Why a sign-off does not count at this time. Both times are its signer's own word: what a signature covers is
+        still no longer life than the environment gives."""
+        if now >= item.expires_at:
+            return f"expired at {item.expires_at:%Y-%m-%d %H:%M} UTC"
+        if item.signed_at > now + SKEW:
+            return f"signed at {item.signed_at:%Y-%m-%d %H:%M} UTC, which is still to come"
+        if item.expires_at > item.signed_at + timedelta(days=self.section.valid_days):
+            return (
+                f"made to count until {item.expires_at:%Y-%m-%d}, longer than valid_days = {self.section.valid_days:g}"
+            )
+        return ""
 
     def may_not(self, role: str, by: str, login: str) -> str:
         """Why somebody may not sign for a role; empty when they may."""
         people = self.section.people
-        if people and (by not in people or role not in people[by].roles):
+        if people and not self._is_theirs(role, by):
             return f"{by} may not sign for {role}: it is not among their roles in [approval.people]"
-        if not self.section.four_eyes:
-            return ""
+        anybody = role == ANYBODY and role not in self.section.roles
+        return self._second_eyes(by, login, anybody=anybody) if self.section.four_eyes or anybody else ""
+
+    def _second_eyes(self, by: str, login: str, *, anybody: bool) -> str:
+        """Why somebody is none of two; ``anybody``: who wrote the release may be the second."""
+        people = self.section.people
         # A signature proves who it was; without one the login counts as well, whatever name was given.
         mine = keys_of([by] if self.section.allowed_signers else [by, login], people)
         if mine & keys_of(self.deployers, people):
             return f"{by} is who deploys (four eyes)"
+        if anybody:
+            return ""
         if self.authors is None:
             return f"the authors of the commit are not known (four eyes): {self.unknown}"
         if mine & keys_of(self.authors, people):
             return f"{by} is an author of the release's commit (four eyes)"
         return ""
+
+    def _is_theirs(self, role: str, by: str) -> bool:
+        """Whether somebody has a role. For one that is none any more, which only debts still name, it is whoever has
+        another one now: somebody must be able to answer for it."""
+        person = self.section.people.get(by)
+        if person is None or role in person.roles:
+            return person is not None
+        return role not in self.section.roles and (bool(person.roles) or not self.section.roles)

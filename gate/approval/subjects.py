@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from gate.approval import authors
 from gate.approval.signoffs import Subject
 from gate.config import Environment
 from gate.database import migrations
@@ -32,6 +33,8 @@ def of(environment: Environment, release: Release) -> Subject:
         migrations=_migrations(environment, release),
         suite=_suite(environment),
         policy=_policy(environment),
+        commit=" ".join((release.commit or "").split()),
+        author=authors.declared(release),
     )
 
 
@@ -67,14 +70,23 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def _policy(environment: Environment) -> str:
-    """The environment's tables as they are written, and every rule in force, the default ones as well.
+    """The environment's tables as they are written, every rule in force, the default ones as well, and the signers.
 
     A variable counts by its name: its value may be another one on the machine of whoever signs, and no secret, nor a
     hash that it is part of, is kept.
     """
     tables = {name: table for name, table in environment.written.items() if name not in BESIDE | {"rules"}}
     rules = sorted(str(vars(rule)) for rule in environment.all_rules)
-    return _hash([json.dumps(_without_passwords(tables), sort_keys=True, default=str), *rules])
+    return _hash([json.dumps(_without_passwords(tables), sort_keys=True, default=str), *rules, *_signers(environment)])
+
+
+def _signers(environment: Environment) -> list[str]:
+    """The file of allowed signers: a key that is added later has not been there when somebody signed."""
+    name = environment.approval.allowed_signers
+    if name is None:
+        return []
+    file = environment.root / name
+    return [f"allowed signers {_content(file) if file.is_file() else 'missing'}"]
 
 
 def _without_passwords(value: Any) -> Any:

@@ -12,7 +12,7 @@ def signed(question: Question) -> list[Condition]:
     if not section.roles:
         return []
     given = question.book.signoffs(version=question.release.version)
-    council = councils.of(question.environment, question.release, question.deployers)
+    council = councils.of(question.environment, question.subject, question.deployers)
     found = []
     for state in council.standing(given, question.subject, question.now):
         name = f"sign-off {state.role}"

@@ -1,8 +1,8 @@
-"""Every item of the checklist that has to be so before a deployment was ticked for this release."""
+"""Every item of the checklist that has to be so before a deployment was ticked for this one."""
 
 from __future__ import annotations
 
-from gate.approval import checklists
+from gate.approval import attempts, checklists
 from gate.conditions.base import Condition, Question
 from gate.results import Decision, Reason
 
@@ -12,14 +12,14 @@ def ticked(question: Question) -> list[Condition]:
     section = question.environment.checklist
     if not section.before:
         return []
-    states = checklists.states(section, question.book.ticks(question.release.digest), question.release.digest)
+    states = attempts.for_next(question.environment, question.store, question.release.digest, question.now)
     still_open = checklists.open_items(states, "before")
     done = f"{len(section.before) - len(still_open)} of {len(section.before)} items are ticked"
     reasons = tuple(
         Reason(
             "checklist",
             Decision.NO_GO,
-            f"checklist: {state.text} ({state.item})",
+            f"checklist: {state.text} ({state.item}){', ' if state.why else ''}{state.why}",
             next_step=question.command(f"checklist tick {state.item} --version {question.release.version}"),
         )
         for state in still_open

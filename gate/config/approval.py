@@ -36,7 +36,9 @@ class Approval(Section):
     """Sign-offs that a deployment needs, one for each role. Without roles it needs none."""
 
     roles: list[Role] = Field([], description="All of them must have signed")
-    valid_days: Annotated[float, Field(gt=0, le=366)] = Field(30.0, description="How long a sign-off counts")
+    valid_days: Annotated[float, Field(gt=0, le=366)] = Field(
+        30.0, description="How long a sign-off counts, and a tick of the checklist"
+    )
     four_eyes: bool = Field(
         True, description="Neither an author of the release's commit nor whoever deploys it may sign for it"
     )
@@ -46,7 +48,7 @@ class Approval(Section):
         "only a signature is a sign-off, without it a login's word",
     )
     people: dict[str, Person] = Field(
-        {}, description="Name = who that is; without any, everybody with a login may sign for every role"
+        {}, description="Name = who that is; without any, everybody with a login may sign for every role, and tick"
     )
 
     @model_validator(mode="after")
@@ -66,7 +68,7 @@ class Approval(Section):
 
 
 class Checklist(Section):
-    """What a person has to see to, ticked by name for one release: key = what has to be so."""
+    """What a person has to see to, ticked by name for one deployment: key = what has to be so."""
 
     before: dict[str, str] = Field({}, description="Must be ticked, or the deployment is refused")
     during: dict[str, str] = Field({}, description="Seen to while it runs; shown where it is open")

@@ -19,7 +19,8 @@ _LONGEST = 500
 
 @dataclass(frozen=True)
 class Message:
-    """One thing that happened. ``contacts`` are for whoever has to act now, ``id`` is its own over all attempts."""
+    """One thing that happened. ``contacts`` are for whoever has to act now, ``id`` is its own over all attempts;
+    ``owed`` is what people still have to sign for, a sentence each."""
 
     event: Occasion
     at: datetime
@@ -33,6 +34,7 @@ class Message:
     next: str = ""
     report: str = ""
     contacts: Mapping[str, str] = field(default_factory=dict)
+    owed: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -46,6 +48,9 @@ class Message:
         shown = [_line(text) for text in self.reasons[:_REASONS]]
         if len(self.reasons) > _REASONS:
             shown.append(f"and {len(self.reasons) - _REASONS} more, in the report")
+        shown += [_line(f"to be signed: {text}") for text in self.owed[:_REASONS]]
+        if len(self.owed) > _REASONS:
+            shown.append(f"and {len(self.owed) - _REASONS} more to be signed, in status")
         shown += [_line(f"call {role}: {contact}") for role, contact in self.contacts.items()]
         told = {"next": self.next, "report": self.report, "by": self.by}
         return shown + [_line(f"{name}: {text}") for name, text in told.items() if text]
@@ -56,6 +61,7 @@ class Message:
         return {
             **found,
             "reasons": [_line(text) for text in self.reasons],
+            "owed": [_line(text) for text in self.owed],
             "text": "\n".join([self.subject, *self.lines]),
         }
 
@@ -71,6 +77,7 @@ def without_secrets(message: Message, redact: Redactor) -> Message:
         next=redact(message.next),
         report=redact(message.report),
         contacts={redact(role): redact(contact) for role, contact in message.contacts.items()},
+        owed=tuple(map(redact, message.owed)),
     )
 
 

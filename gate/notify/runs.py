@@ -27,7 +27,8 @@ def started(run: Run) -> Message:
     """A run begins."""
     stable = run.stable.version if run.stable is not None else "nothing"
     what = _ASKED_FOR.get(run.action, run.action).format(version=run.release.version)
-    return _of(run, Occasion.STARTED, f"deployment {run.deployment} begins: {what} ({stable} serves)")
+    forced = f", an EMERGENCY: {run.options.emergency}" if run.options.emergency else ""
+    return _of(run, Occasion.STARTED, f"deployment {run.deployment} begins: {what} ({stable} serves){forced}")
 
 
 def ended(run: Run, outcome: Outcome, next_step: str, report: str | None) -> Message | None:
@@ -40,6 +41,10 @@ def ended(run: Run, outcome: Outcome, next_step: str, report: str | None) -> Mes
     stable = run.stable.version if run.stable is not None else "nothing"
     reasons = tuple(dict.fromkeys(item.text for item in run.evidence.reasons))
     told = title.format(version=run.release.version, stable=stable)
+    waited = run.evidence.permission
+    if waited is not None and waited.skipped:
+        told = f"EMERGENCY, sign-offs and waits skipped: {told}"
+        reasons = (f"emergency: {waited.emergency}", *reasons)
     return _of(run, event, told, reasons, next_step=next_step, report=report or "")
 
 

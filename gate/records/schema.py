@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from gate.errors import OperationFailed
 
-HEAD = "0005"
+HEAD = "0006"
 """The revision this version of the gate reads and writes."""
-REVISIONS = ("0001", "0002", "0003", "0004", HEAD)
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", HEAD)
 """Every revision it can migrate from, oldest first."""
 
 _VERSION = sa.Table("alembic_version", sa.MetaData(), sa.Column("version_num", sa.String(32)))

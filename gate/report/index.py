@@ -27,7 +27,8 @@ _CONCLUDED = (Outcome.RELEASED, Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED)
 
 @dataclass(frozen=True)
 class Row:
-    """One run; ``report`` is the file to open, from this page on, empty where there is none."""
+    """One run; ``report`` is the file to open, from this page on, empty where there is none; ``emergency`` is why it
+    did not wait for what it had to, empty where it did."""
 
     id: int
     action: str
@@ -40,6 +41,7 @@ class Row:
     why: str
     report: str
     readiness: float | None
+    emergency: str = ""
 
     @property
     def tone(self) -> str:
@@ -94,10 +96,11 @@ def render(
     baseline: Baseline,
     gaps: Sequence[OpenGap],
     tally: str,
+    owed: Sequence[str],
     now: datetime,
     redact: Callable[[str], str],
 ) -> str:
-    """The whole page; ``rows`` newest first."""
+    """The whole page; ``rows`` newest first, ``owed`` a sentence for each emergency that is still to be signed for."""
     return (
         html.templates()
         .get_template("index.html")
@@ -116,6 +119,7 @@ def render(
             charts=pictures(rows, minimum, now),
             gaps=[(gap, redact(gap.seen.title or gap.seen.case), redact(gap.seen.message)) for gap in gaps],
             tally=tally,
+            owed=owed,
             style=Markup((_FOLDER / "report.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
         )
     )

@@ -6,6 +6,7 @@ from gate import permission
 from gate.approval.book import Book
 from gate.approval.debts import Debt
 from gate.approval.logins import deployers
+from gate.approval.signoffs import ANYBODY
 from gate.conditions.base import Question
 from gate.errors import Refused
 from gate.permission import Permission
@@ -42,7 +43,7 @@ def owe(run: Run, found: Permission) -> None:
             deployers=tuple(deployers(run.by)),
             at=found.at,
             subject=question.subject,
-            roles=tuple(run.environment.approval.roles),
+            roles=tuple(run.environment.approval.roles) or (ANYBODY,),
             skipped=tuple(found.skipped),
         )
     )

@@ -51,7 +51,8 @@ TABLE: dict[str, Any] = {
     "smoke": {"folders": ["smoke"]},
     "approval": {
         "roles": list(ROLES),
-        "people": {name: {"roles": [role], "known_as": [f"{name}@ops"]} for name, role in PEOPLE.items()},
+        "people": {name: {"roles": [role], "known_as": [f"{name}@ops"]} for name, role in PEOPLE.items()}
+        | {"dora": {"known_as": ["dora@ops"]}},
     },
 }
 

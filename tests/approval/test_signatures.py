@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from gate import releases
 from gate.approval import signatures
 from gate.approval.book import Book
 from gate.errors import Refused, UsageError
@@ -90,18 +92,72 @@ def test_a_record_that_was_changed_fits_no_signature(signed: Rig, signers: dict[
 def test_a_signature_for_one_release_does_not_sign_another(signed: Rig, signers: dict[str, Path]) -> None:
     signed.approve("business", "x", name="carol", key=signers["carol"])
     (signed.root / "releases" / "1.1.0" / "evil.py").write_text("")
-    digest = signed.manifest("1.1.0", author="Ines").digest
+    commit = releases.read(signed.root / "releases" / "1.1.0").commit
+    digest = signed.manifest("1.1.0", commit=commit).digest
     change(signed, "UPDATE signoffs SET digest = :digest", digest=digest)
     assert any("is none that carol may give" in text for text in signed.why())
 
 
 def test_a_signer_struck_from_the_file_has_signed_nothing(signed: Rig, signers: dict[str, Path]) -> None:
     signed.approve("business", "x", name="carol", key=signers["carol"])
+    (item,) = Book(signed.store).signoffs(version="1.1.0")
     file = signed.root / "allowed_signers"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("carol")))
-    assert any("is none that carol may give" in text for text in signed.why())
+    assert "is none that carol may give" in signatures.fault(item, file)
+    assert len(signed.why()) == 3
     file.unlink()
-    assert any("does not exist, so that no signature can be verified" in text for text in signed.why())
+    assert "does not exist, so that no signature can be verified" in signatures.fault(item, file)
+    assert len(signed.why()) == 3
+
+
+def test_a_key_that_is_added_later_voids_what_was_signed_and_has_signed_nothing(
+    signed: Rig, signers: dict[str, Path]
+) -> None:
+    signed.approve("business", "x", name="carol", key=signers["carol"])
+    with (signed.root / "allowed_signers").open("a") as file:
+        file.write(f"alice,bob,carol {signers['mallory'].with_suffix('.pub').read_text()}")
+    why = signed.why()
+    assert any("sign-off business: carol" in text and "allowed signers here) has changed" in text for text in why), why
+    assert sum("missing" in text for text in why) == 2
+
+
+@pytest.mark.parametrize(("which", "mode"), [("file", 0o664), ("file", 0o602), ("folder", 0o775)])
+def test_a_file_that_others_may_write_verifies_nothing(
+    signed: Rig, signers: dict[str, Path], which: str, mode: int
+) -> None:
+    file = signed.root / "allowed_signers"
+    place = file if which == "file" else signed.root
+    place.chmod(mode)
+    with pytest.raises(Refused, match="others than its owner may write") as fault:
+        signed.approve("business", "x", name="carol", key=signers["carol"])
+    assert fault.value.next_step == f"chmod go-w {place}"
+
+
+def test_in_a_folder_with_the_sticky_bit_nobody_replaces_it(signed: Rig) -> None:
+    signed.root.chmod(0o1777)
+    assert signatures.writable_by_others(signed.root / "allowed_signers") is None
+
+
+@pytest.mark.parametrize(
+    ("signed_in", "expires_in", "told"),
+    [(0, 9000, "longer than valid_days = 30"), (365, 380, "which is still to come"), (0, 30, "")],
+)
+def test_a_signer_cannot_give_a_sign_off_a_longer_life(
+    signed: Rig, signers: dict[str, Path], signed_in: int, expires_in: int, told: str
+) -> None:
+    """Whoever may sign and can write to the records: the signature is good, the times are of their own making."""
+    signed.approve("business", "x", name="carol", key=signers["carol"])
+    (item,) = Book(signed.store).signoffs(version="1.1.0")
+    made = replace(
+        item,
+        signed_at=item.signed_at + timedelta(days=signed_in),
+        expires_at=item.signed_at + timedelta(days=expires_in),
+    )
+    Book(signed.store).sign(replace(made, signature=signatures.sign(made, signers["carol"])))
+    change(signed, "DELETE FROM signoffs WHERE id = :id", id=str(item.id))
+    why = [text for text in signed.why() if "business" in text]
+    assert len(why) == (1 if told else 0)
+    assert all(told in text for text in why)
 
 
 def test_whatever_the_signed_text_says_is_bound(signed: Rig, signers: dict[str, Path]) -> None:

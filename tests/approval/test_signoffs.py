@@ -11,7 +11,7 @@ from gate import environments, releases
 from gate.approval import subjects
 from gate.errors import Refused, UsageError
 from gate.results import Decision, Outcome
-from tests.approval.rig import CASE, Rig
+from tests.approval.rig import CASE, PEOPLE, Rig
 
 
 def test_all_roles_are_permission_and_one_missing_is_none(rig: Rig) -> None:
@@ -104,6 +104,15 @@ def change_option(rig: Rig) -> None:
     rig.table["options"]["training_sale"] = "90"
 
 
+def name_no_commit(rig: Rig) -> None:
+    """A range without a commit: git names nobody for it, and anybody could sign."""
+    rig.manifest("1.1.0", commit="HEAD..HEAD")
+
+
+def name_an_author(rig: Rig) -> None:
+    rig.manifest("1.1.0", commit=releases.read(rig.root / "releases" / "1.1.0").commit, author="Somebody Else")
+
+
 CHANGES: list[tuple[Callable[[Rig], None], str]] = [
     (rebuild, "the artifact has changed"),
     (migrate, "the migration set has changed"),
@@ -119,6 +128,8 @@ CHANGES: list[tuple[Callable[[Rig], None], str]] = [
     (move_front_door, "the policy"),
     (take_another_variable, "the policy"),
     (change_option, "the policy"),
+    (name_no_commit, "the commit"),
+    (name_an_author, "the author"),
 ]
 
 
@@ -239,11 +250,13 @@ def test_people_say_that_two_names_are_one_person(rig: Rig) -> None:
         rig.approve("technical", "alice")
 
 
-def test_an_author_who_became_known_later_voids_it(rig: Rig) -> None:
+def test_another_author_or_commit_than_when_it_was_signed_voids_it(rig: Rig) -> None:
     rig.approve_all()
     rig.manifest("1.1.0", author="Carol Danvers <carol@ops>")
     assert rig.why() == [
-        "sign-off business: carol, 2026-11-24 01:30 UTC: carol is an author of the release's commit (four eyes)"
+        f"sign-off {role}: {name}, 2026-11-24 01:30 UTC: the commit that the release names has changed since it was "
+        "signed"
+        for name, role in PEOPLE.items()
     ]
 
 

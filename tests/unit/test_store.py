@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gate.approval.book import Book
 from gate.database.cluster import Cluster, scratch
 from gate.errors import OperationFailed
 from gate.records import schema
@@ -148,6 +149,29 @@ def test_the_migrations_end_where_the_store_begins(place: Place) -> None:
     number = deployed(store, Outcome.RELEASED)
     assert columns == set(vars(store.deployments()[0]))
     assert number == store.deployments()[0].id
+
+
+def test_a_debt_from_before_names_the_commit_of_its_deployment(place: Place) -> None:
+    """What was signed for named no commit before revision 0006: whose release it was is still known of a debt."""
+    from alembic import command
+    from alembic.config import Config
+
+    facts: dict[str, Any] = dict.fromkeys(("version", "digest", "folder", "by"), "x")
+    facts |= {"action": "deploy", "commit": "c" * 40, "stable_version": None, "stable_instance": None}
+    number = Store(place).begin(**facts)
+    texts = ("reason", "by", "application", "environment", "version", "digest", "migrations", "suite", "policy")
+    with place.open().begin() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(Path(schema.__file__).with_name("migrations")))
+        config.set_main_option("path_separator", "os")
+        command.downgrade(config, "0005")
+        debts = sa.Table("debts", sa.MetaData(), autoload_with=connection)
+        assert not {"commit", "author"} & set(debts.columns.keys())
+        row = dict.fromkeys(texts, "x") | {"roles": ["technical"], "skipped": [], "deployers": []}
+        at = "2026-11-01T02:00:00+00:00"
+        connection.execute(sa.insert(debts).values(deployment=number, at=at, **row))
+    (debt,) = Book(Store(place)).debts()
+    assert (debt.subject.commit, debt.subject.author, debt.roles) == ("c" * 40, "", ("technical",))
 
 
 def test_two_that_begin_at_once_migrate_once(place: Place) -> None:

@@ -57,6 +57,7 @@ def summary(document: Mapping[str, Any], version: str) -> None:
     ]
     if len(document["reasons"]) > REASONS:
         rows.append(("", f"and {len(document['reasons']) - REASONS} more, in the report"))
+    rows += [("to be signed", text) for text in document.get("owed") or ()]
     rows += [("next", document.get("next")), ("report", document.get("report"))]
     lines = [f"<h3>{_shown(document['outcome'])}</h3>", "<table>"]
     lines += [

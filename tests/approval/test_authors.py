@@ -1,0 +1,71 @@
+"""Who wrote a release: what git tells of one commit by its whole hash, or nothing, and then nobody can sign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gate import releases, shell
+from gate.approval import authors, subjects
+from gate.errors import OperationFailed, Refused
+from tests.approval.rig import Rig, commit_by_ines
+
+
+def of(rig: Rig) -> list[str]:
+    release = releases.read(rig.root / "releases" / "1.1.0")
+    return authors.of(subjects.of(rig.environment, release), rig.root)
+
+
+def git(root: Path, *words: str, stdin: str | None = None) -> str:
+    return shell.run(["git", "-C", str(root), *words], timeout=30, stdin=stdin).out.strip()
+
+
+@pytest.mark.parametrize("commit", ["HEAD..HEAD", "HEAD", "HEAD~0", "--all", "{}^!", "{:.12}", "{}\n", " {}"])
+def test_what_is_not_the_whole_hash_of_a_commit_names_nobody(rig: Rig, commit: str) -> None:
+    whole = releases.read(rig.root / "releases" / "1.1.0").commit or ""
+    assert of(rig) == ["Ines Okafor <ines@shop.example>", "Otto Lind <otto@shop.example>"]
+    named = commit.format(whole)
+    rig.manifest("1.1.0", commit=named)
+    if named.strip() == whole:
+        assert len(of(rig)) == 2, "blanks around it are no part of it"
+        return
+    with pytest.raises(OperationFailed, match="not the whole hash"):
+        of(rig)
+
+
+def test_with_a_range_for_a_commit_not_even_the_author_can_sign(rig: Rig) -> None:
+    """An empty range has no authors: nobody would be one, and whoever edits the manifest could sign for all roles."""
+    rig.table["approval"]["people"]["ines"] = {"roles": ["technical"], "known_as": ["ines@shop.example", "ines@ops"]}
+    with pytest.raises(Refused, match="is an author"):
+        rig.approve("technical", "ines")
+    rig.manifest("1.1.0", commit="HEAD..HEAD")
+    for name in ("ines", "alice"):
+        with pytest.raises(Refused, match="the authors of the commit are not known"):
+            rig.approve("technical", name)
+
+
+def test_a_commit_without_a_name_has_no_author(rig: Rig, tmp_path: Path) -> None:
+    root = tmp_path / "another"
+    root.mkdir()
+    git(root, "init", "-q")
+    tree = git(root, "hash-object", "-w", "-t", "tree", "--stdin", stdin="")
+    text = f"tree {tree}\nauthor  <> 1700000000 +0000\ncommitter  <> 1700000000 +0000\n\nnobody\n"
+    commit = git(root, "hash-object", "-w", "-t", "commit", "--literally", "--stdin", stdin=text)
+    rig.manifest("1.1.0", commit=commit)
+    subject = subjects.of(rig.environment, releases.read(rig.root / "releases" / "1.1.0"))
+    with pytest.raises(OperationFailed, match="git names no author"):
+        authors.of(subject, root)
+
+
+def test_a_commit_that_stands_in_for_another_names_nobody(rig: Rig, tmp_path: Path) -> None:
+    """``git replace`` shows another commit under the same hash, to whoever does not ask for the commit itself."""
+    root = tmp_path / "another"
+    root.mkdir()
+    commit = commit_by_ines(root)
+    who = ["-c", "user.name=Mallory", "-c", "user.email=mallory@shop.example", "-c", "commit.gpgsign=false"]
+    git(root, *who, "commit", "-q", "--allow-empty", "-m", "Mine")
+    git(root, "replace", commit, "HEAD")
+    rig.manifest("1.1.0", commit=commit)
+    subject = subjects.of(rig.environment, releases.read(rig.root / "releases" / "1.1.0"))
+    assert authors.of(subject, root)[0] == "Ines Okafor <ines@shop.example>"

@@ -1,0 +1,110 @@
+"""A tick counts for one deployment of one release, by somebody who is known, and not for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from gate import owed
+from gate.approval import attempts
+from gate.approval.book import Book
+from gate.errors import Refused
+from gate.results import Outcome
+from tests.approval.rig import Rig
+
+
+@pytest.fixture
+def listed(rig: Rig) -> Rig:
+    """Nothing but a checklist, and 1.2.0 beside 1.1.0."""
+    rig.table["approval"] = {}
+    rig.table["checklist"] = {"before": {"on-call": "On-call is ready"}, "after": {"told": "The team is told"}}
+    rig.release("1.2.0", None, author="Ines")
+    return rig
+
+
+def pass_time(rig: Rig, **time: float) -> None:
+    rig.now += timedelta(**time)
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "1.2.0"])
+@pytest.mark.parametrize("outcome", [Outcome.RELEASED, Outcome.ROLLED_BACK, Outcome.INTERRUPTED])
+def test_it_ends_with_the_next_deployment_of_whatever(listed: Rig, version: str, outcome: Outcome) -> None:
+    listed.tick("on-call")
+    assert listed.why() == []
+    pass_time(listed, hours=1)
+    listed.deployed(outcome, version=version)
+    assert listed.why() == [
+        "checklist: On-call is ready (on-call), ticked by dora@ops, 2026-11-24 01:30 UTC: for an earlier deployment"
+    ]
+    pass_time(listed, seconds=1)
+    listed.tick("on-call")
+    assert listed.why() == []
+
+
+@pytest.mark.parametrize(("outcome", "action"), [(Outcome.REFUSED, "deploy"), (Outcome.PLANNED, "plan")])
+def test_it_outlives_what_touched_nothing(listed: Rig, outcome: Outcome, action: str) -> None:
+    listed.tick("on-call")
+    pass_time(listed, hours=1)
+    listed.deployed(outcome, action=action)
+    assert listed.why() == []
+
+
+def test_it_expires_as_a_sign_off_does(listed: Rig) -> None:
+    listed.table["approval"] = {"valid_days": 7}
+    listed.tick("on-call")
+    pass_time(listed, days=7, seconds=-1)
+    assert listed.why() == []
+    pass_time(listed, seconds=1)
+    assert "expired at 2026-12-01 01:30 UTC" in listed.why()[0]
+
+
+def test_only_somebody_who_is_known_may_tick(rig: Rig) -> None:
+    rig.table["checklist"] = {"before": {"on-call": "On-call is ready"}}
+    rig.approve_all()
+    with pytest.raises(Refused, match=r"mallory@ops is nobody in \[approval.people\]") as fault:
+        rig.tick("on-call", by="mallory")
+    assert "checklist tick on-call --as NAME" in str(fault.value.next_step)
+    assert len(rig.why()) == 1
+    rig.tick("on-call", by="bob")
+    assert rig.why() == []
+    release = rig.release("1.1.0", None, author="Ines")
+    (tick,) = Book(rig.store).ticks(release.digest)
+    Book(rig.store).tick(replace(tick, by="mallory"))
+    assert "who is nobody in [approval.people]" in rig.why()[-1], "written past the command"
+
+
+def test_what_is_ticked_after_a_deployment_is_about_that_one(listed: Rig) -> None:
+    pass_time(listed, hours=1)
+    first = listed.deployed(Outcome.RELEASED)
+    digest = listed.store.deployments(1)[0].digest
+    pass_time(listed, hours=1)
+    listed.tick("told")
+
+    def still_open() -> list[str]:
+        found = owed.look(listed.environment, listed.store, digest, listed.now)
+        return [item["item"] for item in found.checklist]
+
+    assert still_open() == []
+    pass_time(listed, hours=1)
+    listed.deployed(Outcome.RELEASED)
+    assert still_open() == ["told"], "deployed once more, it is to be told once more"
+    run = next(item for item in listed.store.deployments() if item.id == first)
+    stood = {state.item: state.tick for state in attempts.for_run(listed.environment, listed.store, run)}
+    assert stood["told"] is not None, "what is on record of the first one stays"
+
+
+def test_a_record_keeps_what_was_ticked_before_its_run(listed: Rig) -> None:
+    listed.tick("on-call")
+    pass_time(listed, hours=1)
+    first = listed.deployed(Outcome.RELEASED)
+    pass_time(listed, hours=1)
+    listed.tick("on-call", by="erin")
+    pass_time(listed, hours=1)
+    second = listed.deployed(Outcome.RELEASED)
+    by = {}
+    for run in listed.store.deployments():
+        states = attempts.for_run(listed.environment, listed.store, run)
+        by[run.id] = next(state.tick.by for state in states if state.item == "on-call" and state.tick)
+    assert by == {first: "dora@ops", second: "erin@ops"}
