@@ -26,7 +26,7 @@ BENCHMARKS = {
     "watching": [],
     "detection": [],
     "healthy": ["--deploys", "200"],
-    "kill_matrix": ["--every", "3"],
+    "kill_matrix": [],
     "database": ["--megabytes", "10", "200", "1000"],
     "engines": ["--rounds", "3"],
 }
