@@ -14,10 +14,10 @@ from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
 from gate.errors import OperationFailed
 from gate.monitored import released_at
-from gate.phases import Standing, standing
+from gate.phases import standing
 from gate.records import place_at
-from gate.soak import History, Stay
-from gate.store import Deployment, Store
+from gate.soak import History, Looked, Stay
+from gate.store import Store
 
 
 def history(name: str, root: Path, digest: str, now: datetime) -> History:
@@ -35,23 +35,23 @@ def history(name: str, root: Path, digest: str, now: datetime) -> History:
 
 def stays(store: Store, monitoring: Monitoring, now: datetime) -> list[Stay]:
     """Every time in which a release served that began with its deployment, oldest first; deployed again while it
-    served, it is one stay. Raises OperationFailed."""
+    served, it is one stay. What came by a rollback serves, and has no stay until it is deployed again. Raises
+    OperationFailed."""
     kept = [item for item in reversed(store.deployments()) if served.took_over(store, item)]
     found: list[Stay] = []
-    began: Deployment | None = None
-    standings: list[Standing] = []
+    looked: list[Looked] = []
     for number, item in enumerate(kept):
         later = kept[number + 1] if number + 1 < len(kept) else None
         until = released_at(later) if later is not None else None
-        if began is None:
-            began, standings = item, []
-        looked = ticks.of(store, item.id)
-        standings.append(standing(monitoring.phases, released_at(item), looked, now, until=until))
+        if looked or item.action == "deploy":
+            since = released_at(item)
+            stands = standing(monitoring.phases, since, ticks.of(store, item.id), now, until=until)
+            looked.append(Looked(since, stands))
         if later is not None and later.digest == item.digest:
             continue
-        if began.action == "deploy":
-            found.append(Stay(item.version, item.digest, released_at(began), until, tuple(standings)))
-        began = None
+        if looked:
+            found.append(Stay(item.version, item.digest, until, tuple(looked)))
+        looked = []
     return found
 
 

@@ -1,7 +1,8 @@
 """Whether a release has soaked elsewhere: released there, served long enough, its monitoring stayed green. Pure.
 
 It is the same release only by its digest. Time counts while it served there, also where another that was accepted has
-taken its place since; one that was rolled back from has not soaked, however long it took until somebody noticed.
+taken its place since; one that was rolled back from has not soaked, however long it took until somebody noticed. Green
+is what was looked at: of the ticks that were due nearly all ran and said GO, not only the last.
 """
 
 from __future__ import annotations
@@ -10,18 +11,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gate.phases import Standing, moment
+from gate.results import Decision
+
+GREEN = 0.8
+"""The share of the ticks due that must have run and said GO; the others were missed or inconclusive, none was red."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """How the monitoring of one deployment stood that was accepted at ``since``."""
+
+    since: datetime
+    standing: Standing
 
 
 @dataclass(frozen=True)
 class Stay:
-    """A time in which one release served: since ``began``, until another took its place (``ended``, None: it serves
-    still). ``standings`` is how its monitoring stood, one for each deployment of it."""
+    """A time in which one release served: until another took its place (``ended``, None: it serves still). ``looked``
+    has one for each deployment of it, oldest first; it began with the first."""
 
     version: str
     digest: str
-    began: datetime
     ended: datetime | None
-    standings: tuple[Standing, ...]
+    looked: tuple[Looked, ...]
 
 
 @dataclass(frozen=True)
@@ -48,20 +60,51 @@ def judge(digest: str, history: History, hours: float, now: datetime) -> Soaked:
     where = history.environment
     if history.rolled_back:
         return Soaked("rolled back", f"it was rolled back on {where}: {history.rolled_back}")
-    stay = next((item for item in reversed(history.stays) if item.digest == digest), None)
-    if stay is None:
+    stays = [item for item in reversed(history.stays) if item.digest == digest]
+    if not stays:
         return Soaked("never released", _never(history))
-    served = (stay.ended or now).astimezone(UTC) - stay.began.astimezone(UTC)
-    spent = f"{max(served, timedelta()).total_seconds() / 3600:.1f} h on {where} since {moment(stay.began)}"
+    faults: list[Soaked] = []
+    for stay in stays:
+        red = next((item.standing.not_green for item in stay.looked if item.standing.red is not None), "")
+        if red:  # what was green before does not count any more
+            faults.append(Soaked("not green", f"its monitoring on {where} did not stay green: {red}"))
+            break
+        for number in range(len(stay.looked)):  # deployed again while it served, it may count from there alone
+            found = _since(stay, number, where, hours, now)
+            if not found.fault:
+                return found
+            faults.append(found)
+    return faults[0]
+
+
+def _since(stay: Stay, number: int, where: str, hours: float, now: datetime) -> Soaked:
+    """How a soak stands that counts from one deployment of a stay on, without a red tick."""
+    looked = stay.looked[number:]
+    began = looked[0].since.astimezone(UTC)
+    served = (stay.ended or now).astimezone(UTC) - began
+    spent = f"{max(served, timedelta()).total_seconds() / 3600:.1f} h on {where} since {moment(began)}"
     if served < timedelta(hours=hours):
-        enough = stay.began.astimezone(UTC) + timedelta(hours=hours) if stay.ended is None else None
+        enough = began + timedelta(hours=hours) if stay.ended is None else None
         then = f"long enough at {moment(enough)}" if enough else f"until {moment(stay.ended or now)}, and no more"
         return Soaked(f"{spent}, {hours:g} h wanted", f"it served {spent}, {hours:g} h are wanted: {then}", enough)
-    red = next((standing.not_green for standing in stay.standings if standing.red is not None), "")
-    not_green = red or (stay.standings[-1].not_green if stay.standings else "nobody monitored it")
+    not_green = looked[-1].standing.not_green or _thin([item.standing for item in looked])
     if not_green:
         return Soaked(f"{spent}, not green", f"its monitoring on {where} did not stay green: {not_green}")
-    return Soaked(f"{spent}, green: {stay.standings[-1]}")
+    return Soaked(f"{spent}, green: {looked[-1].standing}")
+
+
+def _thin(standings: list[Standing]) -> str:
+    """Why too few of the ticks that were due ran and said GO; empty when they are enough."""
+    missed = sum(len(item.missed) for item in standings)
+    said = [{tick.slot: tick.decision for tick in item.ticks} for item in standings]  # of a slot, the last one
+    ran = sum(len(item) for item in said)
+    green = sum(decision is Decision.GO for item in said for decision in item.values())
+    if green >= GREEN * (ran + missed):
+        return ""
+    return (
+        f"{green} of the {ran + missed} ticks that were due were green, {GREEN:.0%} are wanted: {missed} were missed, "
+        f"{ran - green} inconclusive"
+    )
 
 
 def _never(history: History) -> str:

@@ -138,6 +138,38 @@ def test_inconclusive_is_not_green_until_it_is_cleared(green: Staging) -> None:
     assert green.soaked("1.1.0", 27.5).fault == ""
 
 
+@pytest.mark.parametrize("others", [None, HOLD], ids=["missed", "inconclusive"])
+@pytest.mark.parametrize(("good", "met"), [(1, False), (19, False), (20, True), (25, True)])
+def test_one_good_look_at_the_end_clears_nothing(
+    staging: Staging, good: int, met: bool, others: Decision | None
+) -> None:
+    """Of 25 ticks that were due 20 are 80 %, and the last of all is among them."""
+    staging.runs("1.1.0", 0)
+    for hour in range(1, 26):
+        if hour > 25 - good:
+            staging.looked(1, hour)
+        elif others is not None:
+            staging.looked(1, hour, others)
+    found = staging.soaked("1.1.0", 25.5)
+    assert (found.fault == "") is met, found
+    if not met:
+        told = (
+            f"{25 - good} were missed, 0 inconclusive" if others is None else f"0 were missed, {25 - good} inconclusive"
+        )
+        assert f"{good} of the 25 ticks that were due were green, 80% are wanted: {told}" in found.fault
+
+
+def test_after_a_thin_monitoring_it_counts_from_where_it_was_deployed_again(staging: Staging) -> None:
+    staging.runs("1.1.0", 0)
+    staging.looked(1, 25)
+    staging.runs("1.1.0", 26)
+    for hour in range(27, 51):
+        staging.looked(2, hour, since=26)
+    assert "25 of the 49 ticks that were due were green" in staging.soaked("1.1.0", 49.5).fault
+    found = staging.soaked("1.1.0", 50.5)
+    assert (found.fault, found.detail.partition(" since ")[0]) == ("", "24.5 h on staging")
+
+
 def test_nothing_but_missed_ticks_is_not_green(staging: Staging) -> None:
     staging.runs("1.1.0", 0)
     assert "25 ticks were missed and none ran" in staging.soaked("1.1.0", 26.5).fault
@@ -174,6 +206,28 @@ def test_rolled_back_from_has_not_soaked(green: Staging) -> None:
     green.runs("1.1.0", 60, Outcome.ROLLED_BACK, action="rollback")
     assert "it was rolled back on staging: checkout failed (deployment 3)" in green.soaked("1.2.0", 61).fault
     assert green.soaked("1.1.0", 61).fault == "", "what came back had soaked before"
+
+
+def test_what_came_back_counts_anew_once_it_is_deployed_again(staging: Staging) -> None:
+    staging.runs("1.1.0", 0)
+    staging.looked(1, 1)
+    staging.runs("1.2.0", 2)
+    staging.runs("1.1.0", 3, Outcome.ROLLED_BACK, action="rollback")
+    staging.runs("1.1.0", 4)
+    for hour in range(5, 29):
+        staging.looked(4, hour, since=4)
+    short = staging.soaked("1.1.0", 27)
+    assert "it served 23.0 h on staging since 2026-11-02 14:00 UTC" in short.fault
+    assert short.enough_at == staging.at(28)
+    assert staging.soaked("1.1.0", 28.5).fault == ""
+
+
+def test_a_soak_from_before_is_not_lost_by_deploying_again_and_a_red_look_ends_it(green: Staging) -> None:
+    green.runs("1.2.0", 26)
+    green.runs("1.1.0", 27)
+    assert green.soaked("1.1.0", 27.5).fault == ""
+    green.looked(3, 28, ROLLBACK, since=27)
+    assert "did not stay green: red at 2026-11-03 14:00 UTC" in green.soaked("1.1.0", 28.5).fault
 
 
 def test_rolled_back_later_when_it_was_tried_again(green: Staging) -> None:
