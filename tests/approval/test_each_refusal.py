@@ -126,7 +126,8 @@ def test_each_way_it_is_refused(rig: Rig, held: dict[str, Path]) -> None:
     rig.tick("on-call", act="untick")
     refused(rig, "checklist", "On-call is ready")
     rig.tick("on-call")
-    forged = "UPDATE signoffs SET expires_at = '2099-01-01T00:00:00+00:00' WHERE role = 'business'"
+    taken = "SELECT signature FROM signoffs WHERE role = 'technical'"
+    forged = f"UPDATE signoffs SET signature = ({taken}) WHERE role = 'business'"  # noqa: S608 - no text of others
     rig.store.execute(sa.text(forged))
     refused(rig, "sign-off", "sign-off business: carol", "the signature is none that carol may give for business")
     sign("carol")
@@ -138,9 +139,10 @@ def test_each_way_it_is_refused(rig: Rig, held: dict[str, Path]) -> None:
     later(hours=22)
     refused(rig, "freeze", "the sales")
 
-    # A month later nobody's word is good any more.
+    # A month later nobody's word is good any more, nor what was ticked.
     later(days=29)
-    refused(rig, ALL, "alice, 2026-11-24 01:30 UTC: expired", "carol, 2026-11-25 01:30 UTC: expired")
+    refused(rig, f"{ALL} checklist", "alice, 2026-11-24 01:30 UTC: expired", "carol, 2026-11-25 01:30 UTC: expired")
+    rig.tick("on-call")
     for name in PEOPLE:
         sign(name)
     assert rig.why() == []
