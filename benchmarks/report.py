@@ -1,6 +1,8 @@
 """How long the report takes to make and to open, by number of cases. Run: python -m benchmarks.report [CASES …]
 
 One case in ten fails with a traceback of 2 KB. The browser's part needs a chromium and is left out without one.
+``--failing``: every case fails with 16 kB instead, and what is measured is how long the secrets take to be taken out of
+the record, with ten of them in the environment, and then the page.
 """
 
 from __future__ import annotations
@@ -74,7 +76,40 @@ def measure(number: int, folder: Path, chromium: str | None) -> list[str]:
     return [*line, f"{opening:.2f} s", f"{filtering:.2f} s"]
 
 
+def failing(number: int) -> list[str]:
+    """One line of the other table: cases, size of their details, seconds of the processor to redact and to render."""
+    frame = (
+        '  File "/srv/shop/smoke/test_core.py", line {}, in test_sale\n    assert answer.status_code == 200, answer\n'
+    )
+    trace = "Traceback (most recent call last):\n" + "".join(frame.format(line) for line in range(170))
+    cases = tuple(
+        Case(
+            f"smoke/flow.py::test_flow[{index}]",
+            "Core Business Flows",
+            Severity.HIGH,
+            CaseOutcome.FAILED,
+            0.01,
+            message="assert 500 == 200",
+            details=f"{trace[:16_000]}\n{index}",
+        )
+        for index in range(number)
+    )
+    record_of_them = replace(samples.released(), suites=(SuiteRecord("smoke", "front", number, 120.0, cases),))
+    redact = Redactor([f"s3cr et/{key}'-{key * 7919}" for key in range(10)])
+    begin = time.process_time()
+    made = document.to_json(record_of_them, redact)
+    redacted = time.process_time()
+    render(made)
+    size = sum(len(case.details) for case in cases) / 1e6
+    return [f"{number:,}", f"{size:.0f} MB", f"{redacted - begin:.1f} s", f"{time.process_time() - redacted:.1f} s"]
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["--failing"]:
+        print("| failing cases | details | redacted in | rendered in |\n|---:|---:|---:|---:|")
+        for number in [int(word) for word in sys.argv[2:]] or [1000, 10_000]:
+            print("|", " | ".join(failing(number)), "|", flush=True)
+        return
     numbers = [int(word) for word in sys.argv[1:]] or [50, 1000, 10_000]
     print("| cases | made in | size | opened in | filtered in |\n|---:|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:

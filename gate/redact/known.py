@@ -1,94 +1,214 @@
-"""Takes known values out of a text: whole, in any of their forms; and what is left of one where a text was cut."""
+"""Takes known values out of a text: whole, in any of their forms; and what is left of one where a text was cut.
+
+A value is looked for in what the text means (``reading``), by short runs of characters: every third place of the text
+is looked up in a table of all runs of all forms, and where one is known, as much as text and form share is measured.
+"""
 
 from __future__ import annotations
 
 import re
-from bisect import bisect
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
-from gate.redact.forms import SHORTEST, forms, pieces
+from gate.redact.forms import encoded, parts, tells_in_part
+from gate.redact.reading import Reading, bare
 from gate.redact.secret import REDACTED
 
 SHORTEST_PIECE = 8
 """Characters that what is left of a secret has at least to be taken out."""
 
+_RUN = 3
+_RUNS = re.compile("." * _RUN, re.DOTALL)
+_SHORTEST_FOUND = 2 * _RUN - 1  # shorter ones may lie between the places that are looked up
+_LONG = 16
+"""Characters from which on a match may be wrapped or cut in any place: so many are never equal by chance."""
+_TELLING = 24
+"""Characters of a secret that are taken out wherever they stand: of a value that is nearly the same, for example."""
+_QUOTED = 12
+"""Characters that a piece has at least where a quote, not a cut alone, ends it: short words stand in quotes as well."""
+
 _BLANKS = 80
-# Where a text was cut: an ellipsis, a line's end (drawn or escaped), or nothing more.
-_CUT_AFTER = re.compile(r"[ \t]{0,4}(?:\.\.\.|…|[\r\n]|\\[rn]|\Z)")
-_CUT_BEFORE = re.compile(r"(?:\A|\.\.\.|…|[\r\n]|\\[rn])[ \t|│]*\Z")
+# Where a text was cut: an ellipsis, a line's end, or nothing more; and with a quote around the piece.
+_CUT_AFTER = re.compile(r"[ \t]{0,4}(?:\.\.\.|…|[\r\n]|\Z)")
+_CUT_BEFORE = re.compile(r"(?:\A|\.\.\.|…|[\r\n])[ \t|│]*\Z")
+_QUOTE_AFTER = re.compile(r"[ \t]{0,4}['\"`][ \t,;+)\]}\\]{0,8}(?:[\r\n]|\Z)")
+_QUOTE_BEFORE = re.compile(r"(?:\A|[\r\n])[ \t+(\[{]*b?['\"`][ \t]*\Z")
+_CUT = re.compile(r"['\"`]?[ \t]{0,4}(?:\.\.\.|…|[\r\n])[ \t|│]*(?:b?['\"`])?")
 # A word or a number, with which ordinary lines end as well.
 _ORDINARY = re.compile(r"[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,11}|[^A-Za-z0-9]+")
+_JOINT = re.compile(r"['\"`][\s\\]*\+?[\s\\]*['\"`]")
+_SPACES = re.compile(r"\s+")
 
 Span = tuple[int, int]
+_NOWHERE: Span = (0, 0)
+
+
+@dataclass(frozen=True)
+class _Form:
+    bare: str
+    closely: str
+    """As ``_closely`` reads it."""
+    piecewise: bool
+    """Whether pieces of it are secret as well."""
 
 
 class Known:
     """Scrubs the forms of ``values``."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        kept = {value for value in values if value}
-        self._whole = _by(slice(0, SHORTEST), (form for value in kept for form in forms(value)))
-        cut = {piece for value in kept for piece in pieces(value) if len(piece) > SHORTEST_PIECE}
-        self._heads = _by(slice(0, SHORTEST), cut)
-        self._tails = _by(slice(0, SHORTEST), (piece[::-1] for piece in cut))
-        self._longest = max(map(len, cut), default=0)
+        self._parts = sorted({part for value in values for part in parts(value)})
+        self._runs: dict[str, list[tuple[_Form, int]]] = defaultdict(list)
+        self._short: list[_Form] = []
+        for form in sorted(set(_forms(self._parts)), key=lambda form: form.bare):
+            if len(form.bare) < _SHORTEST_FOUND:
+                self._short.append(form)
+            for at in range(len(form.bare) - _RUN + 1):
+                self._runs[form.bare[at : at + _RUN]].append((form, at))
+        self._runs.default_factory = None
 
     def __call__(self, text: str) -> str:
-        if len(text) < SHORTEST:
+        if not self._parts:
             return text
-        found = [form for head, some in self._whole.items() if head in text for form in some if form in text]
-        if found:  # the longest first: one form may begin with another
-            text = re.sub("|".join(map(re.escape, sorted(found, key=len, reverse=True))), REDACTED, text)
-        spans = [*self._beginnings(text), *self._ends(text)]
-        return _without(text, spans) if spans else text
+        reading = Reading(text)
+        spans = [reading.in_text(*span) for span in (*self._found(reading), *self._found_short(reading))]
+        return _without(text, [*spans, *self._as_they_are(text)])
 
-    def _beginnings(self, text: str) -> Iterator[Span]:
-        """Where secrets begin that are cut off."""
-        for head, some in self._heads.items():
-            at = text.find(head)
+    def _as_they_are(self, text: str) -> Iterator[Span]:
+        """Values that stand in the text as they are: what is around them cannot hide them."""
+        for part in self._parts:
+            at = text.find(part)
             while at != -1:
-                end = at + _shared(text[at : at + self._longest], some)
-                if _tells(text[at:end]) and _CUT_AFTER.match(text, end):
-                    yield at, end
-                at = text.find(head, end)
+                yield at, at + len(part)
+                at = text.find(part, at + len(part))
 
-    def _ends(self, text: str) -> Iterator[Span]:
-        """Where secrets end whose beginning is missing."""
-        for backwards, some in self._tails.items():
-            tail = backwards[::-1]
-            at = text.find(tail)
+    def _found_short(self, reading: Reading) -> Iterator[Span]:
+        """Forms with so few letters that no run of them need lie at a place that is looked up."""
+        for form in self._short:
+            at = reading.bare.find(form.bare)
             while at != -1:
-                end = at + SHORTEST
-                begin = end - _shared(text[max(0, end - self._longest) : end][::-1], some)
-                if _tells(text[begin:end]) and _CUT_BEFORE.search(text[max(0, begin - _BLANKS) : begin]):
-                    yield begin, end
-                at = text.find(tail, end)
+                span = reading.in_plain(at, at + len(form.bare))
+                if _same(reading.plain[slice(*span)], form.closely):
+                    yield span
+                at = reading.bare.find(form.bare, at + len(form.bare))
+
+    def _found(self, reading: Reading) -> Iterator[Span]:
+        """Spans of ``reading.plain``."""
+        runs, done = self._runs, 0
+        hits = [place * _RUN for place, run in enumerate(_RUNS.findall(reading.bare)) if run in runs]
+        for at in hits:
+            if at + _RUN <= done:
+                continue
+            found = max((_match(reading, at, *place) for place in runs[reading.bare[at : at + _RUN]]), key=_length)
+            if found[1]:
+                yield found
+                done = reading.in_bare(found[1])
 
 
-def _by(part: slice, texts: Iterable[str]) -> dict[str, list[str]]:
-    """Texts, sorted, by a part of them."""
-    found: dict[str, list[str]] = {}
-    for text in sorted(set(texts)):
-        found.setdefault(text[part], []).append(text)
-    return found
+def _length(span: Span) -> int:
+    return span[1] - span[0]
 
 
-def _shared(text: str, known: Sequence[str]) -> int:
-    """How many first characters a text shares with the one of ``known``, sorted, that it shares most with."""
-    place = bisect(known, text)
-    return max(_common(text, one) for one in known[max(0, place - 1) : place + 1])
+def _match(reading: Reading, at: int, form: _Form, offset: int) -> Span:
+    """Where in ``plain`` a form stands, or a piece of it, whose character ``offset`` is at a place of ``bare``."""
+    begin = at - offset
+    if begin >= 0 and reading.bare.startswith(form.bare, begin):
+        span = reading.in_plain(begin, begin + len(form.bare))
+        if len(form.bare) >= _LONG or _same(reading.plain[slice(*span)], form.closely):
+            return span
+    if not form.piecewise:
+        return _NOWHERE
+    begin, end = _shared(reading.bare, at, form.bare, offset)
+    at_head, at_tail = begin == at - offset, end == at - offset + len(form.bare)
+    if end - begin < _SHORTEST_FOUND or not (at_head or at_tail or end - begin >= _LONG):
+        return _NOWHERE
+    span = reading.in_plain(begin, end)
+    if end - begin >= _TELLING:
+        return span
+    return _piece(reading.plain, form, *span, at_head=at_head, at_tail=at_tail)
 
 
-def _common(one: str, other: str) -> int:
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
-    return low
+def _piece(plain: str, form: _Form, begin: int, end: int, *, at_head: bool, at_tail: bool) -> Span:
+    """What a cut left of a form, within what a text shares with it: that may go on by chance beyond the cut."""
+    begin, end = _with_its_own_signs(plain, form, begin, end)
+    if not at_head:
+        begin = _after_cut(plain, begin, end)
+    if not at_tail:
+        end = _before_cut(plain, begin, end)
+    piece = plain[begin:end]
+    many = len(bare(piece))
+    if len(piece) < SHORTEST_PIECE or many < _SHORTEST_FOUND or _ORDINARY.fullmatch(piece):
+        return _NOWHERE
+    if many < _LONG and not (at_head or at_tail):
+        return _NOWHERE
+    if many < _QUOTED and (
+        not (at_head or _CUT_BEFORE.search(plain[max(0, begin - _BLANKS) : begin]))
+        or not (at_tail or _CUT_AFTER.match(plain, end))
+    ):
+        return _NOWHERE
+    return (begin, end) if many >= _LONG or _within(piece, form.closely) else _NOWHERE
 
 
-def _tells(piece: str) -> bool:
-    return len(piece) >= SHORTEST_PIECE and not _ORDINARY.fullmatch(piece)
+def _with_its_own_signs(plain: str, form: _Form, begin: int, end: int) -> Span:
+    """What is shared, with the quotes and blanks around it that are the form's own."""
+    while begin and not bare(plain[begin - 1]) and plain[begin - 1 : end] in form.closely:
+        begin -= 1
+    while end < len(plain) and not bare(plain[end]) and plain[begin : end + 1] in form.closely:
+        end += 1
+    return begin, end
+
+
+def _after_cut(plain: str, begin: int, end: int) -> int:
+    """The first place within a span that has a cut before it; the end when there is none."""
+    before = plain[max(0, begin - _BLANKS) : begin]
+    if _CUT_BEFORE.search(before) or _QUOTE_BEFORE.search(before):
+        return begin
+    found = _CUT.search(plain, begin, end)
+    return found.end() if found else end
+
+
+def _before_cut(plain: str, begin: int, end: int) -> int:
+    """The last place within a span that has a cut after it; the beginning when there is none."""
+    if _CUT_AFTER.match(plain, end) or _QUOTE_AFTER.match(plain, end):
+        return end
+    return max((found.start() for found in _CUT.finditer(plain, begin, end)), default=begin)
+
+
+def _forms(known: Iterable[str]) -> Iterator[_Form]:
+    for part in known:
+        for form in {part, *encoded(part)}:
+            reading = Reading(form)
+            if reading.bare:
+                yield _Form(reading.bare, _closely(reading.plain), tells_in_part(part))
+
+
+def _shared(text: str, at: int, form: str, offset: int) -> Span:
+    """Where the text shares with the form what surrounds a run of both. Letter by letter: mostly it is none or two."""
+    begin, end, shift = at, at + _RUN, offset - at
+    first, last = max(0, at - offset), min(len(text), at - offset + len(form))
+    while begin > first and text[begin - 1] == form[begin - 1 + shift]:
+        begin -= 1
+    while end < last and text[end] == form[end + shift]:
+        end += 1
+    return begin, end
+
+
+def _closely(plain: str) -> str:
+    """A text without what tools put between its characters: backslashes, more blanks, the ends of literals."""
+    return _SPACES.sub(" ", _JOINT.sub("", plain).replace("\\", "")).strip()
+
+
+def _same(plain: str, closely: str) -> bool:
+    """Whether a part of a text is the form: blanks where it has some, or ``+`` for them."""
+    return _told(plain, closely) or _told(plain.replace("+", " "), closely)
+
+
+def _told(plain: str, closely: str) -> bool:
+    return _closely(plain).strip("'\"` ") == closely.strip("'\"` ")
+
+
+def _within(plain: str, closely: str) -> bool:
+    return _closely(plain) in closely or _closely(plain.replace("+", " ")) in closely
 
 
 def _without(text: str, spans: list[Span]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 
 from gate.redact.secret import REDACTED
 
@@ -57,26 +58,24 @@ _TOKENS = re.compile(
     r"|eyJ[A-Za-z0-9_-]{10,400}+\.[A-Za-z0-9_-]{10,8192}+\.[A-Za-z0-9_-]{5,}"
     r")"
 )
+_TOKEN_WORDS = (
+    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "xapp-", "akia", "asia", "aiza", "npm_",
+    "pypi-", "_live_", "_test_", "whsec_", "sg.", "eyj",
+)  # fmt: skip
 _WEBHOOK = re.compile(r"(?<=hooks\.slack\.com)/(?:services|workflows|triggers)/[A-Za-z0-9/_-]+", re.I)
 
 
 def withhold(text: str) -> str:
-    """``text`` without what looks like a secret."""
-    if "PRIVATE KEY" in text:
-        text = _PRIVATE_KEY.sub(REDACTED, text)
-    if "://" in text:
-        text = _URL_PASSWORD.sub(rf"\g<head>:{REDACTED}@", text)
-        text = _URL_TOKEN.sub(REDACTED, text)
-    text = _TOKENS.sub(REDACTED, text)
-    text = _WEBHOOK.sub(f"/{REDACTED}", text)
-    if "=" in text:
-        text = _QUERY.sub(rf"\g<head>{REDACTED}", text)
-        text = _PASSWORD.sub(_password, text)
-    text = _AUTHORIZATION.sub(_authorization, text)
-    text = _COOKIES.sub(rf"\g<head>{REDACTED}", text)
-    text = _KEY_HEADERS.sub(rf"\g<head>{REDACTED}", text)
-    text = _BASIC.sub(_basic, text)
-    return _BEARER.sub(rf"\g<head>{REDACTED}", text)
+    """``text`` without what looks like a secret.
+
+    Each pattern is tried only where a word that it needs occurs: most texts have none of them, and looking for a word
+    is a hundred times as fast.
+    """
+    small = text.lower()
+    for words, pattern, instead in _SHAPES:
+        if any(word in small for word in words):
+            text = pattern.sub(instead, text)
+    return text
 
 
 def _authorization(found: re.Match[str]) -> str:
@@ -96,3 +95,21 @@ def _basic(found: re.Match[str]) -> str:
     except (binascii.Error, ValueError):
         return found[0]
     return f"{found['head']}{REDACTED}" if b":" in told else found[0]
+
+
+_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (("private key",), _PRIVATE_KEY, REDACTED),
+    (("@",), _URL_PASSWORD, rf"\g<head>:{REDACTED}@"),
+    (("@",), _URL_TOKEN, REDACTED),
+    (_TOKEN_WORDS, _TOKENS, REDACTED),
+    (("hooks.slack.com",), _WEBHOOK, f"/{REDACTED}"),
+    (("token=", "auth=", "key=", "passwd=", "password=", "secret=", "sig=", "signature=", "credential="),
+     _QUERY, rf"\g<head>{REDACTED}"),
+    (("passwd=", "password=", "pwd=", "aws_secret_access_key="), _PASSWORD, _password),
+    (("authorization",), _AUTHORIZATION, _authorization),
+    (("cookie",), _COOKIES, rf"\g<head>{REDACTED}"),
+    (("x-api", "-token", "x-access", "x-vault"), _KEY_HEADERS, rf"\g<head>{REDACTED}"),
+    (("basic",), _BASIC, _basic),
+    (("bearer",), _BEARER, rf"\g<head>{REDACTED}"),
+)  # fmt: skip
+"""The words (small letters) of which a text must hold one, what is looked for then, and what is put in its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 
@@ -57,6 +58,79 @@ def test_a_secret_that_is_wrapped_in_the_middle() -> None:
         assert value[:place] not in shown
         assert value[place:] not in shown
         assert shown.endswith(" end")
+
+
+PASSPHRASE = "correct horse battery staple 7Kx pomegranate velvet lantern 42 crimson orchard whistle 9 delta/Zz"
+
+
+def test_a_long_one_wrapped_anywhere_and_marked_as_diffs_and_tracebacks_mark_it() -> None:
+    """Between any two characters: the ends of two literals, a line's end, a prefix, and a line of hints."""
+    redact = Redactor([PASSPHRASE])
+    for place in range(3, len(PASSPHRASE) - 3):
+        head, tail = PASSPHRASE[:place], PASSPHRASE[place:]
+        for gap in (
+            "'\n 'x",
+            "\nx",
+            "'\nE     +         'x",
+            '"\n  -  "x',
+            "'\n  ?    ^^^ +\n  + 'x",
+            "&#x27;\n+ &#x27;x",
+        ):
+            assert redact(f"is {head}{gap[:-1]}{tail}' so") == "is [redacted]' so", (place, gap)
+
+
+def test_lines_of_a_long_one_each_on_its_own() -> None:
+    """As a log or a terminal is written, and where a diff has the lines of another value between them."""
+    redact = Redactor([PASSPHRASE])
+    lines = [PASSPHRASE[:30], PASSPHRASE[30:62], PASSPHRASE[62:]]
+    for line in lines:
+        for text in (
+            line,
+            f"{line}\n",
+            f"E     +     '{line}',\n",
+            f"  -  '{line}'",
+            f"    '{line}'\n  + 'something else'",
+        ):
+            assert line.strip() not in redact(text), text
+
+
+def test_lines_of_base64_each_on_its_own() -> None:
+    wrapped = base64.encodebytes(PASSPHRASE.encode() * 4).decode().splitlines()
+    for line in wrapped[1:-1]:
+        assert len(line) == 76
+        assert Redactor([PASSPHRASE * 4])(line) == REDACTED
+
+
+def test_another_value_that_is_nearly_the_same() -> None:
+    shown = Redactor([PASSPHRASE])(f"before it {PASSPHRASE.replace('velvet', 'cotton')} behind it")
+    assert shown == "before it [redacted] cotton [redacted] behind it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a blue green deployment",
+        "blue  green",
+        "my database password is wrong",
+        "its ok",
+        "staging9, box",
+        "'staging9'\n'hut'",
+        "the box staging9 has",
+        "orange %2A teal",
+        "    'production',\n    'database'\n",
+        "%d of %s &amp; &lt;b&gt; \\u0041 \\n",
+    ],
+)
+def test_escapes_and_blanks_make_no_short_secret_of_ordinary_text(text: str) -> None:
+    values = ["blue+green", "my-database-password", "it's ok", "staging9 box", "orange+teal", "production-database"]
+    assert Redactor(values)(text) == text
+
+
+def test_what_stands_around_a_secret_in_escapes_stays() -> None:
+    redact = Redactor(["s3cr&t9/x y"])
+    assert redact("%61%62%73%33%63%72%26%74%39%2f%78%20%79%61") == "%61%62[redacted]%61"
+    assert redact("&lt;b&gt;s3cr&amp;t9/x y&lt;/b&gt;") == "&lt;b&gt;[redacted]&lt;/b&gt;"
+    assert redact('{"a":"\\u003cs3cr\\u0026t9\\/x y\\n"}') == '{"a":"\\u003c[redacted]\\n"}'
 
 
 @pytest.mark.parametrize(
@@ -140,6 +214,11 @@ HOSTILE = {
     "backslashes": "\\" * MEGABYTE,
     "ellipses": "..." * (MEGABYTE // 3),
     "line ends": "\n" * MEGABYTE,
+    "percent signs": "%25" * (MEGABYTE // 3),
+    "ampersands": "&amp;" * (MEGABYTE // 5),
+    "one long entity": "&" + "amp;" * (MEGABYTE // 4),
+    "escapes": "\\u0026" * (MEGABYTE // 6),
+    "marks of a diff": "\nE   ?  " * (MEGABYTE // 8),
 }
 
 

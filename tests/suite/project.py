@@ -38,8 +38,9 @@ identity = "/version#version"
 class Project:
     """Cases in ``checks/`` or ``smoke/``, run by the gate (``run``) or by hand (``by_hand``)."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, secret: str = SECRET) -> None:
         self.root = root
+        self.secret = secret
         for name in ("pytest.ini", "conftest.py"):
             shutil.copy(HOUSE / name, root / name)
         (root / "fixtures").symlink_to(HOUSE / "fixtures")
@@ -64,7 +65,7 @@ class Project:
 
     @property
     def environment(self) -> Environment:
-        return environments.load("here", self.root, {"MADE_UP_KEY": SECRET})
+        return environments.load("here", self.root, {"MADE_UP_KEY": self.secret})
 
     @property
     def out(self) -> Path:
@@ -91,7 +92,7 @@ class Project:
         return shell.run(
             [sys.executable, "-m", "pytest", *arguments],
             cwd=self.root,
-            env={**kept, "MADE_UP_KEY": SECRET, "PYTHONPATH": str(HOUSE)},
+            env={**kept, "MADE_UP_KEY": self.secret, "PYTHONPATH": str(HOUSE)},
             timeout=timeout,
             check=False,
         )
