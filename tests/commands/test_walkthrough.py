@@ -11,10 +11,11 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gate import releases
@@ -27,13 +28,26 @@ PAGE = HOUSE / "docs" / "walkthrough.md"
 QUIET = '[[rules]]\nsignal = "disk"\ngo = "<= 100%"\n'  # the disk of whoever runs this is none of the story's
 TIMES = {"deployments": ("started_at", "ended_at"), "monitor_ticks": ("at",), "events": ("at",)}
 
+EAR = """
+import os, sys
+def hear(event, arguments):
+    if event == "socket.bind":
+        with open(os.environ["HEARD"], "a") as file:
+            file.write(f"{sys.argv}: {arguments[1]!r}\\n")
+sys.addaudithook(hear)
+"""  # what Python reads before anything else, in every process of the gate: it writes down each socket that is bound
+
 
 class Story:
     """The project, and a clock that goes on when everything on record gets older."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.environment = {**os.environ, "PYTHONPATH": str(HOUSE), "COLUMNS": "200"}
+        self.heard = root / "heard"
+        (root / "ear").mkdir()
+        (root / "ear" / "sitecustomize.py").write_text(EAR)
+        self.environment = {**os.environ, "PYTHONPATH": f"{HOUSE}{os.pathsep}{root / 'ear'}", "COLUMNS": "200"}
+        self.environment["HEARD"] = str(self.heard)
         self.last = {"staging": 0, "production": 0}
         self.url = {name: f"http://127.0.0.1:{engine_site.free_port()}" for name in self.last}
 
@@ -60,6 +74,19 @@ class Story:
                 "SELECT coalesce(max(id), 0) FROM deployments WHERE action = 'deploy' AND outcome = 'RELEASED'"
             ).fetchone()
         return ended.returncode, " ".join(f"{ended.stdout}\n{ended.stderr}".split())
+
+    def listening(self) -> set[str]:
+        """The addresses of the network at which any process of this project listens."""
+        found = set()
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if any(str(self.root) in word for word in process.cmdline()):
+                    found |= {
+                        f"{item.laddr.ip}:{item.laddr.port}"
+                        for item in process.net_connections("inet")
+                        if item.status == psutil.CONN_LISTEN
+                    }
+        return found
 
     def later(self, minutes: float) -> None:
         for name in self.last:
@@ -136,4 +163,14 @@ def test_the_page_as_it_is_typed(story: Story) -> None:
                     assert " ".join(line.split()) in said, f"{command}\n{line}\nis not in\n{said}"
                 ran += 1
     assert ran == PAGE.read_text().count("\n$ ")
+    nobody_listens(story)
     assert len(list((story.root / "published").glob("production-*.zip"))) > 1, "refusals are published as well"
+
+
+def nobody_listens(story: Story) -> None:
+    """Deploying, approving, publishing, monitoring opened nothing: only the proxy has a front door."""
+    assert not story.heard.exists(), story.heard.read_text()
+    control = "import socket; socket.socket().bind(('127.0.0.1', 0))"
+    subprocess.run([sys.executable, "-c", control], env=story.environment, check=True, timeout=60)
+    assert "('127.0.0.1', 0)" in story.heard.read_text(), "the ear is deaf, so it proves nothing"
+    assert story.listening() == {url.removeprefix("http://") for url in story.url.values()}

@@ -1,4 +1,7 @@
-"""Nothing of the gate listens on the network: what opens a socket for others to reach is not in its code."""
+"""Nothing of the gate listens on the network: what opens a socket for others to reach is not in its code.
+
+tests/commands/test_walkthrough.py hears the same while a whole story runs.
+"""
 
 from __future__ import annotations
 
