@@ -122,7 +122,10 @@ class Commands:
             release = going_back.target(store, stable, version, self._typed)
         else:
             release = unrecorded.target(self._environment, engine, stable, version, fault=fault, command=self._typed)
-        if not confirm(f"{self._environment.name}: back from {stable.version} to {release.version}. Roll back?"):
+        way = f"back from {stable.version} to {release.version}"
+        if release.digest == stable.digest:
+            way = f"{stable.version} stays, and what came after it and was never decided on is taken away"
+        if not confirm(f"{self._environment.name}: {way}. Roll back?"):
             raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
         note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
         options = Options(allow_downgrade=True)
@@ -374,13 +377,13 @@ class Commands:
         shown = self._shown(run.reports / recording.REPORT)
         run.evidence.owed = owed.told(self._environment, run.store, run.clock())
         try:  # bookkeeping never changes what is true
-            run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
-        except Exception as fault:  # noqa: BLE001 - it is told
-            self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
-        try:
             ways.remember(run, outcome)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"a rollback without records will not know of it: {type(fault).__name__}: {fault}")
+        try:
+            run.store.end(run.deployment, outcome, reasons, report=shown, final=run.stuck, **counted)
+        except Exception as fault:  # noqa: BLE001 - it is told
+            self._terminal.note(f"the outcome is not recorded: {type(fault).__name__}: {fault}")
         try:
             prune(run)
         except Exception as fault:  # noqa: BLE001 - it is told
@@ -510,7 +513,9 @@ class Commands:
     @contextmanager
     def _locked(self, purpose: str) -> Iterator[Store]:
         with self._lock.held(purpose):
-            yield self._store()
+            store = self._store()
+            self._settle_ways(store)
+            yield store
 
     @contextmanager
     def _locked_whatever(self, purpose: str) -> Iterator[tuple[Store, OperationFailed | None]]:
@@ -519,12 +524,22 @@ class Commands:
             try:
                 stack.enter_context(self._lock.held(purpose))
                 store, fault = self._store(), None
-                store.deployments(1)
+                store.demand_writable()
+                self._settle_ways(store)
             except OperationFailed as unusable:
-                stack.close()
-                stack.enter_context(self._lock.held(purpose, alone=True))
+                if not unrecorded.room_in(self._state):
+                    raise
+                if not self._lock.ours():
+                    stack.close()
+                    stack.enter_context(self._lock.held(purpose, alone=True))
                 store, fault = unrecorded.store(), unusable
             yield store, fault
+
+    def _settle_ways(self, store: Store) -> None:
+        try:
+            ways.settle(self._environment, store)
+        except Exception as fault:  # noqa: BLE001 - it is told
+            self._terminal.note(f"a rollback without records may go elsewhere: {type(fault).__name__}: {fault}")
 
     def _store(self) -> Store:
         return Store.of(self._environment)

@@ -72,6 +72,13 @@ class Lock:
         if self._shared is not None and not self._alone:
             self._shared.demand()
 
+    def ours(self) -> bool:
+        """Whether we hold it, everywhere."""
+        with suppress(OperationFailed):
+            self.demand()
+            return True
+        return False
+
     def _ours_here(self) -> bool:
         """Whether we hold the file that everybody on this machine asks for."""
         try:

@@ -299,11 +299,24 @@ def _say_kept(run: Run, step: str, reasons: list[str]) -> None:
 def _perform(run: Run, step: Step) -> None:
     with _step(run, step.name) as say:
         with run.interrupts.allowed():
-            run.demand_lock()
+            _unless_it_rolls_back(run, run.demand_lock)
             facts = step.intend(run)
-            run.journal.write(step.name, "do", facts)
+            _unless_it_rolls_back(run, lambda: run.journal.write(step.name, "do", facts))
             say(step.do(run, facts))
-        run.journal.write(step.name, "done")
+        _unless_it_rolls_back(run, lambda: run.journal.write(step.name, "done"))
+
+
+def _unless_it_rolls_back(run: Run, act: Callable[[], None]) -> None:
+    """Bookkeeping that a deployment cannot do without, and that never stands in the way of a rollback: there it is
+    told, unless somebody else has the environment by now. Raises OperationFailed."""
+    try:
+        act()
+    except OperationFailed as fault:
+        if run.action != "rollback" or run.rival() is not None:
+            raise
+        text = f"the rollback goes on without it: {fault}"
+        if text not in run.evidence.notes:
+            run.note(text)
 
 
 def _accepted(run: Run) -> Outcome:

@@ -138,6 +138,20 @@ class Store:
         facts["id"] = max(above, newest) + 1  # a server's own numbers do not go on from one that was given
         return int(self.execute(sa.insert(_DEPLOYMENTS).values(**facts)).inserted_primary_key[0])
 
+    def demand_writable(self) -> None:
+        """Raises OperationFailed unless a run and its journal can be written down: they are, and are taken away again.
+
+        A server that follows another one, a full disk and a right that was taken away let everything be read.
+        """
+        number = next((item.id for item in self.deployments(1)), 0) + 1
+        told = dict.fromkeys(("action", "version", "digest", "folder", "by"), "") | {"started_at": self.now()}
+        self.execute(
+            sa.insert(_DEPLOYMENTS).values(id=number, **told, reasons=[], cases=0, checks=0),
+            sa.insert(_EVENTS).values(deployment=number, at=self.now(), step="", kind="", facts={}),
+            sa.delete(_EVENTS).where(_EVENTS.c.deployment == number),
+            sa.delete(_DEPLOYMENTS).where(_DEPLOYMENTS.c.id == number),
+        )
+
     def end(
         self,
         deployment: int,

@@ -3,6 +3,7 @@ still runs."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from gate import place
@@ -14,10 +15,23 @@ from gate.releases import Release, faults, read, source
 from gate.store import Store
 from gate.ways import Stay, Ways
 
+_NEEDS = 64 * 1024  # bytes
+
 
 def store() -> Store:
     """Records of this run alone, in memory."""
     return Store(SqliteFile(None))
+
+
+def room_in(folder: Path) -> bool:
+    """Whether what a rollback writes beside the instances finds room: without it nothing can be started at all."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_NEEDS))
+            file.flush()
+    except OSError:
+        return False
+    return True
 
 
 def target(
@@ -32,9 +46,15 @@ def target(
     """The release that was kept before the one that serves, or the one named, if it is proven to have been kept here;
     without a name and without such a proof, the only other one that still runs.
 
+    Where one runs that was started after the one that serves, nobody has decided on it: it is what is rolled back, and
+    the one that serves is the one to go to.
+
     ``fault``: why there are no records; ``command`` begins each command that helps. Raises Refused for a name that
     nothing proves, OperationFailed where it cannot be told, or not be deployed any more.
     """
+    others = [item for item in engine.instances() if item.id != stable.id]
+    if version in (None, stable.version) and any(_after(item, stable) for item in others):
+        return _of(environment, [stable])
     try:
         ways, unknown = Ways(place.of(environment)).before(stable.digest), ""
     except EngineError as broken:
@@ -51,15 +71,28 @@ def target(
         return release
     if ways and (release := _as_kept(ways[0])) is not None:
         return release
-    others = [item for item in engine.instances() if item.digest != stable.digest]
+    others = [item for item in others if item.digest != stable.digest]
     if len({item.digest for item in others}) != 1:
         runs = f"these still run: {', '.join(item.version for item in others)}" if others else "no other one runs"
         raise OperationFailed(
             f"{fault}; without them it cannot be told which release served before {stable.version}{unknown}; {runs}",
             next_step=fault.next_step,
         )
-    running = next((Path(item.folder) for item in others if not faults(Path(item.folder))), None)
-    return read(running) if running is not None else source(environment).get(others[0].version)
+    return _of(environment, others)
+
+
+def _after(item: Instance, stable: Instance) -> bool:
+    """Whether it was started by a later run."""
+    numbers = [one.id.removeprefix("r") for one in (item, stable)]
+    if all(number.isdecimal() for number in numbers):
+        return int(numbers[0]) > int(numbers[1])
+    return item.started_at > stable.started_at
+
+
+def _of(environment: Environment, instances: list[Instance]) -> Release:
+    """The release that runs; ``instances`` are all of one."""
+    running = next((Path(item.folder) for item in instances if not faults(Path(item.folder))), None)
+    return read(running) if running is not None else source(environment).get(instances[0].version)
 
 
 def _as_kept(stay: Stay) -> Release | None:

@@ -10,10 +10,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gate import place
+from gate import place, served
+from gate.config import Environment
 from gate.place import Damaged, Place
 from gate.results import Outcome
 from gate.run import Run
+from gate.store import Store
 
 FILE = "kept.json"
 _MOST = 20
@@ -66,13 +68,34 @@ class Ways:
             oldest_first.pop()
         self._write([*oldest_first, stay])
 
+    def rewrite(self, newest_first: Sequence[Stay]) -> None:
+        """Writes down all stays, if they are others than are written down. Raises EngineError."""
+        try:
+            if self.stays() == list(newest_first[:_MOST]):
+                return
+        except Damaged:
+            pass
+        self._write(newest_first[::-1])
+
     def _write(self, oldest_first: Sequence[Stay]) -> None:
         rows = [asdict(item) for item in oldest_first[-_MOST:]]
         self._place.write(FILE, json.dumps(rows, indent=1))
 
 
+def settle(environment: Environment, store: Store) -> None:
+    """Writes down what the records say: a run may have died before it did. Raises EngineError, OperationFailed."""
+    written = Ways(place.of(environment))
+    known = {item.digest for item in store.deployments()}
+    try:
+        younger = any(stay.digest not in known for stay in written.stays())
+    except Damaged:
+        younger = not known
+    if not younger:  # records that were made anew know nothing of what was kept before
+        written.rewrite([Stay(item.version, item.digest, item.folder) for item in served.way_back(store)])
+
+
 def remember(run: Run, outcome: Outcome) -> None:
-    """Writes down that the release of a run is kept, if it is. Raises EngineError."""
+    """Writes down that the release of a run is kept, if it is; before its end is on record. Raises EngineError."""
     accepted = any(step.name == "accept" and step.done for step in run.journal.to_undo())
     if accepted and outcome in (Outcome.RELEASED, Outcome.ROLLED_BACK):
         stay = Stay(run.release.version, run.release.digest, str(run.release.folder))

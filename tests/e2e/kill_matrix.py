@@ -157,6 +157,9 @@ class Matrix:
         bad = BAD.version if point.kind is BAD else None
         found.failed = sum(count for version, count in tally.failed_by.items() if version != bad)
         found.faults += self._faults(recovered)
+        expected = point.kind.version if found.outcome == "RELEASED" and point.kind is not BAD else "1.0.0"
+        if self.site.serving() != expected:
+            found.faults.append(f"{found.outcome}, so {expected} has to serve, and {self.site.serving()} does")
         if found.lost:
             found.faults.append(f"{found.lost} acknowledged orders are lost")
         if found.failed:

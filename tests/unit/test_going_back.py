@@ -37,8 +37,8 @@ def built(root: Path, version: str, content: str = "x") -> releases.Release:
     return releases.read(folder)
 
 
-def serving(release: releases.Release) -> Instance:
-    return Instance("r9", release.version, release.digest, None, str(release.folder), datetime.now(UTC))
+def serving(release: releases.Release, name: str = "r9") -> Instance:
+    return Instance(name, release.version, release.digest, None, str(release.folder), datetime.now(UTC))
 
 
 @dataclass
@@ -146,10 +146,10 @@ class Running:
         return list(self._found)
 
 
-def blind(past: Past, serves: str, to: str | None, *running: str) -> str:
-    """Where a rollback goes whose records cannot be used."""
+def blind(past: Past, serves: str, to: str | None, *running: str, run: str = "r8") -> str:
+    """Where a rollback goes whose records cannot be used; others that run were started by ``run``."""
     stable = serving(built(past.root, VERSION[serves]))
-    engine = cast(Engine, Running([stable, *(serving(built(past.root, VERSION[one])) for one in running)]))
+    engine = cast(Engine, Running([stable, *(serving(built(past.root, VERSION[one]), run) for one in running)]))
     fault = OperationFailed("gate.db: cannot be used", next_step="move it away")
     environment = made_run(past.root / "x").environment.derived({}, [])
     environment.bind(name="here", file=environment.file, root=past.root, written={}, rules=(), secrets=frozenset())
@@ -201,6 +201,29 @@ def test_a_rollback_without_a_name_needs_no_bookkeeping_at_all(past: Past, conte
         blind(past, "B", None)
     past.run("+B")
     assert [stay.version for stay in past.ways.stays()] == ["1.1.0"], "from here on it is known again"
+
+
+@pytest.mark.parametrize(("runs", "serves"), [("+A", "A"), ("+A +B", "B"), ("", "A")])
+def test_what_nobody_decided_on_is_never_gone_to(past: Past, runs: str, serves: str) -> None:
+    for told in runs.split():
+        past.run(told)
+    assert blind(past, serves, None, "C", run="r10") == VERSION[serves], "what came later is taken away"
+    assert blind(past, serves, serves, "C", run="r10") == VERSION[serves]
+    if serves == "B":
+        assert blind(past, serves, "A", "C", run="r10") == "1.0.0", "who names another one gets it"
+
+
+def test_what_was_not_written_down_is_made_good_by_the_records(past: Past) -> None:
+    for told in ("+A", "+B"):
+        past.run(told)
+    written = past.ways.stays()
+    environment = made_run(past.root / "x").environment.derived({}, [])
+    environment.bind(name="here", file=environment.file, root=past.root, written={}, rules=(), secrets=frozenset())
+    past.ways.rewrite(written[1:])
+    ways.settle(environment, past.store)
+    assert past.ways.stays() == written
+    ways.settle(environment, Store(SqliteFile(past.root / "new.db")))
+    assert past.ways.stays() == written, "new records know less than is written down"
 
 
 def test_what_lies_in_a_folder_by_now_is_not_what_was_kept_there(past: Past) -> None:
