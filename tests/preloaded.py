@@ -17,11 +17,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HOUSE = Path(__file__).resolve().parents[1]
 _RUNS_WHEN_IMPORTED = ("__main__", "_child", "migrations.versions", "migrations.env")
@@ -111,28 +110,18 @@ def _read_templates() -> None:
         templates().get_template(name)
 
 
-def _become(asked: Mapping[str, Any], streams: Sequence[int]) -> None:
-    """From here on this process is the command; it never returns."""
-    code = 1
-    try:
-        for number, stream in enumerate(streams, start=1):
-            os.dup2(stream, number)
-            os.close(stream)
-        os.chdir(asked["cwd"])
-        os.environ.clear()
-        os.environ.update(asked["env"])
-        sys.argv = list(asked["argv"])
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 - an interpreter's own end
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+def _become(asked: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    """From here on this process is the command, and ends as an interpreter does: files and records are closed."""
+    for number, stream in enumerate(streams, start=1):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    sys.argv = list(asked["argv"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    runpy.run_path(sys.argv[0], run_name="__main__")
+    sys.exit(0)
 
 
 if __name__ == "__main__":
