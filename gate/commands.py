@@ -127,7 +127,7 @@ class Commands:
             way = f"{stable.version} stays, and what came after it and was never decided on is taken away"
         if not confirm(f"{self._environment.name}: {way}. Roll back?"):
             raise UsageError("not confirmed; nothing was touched", next_step="say y, or give --yes")
-        note = f"not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
+        note = f"{way}; not recorded, for {fault}; recover once they can be used again" if fault is not None else ""
         options = Options(allow_downgrade=True)
         answer = self._run(store, release, stable, "rollback", options, note=note, because=because)
         if failed is not None and answer.outcome is Outcome.ROLLED_BACK:

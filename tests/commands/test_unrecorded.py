@@ -58,6 +58,7 @@ def test_what_nobody_decided_on_is_taken_away_and_nothing_else(project: Little) 
     with damaged(project):
         ran = project.gate("rollback")
         assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"
+        assert "1.1.0 stays, and what came after it and was never decided on is taken away" in ran.told
         assert project.serving() == "1.1.0", "not the candidate, and not one release too far"
         assert running(project) == ["1.1.0"]
     recovered = project.gate("rollback")  # the records still have it as held
