@@ -16,14 +16,14 @@ from pathlib import Path
 from gate import bundle, verify
 from gate.config import Environment
 from gate.ledger import Ledger
-from gate.monitored import Watched
+from gate.monitoring.standings import Monitored
 from gate.recording import DECISION, REPORT
 from gate.report import document, html
 from gate.report.record import MonitoringRecord, TickRecord
 from gate.store import Store
 
 
-def monitoring(environment: Environment, store: Store, found: Watched, at: datetime) -> None:
+def monitoring(environment: Environment, store: Store, found: Monitored, at: datetime) -> None:
     """Puts how the monitoring of a deployment stands into its record and report.
 
     Raises GateError where there is no such evidence or it is not as it was sealed, OSError.
@@ -62,7 +62,7 @@ def _finish(folder: Path, new: Path, ledger: Ledger, deployment: int) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _record(found: Watched, at: datetime) -> MonitoringRecord:
+def _record(found: Monitored, at: datetime) -> MonitoringRecord:
     stands = found.standing
     return MonitoringRecord(
         at=at,

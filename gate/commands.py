@@ -137,8 +137,8 @@ class Commands:
     def monitor(self, page: Callable[[str], None], clock: Callable[[], datetime] = utc) -> Answer:
         """Runs the tick of the monitoring that is due; ``page`` takes what somebody has to see now."""
         from gate import appended
-        from gate.monitor import Monitor
-        from gate.paging import Pager
+        from gate.monitoring.monitor import Monitor
+        from gate.monitoring.paging import Pager
 
         def by_policy(store: Store, reasons: Sequence[Reason]) -> Answer:
             return self._roll_back(store, None, confirm=lambda _: True, because=reasons)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from gate import environments, served, ticks
+from gate import environments, served
 from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
 from gate.errors import OperationFailed
-from gate.monitored import released_at
-from gate.phases import standing
+from gate.monitoring import ticks
+from gate.monitoring.phases import standing
+from gate.monitoring.standings import released_at
 from gate.records import place_at
 from gate.soak import History, Looked, Stay
 from gate.store import Store

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import courses, dora, engines, gaps, holding, lock, mending, monitored, owed, served, serving
+from gate import courses, dora, engines, gaps, holding, lock, mending, owed, served, serving
 from gate.approval.book import Book
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, UsageError
 from gate.ledger import Ledger
-from gate.monitored import Watched
+from gate.monitoring import standings
+from gate.monitoring.standings import Monitored
 from gate.releases import faults as faults_of
 from gate.releases import source
 from gate.serving import Serving
@@ -35,7 +36,7 @@ class _Remembered:
     last: Deployment | None = None
     unfinished: Deployment | None = None
     held: holding.Hold | None = None
-    watched: Watched | None = None
+    watched: Monitored | None = None
     lost: Deployment | None = None
     mend: str = ""
 
@@ -107,7 +108,7 @@ class Inspection:
             "lock": holder,
             "unfinished": told.unfinished.id if told.unfinished and not holder else None,
             "held": told.held.deployment.id if told.held else None,
-            "monitoring": monitored.document(told.watched.standing) if told.watched else None,
+            "monitoring": standings.document(told.watched.standing) if told.watched else None,
             "last": _row(told.last) if told.last else None,
             "debts": owes.debts,
             "checklist": owes.checklist,
@@ -156,7 +157,7 @@ class Inspection:
             store = Store.of(self._environment)
             lost = mending.lost(engine, store) if serves.instance is None and not serves.unknown else None
             last = next(iter(store.deployments(1)), None)
-            watched = monitored.now(self._environment, store, datetime.now(UTC)) if self._monitors else None
+            watched = standings.now(self._environment, store, datetime.now(UTC)) if self._monitors else None
             return _Remembered(last, store.unfinished(), holding.find(store), watched, lost)
         except OperationFailed as fault:
             faults.append(str(fault))
@@ -209,15 +210,15 @@ class Inspection:
         events = store.events(found.id)
         for event in events:
             self._terminal.say(f"  {event.at[11:23]}  {event.step:<24}{event.kind}")
-        watched = monitored.past(self._environment, store, found, datetime.now(UTC))
+        watched = standings.past(self._environment, store, found, datetime.now(UTC))
         for tick in watched.standing.ticks if watched is not None else ():
-            self._terminal.say(f"  {monitored.line(tick)}")
+            self._terminal.say(f"  {standings.line(tick)}")
         if watched is not None:
             self._terminal.say(f"  monitoring  {watched}")
         if found.report:
             self._terminal.say(f"  report  {found.report}")
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
-        stands = monitored.document(watched.standing) if watched is not None else None
+        stands = standings.document(watched.standing) if watched is not None else None
         words = {"signoffs": owes.signoffs, "checklist": owes.checklist, "debts": owes.debts}
         return {**_row(found), **words, "journal": journal, "monitoring": stands}
 

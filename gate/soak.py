@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gate.phases import Standing, moment
+from gate.monitoring.phases import Standing, moment
 from gate.results import Decision
 
 GREEN = 0.8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gate import elsewhere, soak
 from gate.conditions.base import Condition, Question, unmet
-from gate.phases import moment
+from gate.monitoring.phases import moment
 
 
 def soaked(question: Question) -> list[Condition]:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gate import pipeline, ticks
+from gate import pipeline
 from gate.errors import Refused
-from gate.phases import Tick
+from gate.monitoring import ticks
+from gate.monitoring.phases import Tick
 from gate.records.sqlite import SqliteFile
 from gate.results import Decision, Outcome
 from gate.store import Store

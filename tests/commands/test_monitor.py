@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from gate import ticks, verify
+from gate import verify
 from gate.ledger import Ledger
+from gate.monitoring import ticks
 from gate.shell import wait_until
 from tests.commands.little import Little, little
 

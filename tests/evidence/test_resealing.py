@@ -16,10 +16,10 @@ from gate import afterwards, answers, appended, bundle, recording, resealing, ve
 from gate.errors import Refused
 from gate.evidence import Evidence
 from gate.ledger import Ledger
-from gate.monitored import Watched
+from gate.monitoring.phases import Standing
+from gate.monitoring.standings import Monitored
 from gate.notify import Delivery, Notifier
 from gate.notify.message import alert
-from gate.phases import Standing
 from gate.reporting import Reporting
 from gate.results import Outcome
 from gate.run import Run
@@ -191,7 +191,7 @@ def test_monitoring_hands_the_finding_on(held: Run) -> None:
     told(resumed(held), Outcome.RELEASED)
     found = bundle.check(held.reports).manifest.broken
     (deployment,) = held.store.deployments()
-    watched = Watched(deployment, held.started_at, Standing(1, (), (), None, None))
+    watched = Monitored(deployment, held.started_at, Standing(1, (), (), None, None))
     appended.monitoring(held.environment, held.store, watched, held.clock())
     checked = bundle.check(held.reports)
     assert (checked.faults, checked.manifest.broken) == ((), found)

@@ -10,14 +10,15 @@ from typing import cast
 
 import pytest
 
-from gate import lock, tick
+from gate import lock
 from gate.engines.base import Engine
 from gate.lock import LOOKS, Lock
-from gate.premises import EVERY, Premises
+from gate.monitoring import looking
+from gate.monitoring.premises import EVERY, Premises
 from gate.results import Decision, Outcome
 from gate.view import Silent
+from tests.unit.test_looking import SERVES, Serves
 from tests.unit.test_monitor import GO, HOLD, ROLLBACK, Here, made
-from tests.unit.test_tick import SERVES, Serves
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ def test_a_look_ends_soon_after_a_run_has_begun(here: Here) -> None:
     released = here.store.deployments(1)[0]
     engine, at = Serves("http://127.0.0.1:9"), datetime.now(UTC)
     engine.serves = replace(SERVES, digest=released.digest)
-    seen = tick.look(
+    seen = looking.look(
         here.environment, cast(Engine, engine), released, at, at, view=Silent(), stop=lambda: "a run began"
     )
     assert not (here.environment.state_folder / "monitoring").exists(), "no suite was begun"

@@ -11,18 +11,19 @@ from typing import Any
 
 import pytest
 
-from gate import lock, ticks
+from gate import lock
 from gate.answers import Answer
 from gate.config import Environment
 from gate.errors import OperationFailed, UsageError
-from gate.monitor import Monitor
-from gate.monitored import Watched
-from gate.paging import Pager
+from gate.monitoring import ticks
+from gate.monitoring.looking import Seen
+from gate.monitoring.monitor import Monitor
+from gate.monitoring.paging import Pager
+from gate.monitoring.standings import Monitored
 from gate.parsing import parse
 from gate.records import place_of
 from gate.results import Decision, Outcome, Reason
 from gate.store import Deployment, Store
-from gate.tick import Seen
 from gate.view import Silent
 from tests.unit.test_config import VARIABLES, table
 
@@ -49,7 +50,7 @@ class Here:
     before_acting: Callable[[], object] = lambda: None
     stops: list[str] = field(default_factory=list)
     rolled_back: list[str] = field(default_factory=list)
-    reported: list[Watched] = field(default_factory=list)
+    reported: list[Monitored] = field(default_factory=list)
 
     @property
     def store(self) -> Store:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gate.config.monitoring import Monitoring
-from gate.phases import Standing, Tick, offsets, standing
+from gate.monitoring.phases import Standing, Tick, offsets, standing
 from gate.results import Decision
 from tests.unit.test_config import faults, read, table
 

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gate import elsewhere, environments, ticks
+from gate import elsewhere, environments
 from gate.conditions.base import Question
 from gate.errors import ConfigError, OperationFailed, UsageError
+from gate.monitoring import ticks
+from gate.monitoring.phases import Tick
 from gate.parsing import parse
 from gate.permission import ask, waits
-from gate.phases import Tick
 from gate.records.sqlite import SqliteFile
 from gate.releases import Release
 from gate.results import Decision, Outcome

@@ -11,15 +11,15 @@ from typing import Any, cast
 
 import pytest
 
-from gate import tick
 from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
 from gate.errors import EngineError
+from gate.monitoring import looking
+from gate.monitoring.looking import of_requests, of_times
 from gate.parsing import parse
 from gate.results import Decision, Outcome, Reason
 from gate.rules import DEFAULTS
 from gate.signals.review import Review
 from gate.store import Deployment
-from gate.tick import of_requests, of_times
 from gate.view import Silent
 from tests.signals.lines import ORIGIN, Log, line
 from tests.unit.test_config import VARIABLES, table
@@ -102,7 +102,7 @@ def url() -> Iterator[str]:
 def states(root: Path, engine: Serves, **changes: Any) -> dict[str, Reason]:
     """What is found of every signal that is no request's; the looks come quickly."""
     environment = parse(table(**changes), VARIABLES, name="here", file=root / "environments" / "here.toml", root=root)
-    found = tick.states_now(environment, cast(Engine, engine), SERVES, every=0.01)
+    found = looking.states_now(environment, cast(Engine, engine), SERVES, every=0.01)
     return {item.signal: item for item in sorted(found, key=lambda item: list(Decision).index(item.decision))}
 
 
@@ -128,7 +128,7 @@ def test_a_service_that_stays_unwell_and_one_that_stumbles(tmp_path: Path, url: 
 def test_another_release_at_the_front_door(tmp_path: Path, url: str) -> None:
     other = Instance("r3", "1.2.0", "sha256:3", None, "/nowhere", datetime.now(UTC))
     environment = parse(table(), VARIABLES, name="here", file=tmp_path / "environments" / "x.toml", root=tmp_path)
-    found = tick.states_now(environment, cast(Engine, Serves(url)), other, every=0.01)
+    found = looking.states_now(environment, cast(Engine, Serves(url)), other, every=0.01)
     stranger = [item for item in found if item.signal == "wrong_identity"]
     assert [item.decision for item in stranger] == [ROLLBACK]
     assert "1.1.0 answered, expected 1.2.0" in stranger[0].text
@@ -172,13 +172,13 @@ def test_traffic_that_goes_elsewhere(tmp_path: Path, serves: Instance | None, de
     released = Deployment(
         2, "deploy", "1.1.0", "sha256:2", None, "x", None, None, "a", "", None, Outcome.RELEASED, [], 1, 1, None
     )
-    seen = tick.look(environment, cast(Engine, engine), released, at, at, view=Silent())
+    seen = looking.look(environment, cast(Engine, engine), released, at, at, view=Silent())
     assert seen.verdict.decision is decision
     assert text in seen.verdict.reasons[0].text
 
 
 def test_nothing_seen_is_not_green() -> None:
-    assert tick.Seen().verdict.decision is HOLD
+    assert looking.Seen().verdict.decision is HOLD
 
 
 def test_a_log_that_does_not_show_our_own_requests_is_not_green(tmp_path: Path) -> None:
@@ -189,10 +189,10 @@ def test_a_log_that_does_not_show_our_own_requests_is_not_green(tmp_path: Path) 
     log = Log(folder)
     at = datetime.fromtimestamp(ORIGIN + 60, UTC)
     log.write(*[line(float(number % 60)) for number in range(200)])
-    dead = tick.UsersLog(environment, at - timedelta(minutes=5), at).judged([])
+    dead = looking.UsersLog(environment, at - timedelta(minutes=5), at).judged([])
     assert [item.decision for item in dead] == [HOLD]
     assert "does not show the requests that were just made" in dead[0].text
-    reading = tick.UsersLog(environment, at - timedelta(minutes=5), at)
+    reading = looking.UsersLog(environment, at - timedelta(minutes=5), at)
     log.write(line(61, probe="yes"))
     assert [(item.signal, item.decision) for item in reading.judged([])] == [("error_rate", GO), ("response_time", GO)]
 
@@ -200,7 +200,7 @@ def test_a_log_that_does_not_show_our_own_requests_is_not_green(tmp_path: Path) 
 def test_without_a_log_that_is_not_green_and_where_the_team_keeps_none_it_is_said(tmp_path: Path) -> None:
     at = datetime.now(UTC)
     environment = parse(table(), VARIABLES, name="here", file=tmp_path / "environments" / "x.toml", root=tmp_path)
-    assert [item.decision for item in tick.UsersLog(environment, at, at).judged([])] == [HOLD]
+    assert [item.decision for item in looking.UsersLog(environment, at, at).judged([])] == [HOLD]
     commands = {"kind": "command", "deploy": ["x"], "serves": ["x"], "logs": ["x"]}
     web = {"route": "/", "health": "/health", "identity": "/version#version"}
     team = parse(
@@ -208,5 +208,5 @@ def test_without_a_log_that_is_not_green_and_where_the_team_keeps_none_it_is_sai
         name="here", file=tmp_path / "environments" / "x.toml", root=tmp_path,
     )  # fmt: skip
     notes: list[str] = []
-    assert tick.UsersLog(team, at, at).judged(notes) == []
+    assert looking.UsersLog(team, at, at).judged(notes) == []
     assert "[engine] requests names no log" in notes[0]

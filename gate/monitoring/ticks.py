@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from gate.phases import Tick
+from gate.monitoring.phases import Tick
 from gate.results import Decision
 from gate.store import Store
 

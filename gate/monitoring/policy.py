@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gate.config import Environment
-from gate.monitored import Watched
-from gate.phases import Tick, offsets
+from gate.monitoring.phases import Tick, offsets
+from gate.monitoring.standings import Monitored
 from gate.results import Decision
 
 
-def may_not_roll_back(environment: Environment, found: Watched, made: Tick) -> str:
+def may_not_roll_back(environment: Environment, found: Monitored, made: Tick) -> str:
     """Why a red tick only alerts; empty: it rolls back, or is not red."""
     if made.decision is not Decision.ROLLBACK:
         return ""
@@ -24,13 +24,13 @@ def may_not_roll_back(environment: Environment, found: Watched, made: Tick) -> s
     return ""
 
 
-def age(environment: Environment, found: Watched, made: Tick) -> float:
+def age(environment: Environment, found: Monitored, made: Tick) -> float:
     """Seconds since the release; by the plan where the clock was set back."""
     plan = offsets(environment.monitoring.phases)
     return max((made.at - found.released_at).total_seconds(), plan[made.slot])
 
 
-def title(environment: Environment, found: Watched, made: Tick) -> str:
+def title(environment: Environment, found: Monitored, made: Tick) -> str:
     """What is wrong, in one sentence."""
     word = "is bad" if made.decision is Decision.ROLLBACK else "may be bad: the look at it is inconclusive"
     return f"{found.deployment.version} {word}, {_told(age(environment, found, made))} after its release"

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gate import served, ticks
+from gate import served
 from gate.config import Environment
-from gate.phases import Standing, Tick, moment, offsets, standing
+from gate.monitoring import ticks
+from gate.monitoring.phases import Standing, Tick, moment, offsets, standing
 from gate.results import Outcome
 from gate.store import Deployment, Store
 
@@ -16,7 +17,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Watched:
+class Monitored:
     """A release that is, or was, monitored: the deployment that made it serve, since when, and how that stands."""
 
     deployment: Deployment
@@ -30,7 +31,7 @@ class Watched:
         return f"{self.deployment.version} (deployment {self.deployment.id}): {found}{ends}{doubt}"
 
 
-def now(environment: Environment, store: Store, at: datetime) -> Watched | None:
+def now(environment: Environment, store: Store, at: datetime) -> Monitored | None:
     """What is monitored at a moment; None where nothing was ever kept here. Raises OperationFailed."""
     last = served.last(store)
     return None if last is None else of(environment, store, last, at)
@@ -38,17 +39,17 @@ def now(environment: Environment, store: Store, at: datetime) -> Watched | None:
 
 def of(
     environment: Environment, store: Store, deployment: Deployment, at: datetime, until: datetime | None = None
-) -> Watched:
+) -> Monitored:
     """How the monitoring of a deployment that was kept stands; ``until``: when another took its place.
 
     Raises OperationFailed.
     """
     released = released_at(deployment)
     found = standing(environment.monitoring.phases, released, ticks.of(store, deployment.id), at, until=until)
-    return Watched(deployment, released, found)
+    return Monitored(deployment, released, found)
 
 
-def past(environment: Environment, store: Store, deployment: Deployment, at: datetime) -> Watched | None:
+def past(environment: Environment, store: Store, deployment: Deployment, at: datetime) -> Monitored | None:
     """How the monitoring of any deployment stands, or stood when another took its place; None where there is none.
 
     Raises OperationFailed.
@@ -65,7 +66,7 @@ def released_at(deployment: Deployment) -> datetime:
     return datetime.fromisoformat(deployment.ended_at or deployment.started_at)
 
 
-def missed(environment: Environment, found: Watched) -> str:
+def missed(environment: Environment, found: Monitored) -> str:
     """One line about the ticks that nobody ran since the last one; empty without any."""
     last = found.standing.ticks[-1].slot if found.standing.ticks else -1
     lately = [slot for slot in found.standing.missed if slot > last]
@@ -97,13 +98,13 @@ def document(found: Standing) -> dict[str, Any]:
     }
 
 
-def with_tick(found: Watched, made: Tick | None) -> dict[str, Any]:
+def with_tick(found: Monitored, made: Tick | None) -> dict[str, Any]:
     """The same, with the tick that was made just now, if one was."""
     return {**document(found.standing), "tick": row(made) if made is not None else None}
 
 
 def answer(
-    environment: Environment, outcome: Outcome | None, found: Watched | None, made: Tick | None, stable: Any
+    environment: Environment, outcome: Outcome | None, found: Monitored | None, made: Tick | None, stable: Any
 ) -> dict[str, Any]:
     """What ``monitor --json`` prints, without its reasons: ``outcome`` is None where all is well, ``stable`` what
     serves, where that was asked."""

@@ -11,18 +11,19 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 
-from gate import abandoned, engines, holding, monitored, policy, serving, tick, ticks
+from gate import abandoned, engines, holding, serving
 from gate.answers import Answer
 from gate.config import Environment
 from gate.errors import GateError, Locked, OperationFailed, UsageError
 from gate.lock import LOOKS, Lock
-from gate.monitored import Watched
-from gate.paging import Pager
-from gate.phases import Due, Tick, moment
-from gate.premises import Premises, Serves
+from gate.monitoring import looking, policy, standings, ticks
+from gate.monitoring.looking import Seen
+from gate.monitoring.paging import Pager
+from gate.monitoring.phases import Due, Tick, moment
+from gate.monitoring.premises import Premises, Serves
+from gate.monitoring.standings import Monitored
 from gate.results import Decision, Outcome, Reason
 from gate.store import Deployment, Store
-from gate.tick import Seen
 from gate.view import View
 
 Look = Callable[[Deployment, datetime, datetime, Callable[[], str]], Seen]
@@ -47,7 +48,7 @@ class Monitor:
         door: str,
         locked: Callable[[str], AbstractContextManager[Store]],
         roll_back: Callable[[Store, Sequence[Reason]], Answer],
-        report: Callable[[Store, Watched, datetime], None],
+        report: Callable[[Store, Monitored, datetime], None],
         look: Look | None = None,
         serves: Serves | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -115,7 +116,7 @@ class Monitor:
             return self._busy(found, f"deployment {premises.open.id} ({premises.open.version}) has just ended")
         return self._tick(store, found, due, premises)
 
-    def _tick(self, store: Store, found: Watched, due: Due, premises: Premises) -> Answer:
+    def _tick(self, store: Store, found: Monitored, due: Due, premises: Premises) -> Answer:
         seen, reasons = self._see(store, found, due, premises)
         gone = premises.gone(store, self._serves)
         name = _name(found, due.slot)
@@ -124,15 +125,15 @@ class Monitor:
             return self._busy(found, f"{gone}, so what was seen says nothing any more")
         made = ticks.add(store, seen)
         self._show(name, made, reasons)
-        looked = monitored.of(self._environment, store, found.deployment, self._clock())
+        looked = standings.of(self._environment, store, found.deployment, self._clock())
         answer = self._act(store, looked, made, reasons, premises)
         self._add_to_report(store, found)
         return answer
 
-    def _add_to_report(self, store: Store, found: Watched) -> None:
+    def _add_to_report(self, store: Store, found: Monitored) -> None:
         try:
             at = self._clock()
-            self._report(store, monitored.of(self._environment, store, found.deployment, at), at)
+            self._report(store, standings.of(self._environment, store, found.deployment, at), at)
         except Exception as fault:  # noqa: BLE001 - a report that fails never changes an outcome; it is told
             self._say(f"the report could not be written: {type(fault).__name__}: {fault}")
 
@@ -150,7 +151,7 @@ class Monitor:
                 self._say(f"{abandoned.told(left)}, before it touched anything")
         return None
 
-    def _tell_left(self, store: Store, found: Watched | None, left: Deployment) -> Answer:
+    def _tell_left(self, store: Store, found: Monitored | None, left: Deployment) -> Answer:
         """A run has no end, and nobody works at it: no look could tell anything, so the tick that is due cannot."""
         text = f"{abandoned.told(left)}: nothing is monitored until that has an end"
         next_step = f"{self._door} recover"
@@ -163,33 +164,33 @@ class Monitor:
             if found is not None and due is not None:
                 kept = (found.deployment.id, due.slot, self._clock(), 0.0, Decision.HOLD, (text,))
                 made = ticks.add(store, Tick(*kept, acted="alerted"))
-                found = monitored.of(self._environment, store, found.deployment, self._clock())
+                found = standings.of(self._environment, store, found.deployment, self._clock())
         except OperationFailed as fault:
             self._say(f"not recorded, so it is told again: {fault}")
         if found is not None and made is not None:
             self._add_to_report(store, found)
         return self._answer(Outcome.HELD, found, made, reasons=[text], next_step=next_step)
 
-    def _still_left(self, found: Watched | None, left: Deployment) -> Answer:
+    def _still_left(self, found: Monitored | None, left: Deployment) -> Answer:
         text = f"{abandoned.told(left)}, and people were told: nothing is monitored until that has an end"
         next_step = f"{self._door} recover"
         self._say(f"{text}: {next_step}")
         return self._answer(Outcome.LOCKED, found, reasons=[text], next_step=next_step)
 
-    def _found(self, store: Store) -> Watched | None:
-        found = monitored.now(self._environment, store, self._clock())
-        missed = monitored.missed(self._environment, found) if found is not None else ""
+    def _found(self, store: Store) -> Monitored | None:
+        found = standings.now(self._environment, store, self._clock())
+        missed = standings.missed(self._environment, found) if found is not None else ""
         if missed and missed != self._told:
             self._told = missed
             self._say(missed)
         return found
 
-    def _busy(self, found: Watched | None, why: str, next_step: str = "", made: Tick | None = None) -> Answer:
+    def _busy(self, found: Monitored | None, why: str, next_step: str = "", made: Tick | None = None) -> Answer:
         """Somebody else has the environment and will let go of it: no fault of anybody's."""
         self._say(f"{why}; the tick that is due waits for the next call")
         return self._answer(Outcome.LOCKED, found, made, reasons=[why], next_step=next_step)
 
-    def _see(self, store: Store, found: Watched, due: Due, premises: Premises) -> tuple[Tick, tuple[Reason, ...]]:
+    def _see(self, store: Store, found: Monitored, due: Due, premises: Premises) -> tuple[Tick, tuple[Reason, ...]]:
         """Looks; what was seen, not yet kept, and the reasons that decided."""
         before = found.standing.ticks[-1].ended_at if found.standing.ticks else found.released_at
         # A deployment that was undone meanwhile, a pause, a restore: what users saw of that was not this release's.
@@ -220,7 +221,7 @@ class Monitor:
         for note in made.notes:
             self._view.note(note)
 
-    def _act(self, store: Store, found: Watched, made: Tick, reasons: Sequence[Reason], premises: Premises) -> Answer:
+    def _act(self, store: Store, found: Monitored, made: Tick, reasons: Sequence[Reason], premises: Premises) -> Answer:
         if made.decision is Decision.GO:
             self._say(self._until_next(found))
             return self._answer(None, found, made)
@@ -236,7 +237,7 @@ class Monitor:
         return self._answer(Outcome.HELD, found, made, reasons=list(made.reasons), next_step=back)
 
     def _roll_back_now(
-        self, store: Store, found: Watched, made: Tick, reasons: Sequence[Reason], premises: Premises
+        self, store: Store, found: Monitored, made: Tick, reasons: Sequence[Reason], premises: Premises
     ) -> Answer:
         """Rolls back, unless somebody else has begun to do something since the look. Raises GateError."""
         with ExitStack() as stack:
@@ -251,7 +252,7 @@ class Monitor:
             answer = self._roll_back(mine, reasons)
         return self._after_rollback(store, found, made, answer)
 
-    def _after_rollback(self, store: Store, found: Watched, made: Tick, answer: Answer) -> Answer:
+    def _after_rollback(self, store: Store, found: Monitored, made: Tick, answer: Answer) -> Answer:
         self._remember(
             store, made, f"rolled back by policy: {answer.outcome} (deployment {answer.document['deployment']})"
         )
@@ -261,9 +262,9 @@ class Monitor:
             self._pager.page(f"{self._environment.name}: {found.deployment.version} was rolled back by its monitoring:")
             for text in made.reasons:
                 self._pager.page(f"  why   {text}")
-        return Answer(answer.outcome, {**answer.document, "monitoring": monitored.with_tick(found, made)})
+        return Answer(answer.outcome, {**answer.document, "monitoring": standings.with_tick(found, made)})
 
-    def _alert(self, found: Watched, made: Tick, why_not: str) -> None:
+    def _alert(self, found: Monitored, made: Tick, why_not: str) -> None:
         title = policy.title(self._environment, found, made)
         back = f"{self._door} rollback   or   {self._door} status"
         self._pager.bad(title, made.reasons, found.deployment, why_not=why_not, next_step=back)
@@ -275,14 +276,14 @@ class Monitor:
         except OperationFailed as fault:
             self._say(f"not recorded: {what}: {fault}")
 
-    def _nothing_due(self, found: Watched | None) -> Answer:
+    def _nothing_due(self, found: Monitored | None) -> Answer:
         if found is None:
             self._say("nothing was released here yet, so there is nothing to monitor")
         else:
             self._say(f"nothing is due. {self._until_next(found)}")
         return self._answer(None, found)
 
-    def _until_next(self, found: Watched) -> str:
+    def _until_next(self, found: Monitored) -> str:
         at = found.standing.next_at
         ends = f"the next tick is due at {moment(at)}" if at is not None else "that was the last tick of the plan"
         return f"{found.deployment.version} (deployment {found.deployment.id}): {found.standing}; {ends}"
@@ -290,28 +291,28 @@ class Monitor:
     def _answer(
         self,
         outcome: Outcome | None,
-        found: Watched | None,
+        found: Monitored | None,
         made: Tick | None = None,
         *,
         reasons: Sequence[str] = (),
         next_step: str = "",
     ) -> Answer:
         stable = serving.look(engines.create(self._environment)).document() if made is not None else None
-        document = monitored.answer(self._environment, outcome, found, made, stable)
-        document |= {"reasons": [monitored.reason(text) for text in reasons], "next": next_step}
+        document = standings.answer(self._environment, outcome, found, made, stable)
+        document |= {"reasons": [standings.reason(text) for text in reasons], "next": next_step}
         # PLANNED is what ends with 0 and claims nothing.
         return Answer(outcome or Outcome.PLANNED, self._environment.redactor.tree(document))
 
     def _look_now(self, deployment: Deployment, since: datetime, now: datetime, stop: Callable[[], str]) -> Seen:
         engine = engines.create(self._environment)
-        return tick.look(self._environment, engine, deployment, since, now, view=self._view, stop=stop)
+        return looking.look(self._environment, engine, deployment, since, now, view=self._view, stop=stop)
 
     def _serves_now(self) -> str:
         stable = engines.create(self._environment).stable()
         return stable.id if stable is not None else ""
 
 
-def _cannot_tell(found: Watched | None) -> Due | None:
+def _cannot_tell(found: Monitored | None) -> Due | None:
     """The tick that is due and cannot tell anything while a run has no end. None where none is; and where the last one
     was red and nothing was done about it: that is looked at as soon as somebody may."""
     if found is None or (found.standing.ticks and found.standing.ticks[-1].unmet):
@@ -319,7 +320,7 @@ def _cannot_tell(found: Watched | None) -> Due | None:
     return found.standing.due
 
 
-def _name(found: Watched, slot: int) -> str:
+def _name(found: Monitored, slot: int) -> str:
     return f"tick {slot + 1} of {found.standing.planned}"
 
 

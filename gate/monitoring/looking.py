@@ -22,8 +22,8 @@ from gate.live.histogram import Histogram
 from gate.live.reasons import reason, unmeasured
 from gate.live.states import UNHEALTHY_IN_A_ROW, States
 from gate.looks import Looks, asked_by_the_gate
+from gate.monitoring.phases import moment
 from gate.observations import Blind, Identified, Observation
-from gate.phases import moment
 from gate.releases import known
 from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
 from gate.signals.access_log import AccessLog
