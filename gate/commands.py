@@ -15,7 +15,6 @@ from gate import (
     answers,
     commits,
     engines,
-    going_back,
     holding,
     lock,
     mending,
@@ -23,10 +22,7 @@ from gate import (
     pipeline,
     recording,
     resealing,
-    served,
     serving,
-    unrecorded,
-    ways,
 )
 from gate.answers import Answer
 from gate.approval import owing
@@ -40,6 +36,7 @@ from gate.notify.message import Message
 from gate.notify.message import alert as alerted
 from gate.releases import Release, known, parse_version, read, source
 from gate.results import Outcome, Reason, Verdict
+from gate.rollback import kept, recorded, served, unrecorded
 from gate.run import Ask, Options, Run
 from gate.sampling import sampling
 from gate.steps.promote import prune
@@ -119,7 +116,7 @@ class Commands:
             self._refuse_lost(engine, store)
             raise UsageError("nothing serves here, so there is nothing to roll back from")
         if fault is None:
-            release = going_back.target(store, stable, version, self._typed)
+            release = recorded.target(store, stable, version, self._typed)
         else:
             release = unrecorded.target(self._environment, engine, stable, version, fault=fault, command=self._typed)
         way = f"back from {stable.version} to {release.version}"
@@ -377,7 +374,7 @@ class Commands:
         shown = self._shown(run.reports / recording.REPORT)
         run.evidence.owed = owed.told(self._environment, run.store, run.clock())
         try:  # bookkeeping never changes what is true
-            ways.remember(run, outcome)
+            kept.remember(run, outcome)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"a rollback without records will not know of it: {type(fault).__name__}: {fault}")
         try:
@@ -488,7 +485,7 @@ class Commands:
         failed = served.failed(store, release.digest)
         if failed is None:
             return ""
-        told = f"{release.version} {going_back.told_of(failed)}"
+        told = f"{release.version} {recorded.told_of(failed)}"
         if not options.again:
             raise Refused(
                 told,
@@ -537,7 +534,7 @@ class Commands:
 
     def _settle_ways(self, store: Store) -> None:
         try:
-            ways.settle(self._environment, store)
+            kept.settle(self._environment, store)
         except Exception as fault:  # noqa: BLE001 - it is told
             self._terminal.note(f"a rollback without records may go elsewhere: {type(fault).__name__}: {fault}")
 

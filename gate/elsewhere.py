@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from gate import environments, served
+from gate import environments
 from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
 from gate.errors import OperationFailed
@@ -17,6 +17,7 @@ from gate.monitoring import ticks
 from gate.monitoring.phases import standing
 from gate.monitoring.standings import released_at
 from gate.records import place_at
+from gate.rollback import served
 from gate.soak import History, Looked, Stay
 from gate.store import Store
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import courses, dora, engines, gaps, holding, lock, mending, owed, served, serving
+from gate import courses, dora, engines, gaps, holding, lock, mending, owed, serving
 from gate.approval.book import Book
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
@@ -19,6 +19,7 @@ from gate.monitoring import standings
 from gate.monitoring.standings import Monitored
 from gate.releases import faults as faults_of
 from gate.releases import source
+from gate.rollback import served
 from gate.serving import Serving
 from gate.store import Deployment, Store
 from gate.terminal import Terminal

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from gate import engines, served
+from gate import engines
 from gate.config import ContainerSettings, Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, GateError
 from gate.journal import to_undo
 from gate.releases import read
 from gate.results import Outcome
+from gate.rollback import served
 from gate.shell import wait_until
 from gate.store import Deployment, Store
 

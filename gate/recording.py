@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from gate import __version__, readiness, served, watched
+from gate import __version__, readiness, watched
 from gate.approval import attempts, owing
 from gate.approval.checklists import ItemState
 from gate.database.invariants import Invariant
@@ -61,6 +61,7 @@ from gate.report.record import (
     WatchRecord,
 )
 from gate.results import Outcome, Severity
+from gate.rollback import served
 from gate.run import Run
 from gate.signals import switches
 from gate.standing import Standing

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from gate import served
 from gate.config import Environment
 from gate.monitoring import ticks
 from gate.monitoring.phases import Standing, Tick, moment, offsets, standing
 from gate.results import Outcome
+from gate.rollback import served
 from gate.store import Deployment, Store
 
 _SHOWN = 5

@@ -12,11 +12,12 @@ import pytest
 from psycopg import sql
 
 from example.customers import Customers
-from gate import restoring, served
+from gate import restoring
 from gate.database import backup, swap
 from gate.environments import load
 from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
+from gate.rollback import served
 from gate.shell import wait_until
 from gate.store import Store
 from tests.e2e.sites import Ran, Site

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from gate import afterwards, unrecorded, verify
+from gate import afterwards, verify
 from gate.results import Outcome
+from gate.rollback import unrecorded
 from gate.run import Run
 from gate.serving import Serving
 from gate.terminal import Terminal

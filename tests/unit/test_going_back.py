@@ -12,15 +12,16 @@ from typing import Any, cast
 
 import pytest
 
-from gate import going_back, place, releases, served, unrecorded, ways
+from gate import place, releases
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed, Refused, UsageError
 from gate.journal import DIED
 from gate.place import Folder
 from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
+from gate.rollback import kept, recorded, served, unrecorded
+from gate.rollback.kept import FILE, Stay, Ways
 from gate.store import Store
-from gate.ways import FILE, Stay, Ways
 from tests.evidence.runs import made_run
 
 VERSION = {"A": "1.0.0", "B": "1.1.0", "C": "1.2.0", "D": "0.9.0"}
@@ -105,16 +106,16 @@ def test_a_named_release_leads_back_and_not_forward(past: Past, runs: str, serve
         past.run(told)
     stable = serving(built(past.root, VERSION[serves]))
     if not why:
-        assert going_back.target(past.store, stable, VERSION[to], COMMAND).version == VERSION[to]
+        assert recorded.target(past.store, stable, VERSION[to], COMMAND).version == VERSION[to]
         return
     with pytest.raises(Refused) as fault:
-        going_back.target(past.store, stable, VERSION[to], COMMAND)
+        recorded.target(past.store, stable, VERSION[to], COMMAND)
     assert str(fault.value).startswith(why)
     again = ' --again "what is different now"' if "rolled back" in why else ""
     assert str(fault.value.next_step).endswith(f"to deploy it: {COMMAND} --version {VERSION[to]}{again}")
     before = served.before(past.store, stable.digest)
     if before:  # what is refused by name never stands in the way of the one without
-        assert going_back.target(past.store, stable, None, COMMAND).version == before[0].version
+        assert recorded.target(past.store, stable, None, COMMAND).version == before[0].version
         assert f"{COMMAND} rollback   goes back to {before[0].version}; or, " in str(fault.value.next_step)
 
 
@@ -124,7 +125,7 @@ def test_what_was_built_anew_is_not_what_was_kept(past: Past) -> None:
     stable = serving(built(past.root, "1.1.0"))
     built(past.root, "0.9.0", "another content")
     with pytest.raises(Refused, match=r"0\.9\.0 was built anew since it was kept here in deployment 1"):
-        going_back.target(past.store, stable, "0.9.0", COMMAND)
+        recorded.target(past.store, stable, "0.9.0", COMMAND)
 
 
 def test_what_was_never_kept_is_wrong_use(past: Past) -> None:
@@ -133,7 +134,7 @@ def test_what_was_never_kept_is_wrong_use(past: Past) -> None:
     built(past.root, "1.2.0")  # the source has it
     for version in ("1.2.0", "1.0.0", None):
         with pytest.raises(UsageError, match="no accepted release"):
-            going_back.target(past.store, stable, version, COMMAND)
+            recorded.target(past.store, stable, version, COMMAND)
 
 
 class Running:
@@ -220,9 +221,9 @@ def test_what_was_not_written_down_is_made_good_by_the_records(past: Past) -> No
     environment = made_run(past.root / "x").environment.derived({}, [])
     environment.bind(name="here", file=environment.file, root=past.root, written={}, rules=(), secrets=frozenset())
     past.ways.rewrite(written[1:])
-    ways.settle(environment, past.store)
+    kept.settle(environment, past.store)
     assert past.ways.stays() == written
-    ways.settle(environment, Store(SqliteFile(past.root / "new.db")))
+    kept.settle(environment, Store(SqliteFile(past.root / "new.db")))
     assert past.ways.stays() == written, "new records know less than is written down"
 
 
@@ -235,7 +236,7 @@ def test_what_lies_in_a_folder_by_now_is_not_what_was_kept_there(past: Past) -> 
 
 
 @pytest.mark.parametrize(
-    ("action", "lines", "outcome", "kept"),
+    ("action", "lines", "outcome", "keeps"),
     [
         ("deploy", ["do", "done"], Outcome.RELEASED, True),
         ("rollback", ["do", "done"], Outcome.ROLLED_BACK, True),
@@ -246,11 +247,11 @@ def test_what_lies_in_a_folder_by_now_is_not_what_was_kept_there(past: Past) -> 
     ],
 )
 def test_what_a_run_kept_is_written_down_and_nothing_else(
-    tmp_path: Path, action: str, lines: list[str], outcome: Outcome, kept: bool
+    tmp_path: Path, action: str, lines: list[str], outcome: Outcome, keeps: bool
 ) -> None:
     run = made_run(tmp_path, action=action)
     for kind in lines:
         run.journal.write("accept", kind)
-    ways.remember(run, outcome)
-    stays = ways.Ways(place.of(run.environment)).stays()
-    assert [stay.version for stay in stays] == (["1.1.0"] if kept else [])
+    kept.remember(run, outcome)
+    stays = Ways(place.of(run.environment)).stays()
+    assert [stay.version for stay in stays] == (["1.1.0"] if keeps else [])

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from gate import served
 from gate.journal import DIED
 from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
+from gate.rollback import served
 from gate.store import Store
 
 DONE = {"deploy": Outcome.RELEASED, "rollback": Outcome.ROLLED_BACK}

@@ -1,6 +1,6 @@
 """What was kept here, in its order, written down beside the instances: the way back where the records cannot be used.
 
-The records tell the same (``gate.served``), by the same rule: a rollback takes away everything above the release that
+The records tell the same (``served``), by the same rule: a rollback takes away everything above the release that
 it went to, so nothing here ever leads forward.
 """
 
@@ -10,10 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gate import place, served
+from gate import place
 from gate.config import Environment
 from gate.place import Damaged, Place
 from gate.results import Outcome
+from gate.rollback import served
 from gate.run import Run
 from gate.store import Store
 

@@ -12,8 +12,8 @@ from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, OperationFailed, Refused
 from gate.records.sqlite import SqliteFile
 from gate.releases import Release, faults, read, source
+from gate.rollback.kept import Stay, Ways
 from gate.store import Store
-from gate.ways import Stay, Ways
 
 _NEEDS = 64 * 1024  # bytes
 

@@ -1,4 +1,4 @@
-"""Which release a rollback goes to, by the records; where there are none, ``gate.unrecorded`` tells.
+"""Which release a rollback goes to, by the records; where there are none, ``unrecorded`` tells.
 
 Without a name it is the one that was kept before, whatever else is on record. A name may lead further back, never
 forward: to deploy is what proves a release.
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gate import served
 from gate.engines.base import Instance
 from gate.errors import OperationFailed, Refused, UsageError
 from gate.releases import Release, faults, parse_version, read
+from gate.rollback import served
 from gate.store import Deployment, Store
 
 
