@@ -18,14 +18,13 @@ from gate import (
     holding,
     lock,
     mending,
-    owed,
     pipeline,
     recording,
     resealing,
     serving,
 )
 from gate.answers import Answer
-from gate.approval import owing
+from gate.approval import outstanding, owing
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import Locked, OperationFailed, Refused, UsageError
@@ -372,7 +371,7 @@ class Commands:
         accepted = run.journal.facts("accept")  # what a recovered run had counted
         counted = {name: count or accepted.get(name, 0) for name, count in run.counted().items()}
         shown = self._shown(run.reports / recording.REPORT)
-        run.evidence.owed = owed.told(self._environment, run.store, run.clock())
+        run.evidence.owed = outstanding.told(self._environment, run.store, run.clock())
         try:  # bookkeeping never changes what is true
             kept.remember(run, outcome)
         except Exception as fault:  # noqa: BLE001 - it is told
@@ -476,7 +475,7 @@ class Commands:
         try:
             message = make()
             if message is not None:
-                self._notifier.send(replace(message, owed=owed.told(self._environment, store, message.at)))
+                self._notifier.send(replace(message, owed=outstanding.told(self._environment, store, message.at)))
         except Exception as fault:  # noqa: BLE001 - whoever is told decides nothing
             self._terminal.note(f"nobody was told: {type(fault).__name__}: {fault}")
 

@@ -11,8 +11,8 @@ from gate.readiness import Readiness
 from gate.results import Decision, Reason, SuiteResult, Verdict
 
 if TYPE_CHECKING:
+    from gate.conditions.permission import Permission
     from gate.database.invariants import Invariant
-    from gate.permission import Permission
     from gate.standing import Standing
 
 

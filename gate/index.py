@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from gate import courses, dora, gaps, owed
+from gate import courses, dora, gaps
+from gate.approval import outstanding
 from gate.approval.book import Book
 from gate.config import Environment
 from gate.ledger import Ledger
@@ -48,7 +49,7 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
         baseline=environment.baseline,
         gaps=[index.OpenGap(gap.seen, gap.opened_in, gap.opened_at) for gap in known if gap.open],
         tally=gaps.told(gaps.tally(known)),
-        owed=list(map(redact, owed.told(environment, store, now))),
+        owed=list(map(redact, outstanding.told(environment, store, now))),
         now=now,
         redact=redact,
     )

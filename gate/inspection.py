@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from gate import courses, dora, engines, gaps, holding, lock, mending, owed, serving
+from gate import courses, dora, engines, gaps, holding, lock, mending, serving
+from gate.approval import outstanding
 from gate.approval.book import Book
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
@@ -132,15 +133,15 @@ class Inspection:
             return f"{door} --version V   deploys the first release"
         return "" if up and healthy else f"{door} up"
 
-    def _owed(self, serves: Serving, faults: list[str]) -> owed.Owed:
+    def _owed(self, serves: Serving, faults: list[str]) -> outstanding.Owed:
         """Tells what people still have to sign and to tick; what cannot be told of it is a fault."""
         digest = serves.instance.digest if serves.instance is not None else None
         try:
-            found = owed.look(self._environment, Store.of(self._environment), digest, datetime.now(UTC))
+            found = outstanding.look(self._environment, Store.of(self._environment), digest, datetime.now(UTC))
         except OperationFailed as fault:
             if str(fault) not in faults:
                 faults.append(str(fault))
-            return owed.Owed()
+            return outstanding.Owed()
         for line in found.lines:
             self._terminal.say(line)
         return found
@@ -187,7 +188,7 @@ class Inspection:
             self._terminal.table(table)
             figures = self._measures(store)
             serves = served.last(store)
-            owes = owed.look(self._environment, store, serves.digest if serves else None, datetime.now(UTC))
+            owes = outstanding.look(self._environment, store, serves.digest if serves else None, datetime.now(UTC))
             for line in owes.lines:
                 self._terminal.say(line)
             rest = {"debts": owes.debts, "checklist": owes.checklist, **figures}
@@ -205,7 +206,7 @@ class Inspection:
         )
         for text in found.reasons:
             self._terminal.say(f"  why     {text}")
-        owes = owed.of_deployment(self._environment, store, found, datetime.now(UTC))
+        owes = outstanding.of_deployment(self._environment, store, found, datetime.now(UTC))
         for line in owes.lines:
             self._terminal.say(line)
         events = store.events(found.id)

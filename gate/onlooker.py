@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from gate import owed, serving
+from gate import serving
+from gate.approval import outstanding
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import GateError, OperationFailed
@@ -126,7 +127,7 @@ class Onlooker:
             self._asked = self._clock()
             with suppress(OperationFailed):  # which the next line tells, as it tries it again
                 self._store = self._store or Store.of(self._environment)
-            self._owed = owed.told(self._environment, self._store, at)
+            self._owed = outstanding.told(self._environment, self._store, at)
         return self._owed
 
     def close(self) -> None:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+from gate.conditions.permission import waits
 from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
 from gate.journal import DIED, Begun, to_undo
-from gate.permission import waits
 from gate.results import Decision, Outcome, Severity, Verdict
 from gate.run import Run
 from gate.steps import permit

@@ -11,8 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
-from gate import engines, index, lock, owed
-from gate.approval import attempts, councils, owing, signatures, subjects
+from gate import engines, index, lock
+from gate.approval import attempts, councils, outstanding, owing, signatures, subjects
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Tick
 from gate.approval.debts import Debt
@@ -146,7 +146,7 @@ class Signing:
         self._terminal.table(_items_table(states))
         return {
             "release": {"version": told, "digest": digest},
-            "checklist": [owed.item_row(state) for state in states],
+            "checklist": [outstanding.item_row(state) for state in states],
         }
 
     def _demand_role(self, role: str, debt: Debt | None) -> None:

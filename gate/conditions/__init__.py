@@ -1,1 +1,1 @@
-"""What a deployment has to wait for, one file each; ``gate.permission`` asks them in their order."""
+"""What a deployment has to wait for, one file each; ``permission`` asks them in their order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate import elsewhere, soak
+from gate.conditions import elsewhere, soak
 from gate.conditions.base import Condition, Question, unmet
 from gate.monitoring.phases import moment
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gate.approval.checklists import ItemState
     from gate.approval.debts import DebtState
     from gate.approval.signoffs import SignOff
-    from gate.permission import Permission
+    from gate.conditions.permission import Permission
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gate import permission
 from gate.approval.book import Book
 from gate.approval.debts import Debt
 from gate.approval.logins import deployers
 from gate.approval.signoffs import ANYBODY
+from gate.conditions import permission
 from gate.conditions.base import Question
+from gate.conditions.permission import Permission
 from gate.errors import Refused
-from gate.permission import Permission
 from gate.run import Run
 
 

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from gate import permission, releases, shell
+from gate import releases, shell
+from gate.conditions import permission
 from gate.conditions.base import Question
+from gate.conditions.permission import Permission
 from gate.config import Environment
 from gate.engines.base import Engine
 from gate.interrupt import Interrupts
 from gate.parsing import parse
-from gate.permission import Permission
 from gate.records import place_of
 from gate.redact import Redactor
 from gate.releases import Release

@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from gate import actions, answers, index, owed
-from gate.approval import owing
+from gate import actions, answers, index
+from gate.approval import outstanding, owing
 from gate.commands import Commands
 from gate.engines.base import Engine
 from gate.errors import Refused, UsageError
@@ -47,7 +47,7 @@ def test_where_no_role_signs_anybody_but_who_deployed_answers_for_it(rig: Rig) -
     rig.table["schedule"] = {"windows": ["10:00-11:00"]}
     run = forced(rig)
     assert missing(rig) == [["anybody"]]
-    (told, command) = owed.look(rig.environment, rig.store, None, rig.now).lines
+    (told, command) = outstanding.look(rig.environment, rig.store, None, rig.now).lines
     assert "to be signed by anybody but who deployed it, due by" in told
     assert command.strip() == f"python deploy_gate.py production approve --role anybody --deployment {run.deployment}"
     assert answers.next_step(run, Outcome.RELEASED, "python deploy_gate.py").startswith(command.strip())
@@ -89,7 +89,7 @@ def test_another_commit_in_the_manifest_makes_no_author_a_stranger(rig: Rig) -> 
 def finished(rig: Rig) -> tuple[Run, str]:
     """A run that has ended, with what it owes; and that in words."""
     run = forced(rig)
-    run.evidence.owed = owed.told(rig.environment, rig.store, rig.now)
+    run.evidence.owed = outstanding.told(rig.environment, rig.store, rig.now)
     (told,) = run.evidence.owed
     assert told.startswith(f"deployment {run.deployment} (1.1.0) was an emergency of dora@ops: {WHY}")
     return run, told

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from gate import cli, owed, pipeline
-from gate.approval import owing
+from gate import cli, pipeline
+from gate.approval import outstanding, owing
 from gate.approval.book import Book
+from gate.conditions.permission import waits
 from gate.config import Environment
 from gate.config.approval import Approval, Checklist
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.permission import waits
 from gate.recording import _permission as recorded
 from gate.results import Outcome
 from gate.steps import permit
@@ -180,8 +180,8 @@ def emergency(rig: Rig) -> int:
     return run.deployment
 
 
-def look(rig: Rig) -> owed.Owed:
-    return owed.look(rig.environment, rig.store, None, rig.now)
+def look(rig: Rig) -> outstanding.Owed:
+    return outstanding.look(rig.environment, rig.store, None, rig.now)
 
 
 def test_an_emergency_goes_on_and_leaves_a_debt_until_every_role_has_signed(strict: Rig) -> None:
@@ -272,13 +272,13 @@ def test_an_item_that_says_something_else_is_open_again(strict: Rig) -> None:
 def test_what_is_open_afterwards_is_told(strict: Rig) -> None:
     number = strict.deployed(Outcome.RELEASED)
     digest = strict.store.deployments(1)[0].digest
-    told = owed.look(strict.environment, strict.store, digest, strict.now)
+    told = outstanding.look(strict.environment, strict.store, digest, strict.now)
     assert [item["item"] for item in told.checklist] == ["told"]
     assert "The team is told (told)" in told.lines[0]
     strict.tick("told")
-    assert owed.look(strict.environment, strict.store, digest, strict.now).checklist == []
+    assert outstanding.look(strict.environment, strict.store, digest, strict.now).checklist == []
     strict.approve("business", "carol")
-    whole = owed.of_deployment(strict.environment, strict.store, strict.store.deployments(1)[0], strict.now)
+    whole = outstanding.of_deployment(strict.environment, strict.store, strict.store.deployments(1)[0], strict.now)
     assert number == strict.store.deployments(1)[0].id
     assert whole.signoffs[0]["by"] == "carol"
     assert any("The team is told (told): dora," in line for line in whole.lines)

@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gate import owed
-from gate.approval import attempts
+from gate.approval import attempts, outstanding
 from gate.approval.book import Book
 from gate.errors import Refused
 from gate.results import Outcome
@@ -83,7 +82,7 @@ def test_what_is_ticked_after_a_deployment_is_about_that_one(listed: Rig) -> Non
     listed.tick("told")
 
     def still_open() -> list[str]:
-        found = owed.look(listed.environment, listed.store, digest, listed.now)
+        found = outstanding.look(listed.environment, listed.store, digest, listed.now)
         return [item["item"] for item in found.checklist]
 
     assert still_open() == []

@@ -28,7 +28,7 @@ PURE = {
     "junit",
     "way_back",
     "monitoring.phases",
-    "soak",
+    "conditions.soak",
     "dora",
     "gaps",
     "schedule",

@@ -10,17 +10,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gate import elsewhere, environments
+from gate import environments
+from gate.conditions import elsewhere
 from gate.conditions.base import Question
+from gate.conditions.permission import ask, waits
+from gate.conditions.soak import Soaked, judge
 from gate.errors import ConfigError, OperationFailed, UsageError
 from gate.monitoring import ticks
 from gate.monitoring.phases import Tick
 from gate.parsing import parse
-from gate.permission import ask, waits
 from gate.records.sqlite import SqliteFile
 from gate.releases import Release
 from gate.results import Decision, Outcome
-from gate.soak import Soaked, judge
 from gate.store import Store
 from tests.unit.test_config import VARIABLES, table
 

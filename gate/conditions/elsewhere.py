@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gate import environments
+from gate.conditions.soak import History, Looked, Stay
 from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
 from gate.errors import OperationFailed
@@ -18,7 +19,6 @@ from gate.monitoring.phases import standing
 from gate.monitoring.standings import released_at
 from gate.records import place_at
 from gate.rollback import served
-from gate.soak import History, Looked, Stay
 from gate.store import Store
 
 
