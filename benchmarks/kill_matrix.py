@@ -1,14 +1,15 @@
 """kill -9 of the gate at every line of its journal, and of its parts. Run: python -m benchmarks.kill_matrix
 
-Customers of the shop post orders the whole time and never retry. Deployments of three kinds are walked: a good one, a
-bad one that live traffic rolls back, and one that is interrupted late, so that every undo is walked. Each line of
-their journals is a point to die at: before it, after it, half-way to the next. After each kill ``recover`` runs, and
-everything is looked at: who serves and answers, locks, processes, scratch servers, databases, orders and requests.
-Then the database, the cache, the proxy, the stable release and the candidate are killed as each step of the good
-deployment begins; the gate ends by itself, ``up`` starts what is gone, and the same is looked at (requests fail then).
+Customers of the shop post orders the whole time and never retry. Runs of each kind are walked: deployments that are
+good, bad under live traffic, interrupted by a person in the bake or right before the end; deployments whose migration
+users wait for, good and bad; a rollback by command, a restore, and what a person decides about a deployment that is
+held. Each line of their journals is a point to die at: before it, after it, half-way to the next. After each kill
+``recover`` runs, and everything is looked at: who serves and answers, which release has to and on which schema, locks,
+processes, sockets, scratch servers, databases, orders and requests. Then the database, the cache, the proxy, the stable
+release and the candidate are killed as each step of the good deployment begins; the gate ends by itself, ``up`` starts
+what is gone, and the same is looked at (requests fail then).
 Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found. All of
-it takes an hour and a half; ``--every 3 --first 0``, then ``1`` and ``2``, each with ``--onto`` the one before, is the
-same in three runs.
+it takes hours; ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.
 """
 
 from __future__ import annotations
@@ -23,43 +24,50 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.e2e.kill_matrix import GOOD, KINDS, PARTS, Survived, matrix
+from tests.e2e.kill_kinds import GOOD, KINDS, PARTS, Kind
+from tests.e2e.kill_matrix import Survived, matrix
 
 
-def measure(first: int, every: int, only: list[str], console: Console) -> list[Survived]:
+def measure(kinds: list[Kind], first: int, every: int, only: list[str], console: Console) -> list[Survived]:
     """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one."""
     found = []
     with matrix() as run:
-        walked = {kind: run.walk(kind) for kind in KINDS}
-        points = [point for kind in KINDS for point in walked[kind][first::every]]
-        points += run.parts(walked[GOOD])[first::every]
-        points = [point for point in points if not only or point.victim in only]
-        for number, point in enumerate(points, start=1):
-            survived = run.kill(point) if point.victim == "gate" else run.lose(point)
-            found.append(survived)
-            told = "; ".join(survived.faults) or survived.outcome
-            console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
+        for kind in kinds:
+            console.print(f"walking {kind.name}")
+            walked = run.walk(kind)
+            points = walked[first::every] + (run.parts(walked)[first::every] if kind is GOOD else [])
+            points = [point for point in points if not only or point.victim in only]
+            for number, point in enumerate(points, start=1):
+                survived = run.kill(point) if point.victim == "gate" else run.lose(point)
+                found.append(survived)
+                told = "; ".join(survived.faults) or survived.outcome
+                console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
     return found
 
 
-def summary(found: list[Survived], before: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What the page shows: a row for each kind, victim and step; added to what a run ``before`` found."""
-    before = before or {"kills": 0, "requests": 0, "failed_requests": 0, "orders_lost": 0, "faults": [], "steps": {}}
-    rows: dict[str, dict[str, Any]] = {
-        name: {"kills": row["kills"], "outcomes": Counter(row["outcomes"])} for name, row in before["steps"].items()
-    }
+def summary(found: list[Survived], before: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the page shows: a row for each kind, victim and step; added to what the runs ``before`` found."""
+    rows: dict[str, dict[str, Any]] = {}
+
+    def row(name: str) -> dict[str, Any]:
+        return rows.setdefault(name, {"kills": 0, "outcomes": Counter()})
+
+    for document in before:
+        for name, held in document["steps"].items():
+            row(name)["kills"] += held["kills"]
+            row(name)["outcomes"].update(held["outcomes"])
     for item in found:
-        name = f"{item.point.kind.name}: {item.point.victim} in {item.point.step}"
-        row = rows.setdefault(name, {"kills": 0, "outcomes": Counter()})
-        row["kills"] += 1
-        row["outcomes"][item.outcome] += 1
+        mine = row(f"{item.point.kind.name}: {item.point.victim} in {item.point.step}")
+        mine["kills"] += 1
+        mine["outcomes"][item.outcome] += 1
+    faults = [f"{item.point.told}: {fault}" for item in found for fault in item.faults]
     return {
-        "kills": before["kills"] + len(found),
+        "kills": sum(each["kills"] for each in rows.values()),
         "steps": rows,
-        "requests": before["requests"] + sum(item.attempted for item in found),
-        "failed_requests": before["failed_requests"] + sum(item.failed for item in found),
-        "orders_lost": before["orders_lost"] + sum(item.lost for item in found),
-        "faults": before["faults"] + [f"{item.point.told}: {fault}" for item in found for fault in item.faults],
+        "requests": sum(item.attempted for item in found) + sum(each["requests"] for each in before),
+        "failed_requests": sum(item.failed for item in found) + sum(each["failed_requests"] for each in before),
+        "orders_lost": sum(item.lost for item in found) + sum(each["orders_lost"] for each in before),
+        "faults": [fault for each in before for fault in each["faults"]] + faults,
     }
 
 
@@ -70,12 +78,18 @@ def main() -> int:
     parser.add_argument(
         "--only", choices=["gate", *PARTS], nargs="+", default=[], metavar="VICTIM", help="only its kills"
     )
-    parser.add_argument("--onto", type=Path, help="add to what this file holds, the output of a run before")
+    parser.add_argument(
+        "--kind", choices=KINDS, nargs="*", default=list(KINDS), help="only runs of these kinds; none: only add up"
+    )
+    parser.add_argument(
+        "--onto", type=Path, nargs="+", default=[], metavar="FILE", help="add to the output of runs before"
+    )
     arguments = parser.parse_args()
     console = Console(stderr=True)
-    before = json.loads(arguments.onto.read_text(encoding="utf-8")) if arguments.onto else None
+    before = [json.loads(file.read_text(encoding="utf-8")) for file in arguments.onto]
     summary([], before)  # what is no earlier output fails now, not in an hour
-    result = summary(measure(arguments.first, arguments.every, arguments.only, console), before)
+    kinds = [KINDS[name] for name in arguments.kind]
+    result = summary(measure(kinds, arguments.first, arguments.every, arguments.only, console), before)
     table = Table("who dies, in which step", "kills", "outcomes", box=None)
     for name, row in result["steps"].items():
         told = ", ".join(f"{outcome} {count}" for outcome, count in row["outcomes"].items())

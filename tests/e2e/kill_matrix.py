@@ -1,8 +1,8 @@
 """kill -9 of the gate at every line of its journal, under customers, and what ``recover`` makes of it; and of the
 database, the cache, the proxy, the stable release and the candidate in every step.
 
-The points are not a list of ours: one deployment of each kind is walked first, and every line it wrote to its journal
-is one. The gate is killed before that line, after it, and half-way to the next one.
+The points are not a list of ours: one run of each kind is walked first, and every line it wrote to its journal is one.
+The gate is killed before that line, after it, and half-way to the next one.
 """
 
 from __future__ import annotations
@@ -19,60 +19,31 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-import psycopg
-
 from example.customers import Customers, Tally
+from gate import restoring, served
 from gate.config import Environment
-from gate.database import migrations
+from gate.database import backup, migrations, swap
 from gate.environments import load
 from gate.records.sqlite import SqliteFile
 from gate.releases import Source
 from gate.results import Outcome
 from gate.shell import wait_until
 from gate.store import Event, Store
-from tests.e2e.sites import Ran, Site, few_cases, make_site
+from tests.e2e.kill_kinds import PARTS, Kind, Point
+from tests.e2e.left_behind import databases, processes, sockets
+from tests.e2e.sites import FEW_CHECKS, FEW_SMOKE, Ran, Site, few_cases, make_site
 
 DRIVER = Path(__file__).with_name("killing.py")
 NEVER = 10_000
 """A point no journal reaches."""
 _LONG = 0.05  # seconds between two lines of a journal that are worth a kill half-way
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A deployment to be killed: what is deployed, how traffic is given, the exit code that it would have ended with,
-    and where it interrupts itself."""
-
-    name: str
-    version: str
-    steps: str
-    ends: int
-    interrupted_at: str = ""
-
-
-PARTS = ("postgres", "cache", "proxy", "stable", "candidate")
-"""What a deployment works with, and may lose."""
-GOOD = Kind("good", "1.1.0", '["50% 8s", "100% 6s"]', 0)
-BAD = Kind("bad", "1.1.0+fails-real-sales", '["100% 20s"]', 1)
-STOPPED = Kind("stopped", "1.1.0", '["50% 8s", "100% 20s"]', 130, interrupted_at="bake")
-KINDS = (GOOD, BAD, STOPPED)
-
-
-@dataclass(frozen=True)
-class Point:
-    """Where a gate dies: at a line of the journal, ``moment`` before, after or seconds after it was written."""
-
-    kind: Kind
-    number: int
-    step: str
-    event: str
-    moment: str
-    victim: str = "gate"
-
-    @property
-    def told(self) -> str:
-        when = self.moment if self.moment in ("before", "after") else f"{float(self.moment):.2f} s after"
-        return f"{self.kind.name}: {self.victim} {when} {self.step} {self.event}"
+_RUNS = 12  # a shop is made anew after so many: its orders are backed up, copied and compared in each
+_SYNTHETIC = 'synthetic = "smoke/store/synthetic.py"\n'
+# What must have been rehearsed before users may be kept waiting, and what is asked afterwards.
+_PAUSE_CHECKS = FEW_CHECKS.replace("]", ', "checks/test_migrations.py"]')
+_PAUSE_SMOKE = FEW_SMOKE.replace("]", ', "smoke/store/test_checkout.py"]')
+_HEADS = {"1.0.0": "0004", "1.1.0": "0005", "1.2.0": "0006"}
+"""The schema that each release was made for."""
 
 
 @dataclass
@@ -88,27 +59,42 @@ class Survived:
 
 
 class Matrix:
-    """A shop that serves 1.0.0, and every way to kill the gate that deploys on it."""
+    """A shop, and every way to kill the gate that works on it."""
 
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self._text = (site.root / "environments" / "local.toml").read_text()
-        self._at_rest: Counter[str] = Counter()
+    site: Site
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._shops = 0
+        self._runs = 0
+        self._text = ""
+        self._processes: Counter[str] = Counter()
+        self._sockets: Counter[str] = Counter()
 
     def begin(self) -> None:
-        """Starts the shop with 1.0.0."""
+        """Starts a shop with 1.0.0, in the place of the one there is."""
+        self.end()
+        self._shops, self._runs = self._shops + 1, 0
+        self.site = make_site(self._folder / str(self._shops))
+        few_cases(self.site)
+        self._text = self._file.read_text()
         assert self.site.gate("up").code == 0
-        ran = self.site.deploy("1.0.0")
-        assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
-        self._at_rest = processes(self.site.root)
+        self._deploy("1.0.0")
+        self._processes, self._sockets = processes(self.site.root), sockets(self.site.root)
+
+    def end(self) -> None:
+        """Stops the shop, if there is one, and removes it."""
+        if self._shops:
+            self.site.gate("down")
+            shutil.rmtree(self.site.root, ignore_errors=True)
 
     def walk(self, kind: Kind) -> list[Point]:
-        """Every point of one kind of deployment, by running it once."""
-        self._prepare(kind)
+        """Every point of one kind of run, by running it once."""
+        known = self._prepare(kind)
         with self._shopping():
-            ended = self._run(Point(kind, NEVER, "", "", "after"))
-        assert ended == kind.ends, f"{kind.name}: exit code {ended}: not all of its journal would be walked"
-        events = self._events()
+            ended, told = self._run(Point(kind, NEVER, "", "", "after"))
+        assert ended == kind.ends, f"{kind.name}: exit code {ended}: not all of its journal would be walked\n{told}"
+        events = self._events()[known:]
         points = []
         for number, event in enumerate(events):
             if event.kind not in ("do", "undo"):
@@ -128,48 +114,65 @@ class Matrix:
         """Kills a part there; then everything is started again and what the gate left is settled, as a person would."""
         self._prepare(point.kind)
         with self._shopping() as tally:
-            ended = self._run(point)
+            ended, _ = self._run(point)
             self.site.gate("up")
-            # What is held may be rolled back by its keeper this very moment.
-            wait_until(lambda: not self.site.gate("status").document.get("lock"), timeout=60, every=0.5)
-            held = self.site.gate("status").document.get("held")
-            settled = self.site.gate("rollback" if held else "recover")
+            settled = self._settle()
         outcome = next((str(each) for each in Outcome if each.exit_code == ended), f"exit code {ended}")
         found = Survived(point, outcome, attempted=tally.attempted)
         if ended not in (0, 1, 3, 4, 6):
             found.faults.append(f"exit code {ended}")
-        found.lost = len(tally.lost(self.site.database))
-        found.faults += self._faults(settled)
-        if found.lost:
-            found.faults.append(f"{found.lost} acknowledged orders are lost")
+        self._look(found, settled, tally)
         return found
 
     def kill(self, point: Point) -> Survived:
         """Kills a gate there, recovers, and looks at everything that is left."""
-        self._prepare(point.kind)
+        kind = point.kind
+        self._prepare(kind)
         with self._shopping() as tally:
-            ended = self._run(point)
-            recovered = self.site.gate("recover")
-        found = Survived(point, str(recovered.document.get("outcome")), attempted=tally.attempted)
+            ended, told = self._run(point)
+            settled = self._settle()
+        found = Survived(point, str(settled.document.get("outcome")), attempted=tally.attempted)
         if ended != -9:
-            found.faults.append(f"the gate was not killed: exit code {ended}")
-        found.lost = len(tally.lost(self.site.database))
-        bad = BAD.version if point.kind is BAD else None
-        found.failed = sum(count for version, count in tally.failed_by.items() if version != bad)
-        found.faults += self._faults(recovered)
-        expected = point.kind.version if found.outcome == "RELEASED" and point.kind is not BAD else "1.0.0"
-        if self.site.serving() != expected:
-            found.faults.append(f"{found.outcome}, so {expected} has to serve, and {self.site.serving()} does")
-        if found.lost:
-            found.faults.append(f"{found.lost} acknowledged orders are lost")
-        if found.failed:
+            found.faults.append(f"the gate was not killed: exit code {ended}\n{told}")
+        self._look(found, settled, tally)
+        serves = kind.target if self._took_over() else kind.base
+        if self.site.serving() != serves:
+            found.faults.append(f"{found.outcome}, so {serves} has to serve, and {self.site.serving()} does")
+        found.faults += self._schema_faults(kind, serves)
+        by_the_bad = tally.failed_by.get(kind.target, 0) if kind.bad else 0
+        found.failed = sum(tally.failed_by.values()) - by_the_bad
+        # Where the names of the databases change, every session ends: what was under way fails, and is tried again.
+        if found.failed and not kind.restores:
             found.faults.append(f"{found.failed} requests failed: {tally.failures[:3]}")
         return found
 
-    def _faults(self, recovered: Ran) -> list[str]:
+    def _settle(self) -> Ran:
+        """What a person types after a death: what is held is rolled back, anything else is recovered."""
+        # The keeper of what is held may be rolling it back this very moment.
+        wait_until(lambda: not self.site.gate("status").document.get("lock"), timeout=60, every=0.5)
+        held = self.site.gate("status").document.get("held")
+        return self.site.gate("rollback" if held else "recover")
+
+    def _look(self, found: Survived, settled: Ran, tally: Tally) -> None:
+        """Adds what is wrong after everything was settled."""
+        there = databases(self.site)
+        kept = {name for name in there if found.point.kind.restores and re.search(r"_(before|restored)_r\d+$", name)}
+        missing = set(tally.acknowledged)
+        for name in {"store", *kept}:
+            missing &= set(tally.lost(there[name]))
+        found.lost = len(missing)
+        if found.lost:
+            found.faults.append(f"{found.lost} acknowledged orders are lost")
+        found.faults += self._faults(settled)
+        found.faults += [f"a database is left: {name}" for name in there.keys() - {"store"} - kept]
+        server = restoring.server_of(self._environment())
+        for name in kept:
+            swap.drop(server, name)
+
+    def _faults(self, settled: Ran) -> list[str]:
         faults = []
-        if recovered.code not in (0, 1):
-            faults.append(f"recover ended with {recovered.code}: {recovered.reasons}\n{recovered.told}")
+        if settled.code not in (0, 1):
+            faults.append(f"it was settled with {settled.code}: {settled.reasons}\n{settled.told}")
         status = self.site.gate("status").document
         serving, stable = self.site.serving(), status["stable"]
         if stable is None or serving != stable["version"]:
@@ -177,82 +180,107 @@ class Matrix:
         if len(status["instances"]) != 1 or not status["instances"][0]["healthy"]:
             faults.append(f"instances: {status['instances']}")
         faults += [f"{key}: {status[key]}" for key in ("lock", "unfinished", "held") if status[key] is not None]
-        left = processes(self.site.root) - self._at_rest
-        faults += [f"a process is left: {name}" for name in left]
+        root = self.site.root
+        faults += [f"a process is left: {name}" for name in processes(root) - self._processes]
+        faults += [f"a socket is left: {name}" for name in sockets(root) - self._sockets]
         faults += [f"left: {place}" for place in (self.site.state / "scratch").glob("scratch-*")]
         faults += [f"left: {place}" for place in (self.site.state / "backups").glob("*.partial")]
-        faults += [f"a database is left: {name}" for name in databases(self.site) - {"store"}]
         return faults
 
-    def _prepare(self, kind: Kind) -> None:
-        """1.0.0 serves on the schema it was made for, and traffic is given as this kind wants it."""
-        file = self.site.root / "environments" / "local.toml"
-        file.write_text(re.sub(r"(?m)^steps = .*$", f"steps = {kind.steps}", self._text))
+    def _schema_faults(self, kind: Kind, serves: str) -> list[str]:
+        """Whether the schema is the one that belongs to what serves; an additive one stays once users wrote to it."""
+        expected = {_HEADS[serves.partition("+")[0]]}
+        began = {event.step for event in self._events() if event.kind == "do"}
+        if kind.command[0] == "rollback" or (began & {"canary", "promote"} and not kind.pauses and not kind.restores):
+            expected = {_HEADS["1.1.0"]}
+        head = self.site.traces()["schema"]
+        return [] if head in expected else [f"the schema is at {head}, expected {expected} for {serves}"]
+
+    def _took_over(self) -> bool:
+        store = self._store()
+        return served.took_over(store, store.deployments(1)[0])
+
+    def _prepare(self, kind: Kind) -> int:
+        """The release that this kind begins with serves, on the schema it was made for, and traffic is given as it
+        wants it. Returns how many lines its journal has already: a deployment that is held has some."""
+        self._runs += 1
+        if not self._shops or self._runs > _RUNS or self.site.serving() == "1.2.0":  # no way leads back from 1.2.0
+            self.begin()
+        self._settings()
         if any(self.site.gate("status").document[key] is not None for key in ("held", "unfinished")):
             self.site.put_in_order()  # one that ended otherwise than it was killed for must not spoil the next one
-        if self.site.gate("status").document["stable"]["version"] != "1.0.0":
-            back = self.site.gate("rollback", "--to", "1.0.0")
-            assert back.code == 1, f"{back.reasons}\n{back.told}"
+        if self.site.gate("status").document["stable"]["version"] != kind.base:
+            if kind.base == "1.0.0":
+                back = self.site.gate("rollback", "--to", "1.0.0")
+                assert back.code == 1, f"{back.reasons}\n{back.told}"
+            else:
+                self._deploy(kind.base)
         environment = self._environment()
         tool = migrations.create(environment, Source(environment).get("1.1.0"))
         assert tool is not None
         assert environment.database is not None
-        tool.downgrade(environment.database.url, "0004")
+        if kind.base == "1.0.0":
+            tool.downgrade(environment.database.url, "0004")
+        if kind.restores:
+            made = backup.create(environment, self.site.state / "backups", label="by-hand", head=_HEADS[kind.base])
+            backup.verify(made, environment)
+        if kind.held:
+            self._settings(steps='["50% 2s", "100% 2s"]', synthetic=False)
+            held = self.site.deploy("1.1.0")
+            assert held.code == 6, f"{held.reasons}\n{held.told}"
+        self._settings(steps=kind.steps, pauses=kind.pauses)
+        return len(self._events()) if kind.held else 0
 
-    def _run(self, point: Point) -> int:
+    @property
+    def _file(self) -> Path:
+        return self.site.root / "environments" / "local.toml"
+
+    def _settings(self, *, steps: str = "[]", synthetic: bool = True, pauses: bool = False) -> None:
+        text = re.sub(r"(?m)^steps = .*$", f"steps = {steps}", self._text)
+        text = text if synthetic else text.replace(_SYNTHETIC, "")
+        if pauses:
+            text = text.replace(FEW_CHECKS, _PAUSE_CHECKS).replace(FEW_SMOKE, _PAUSE_SMOKE)
+            text += "\n[readiness]\nminimum = 80\n"  # with so few checks reservations weigh more
+        self._file.write_text(text)
+
+    def _deploy(self, version: str) -> None:
+        ran = self.site.deploy(version)
+        assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
+
+    def _run(self, point: Point) -> tuple[int, str]:
+        """Runs what dies there; its exit code, and what it told."""
         kind = point.kind
-        argv = [sys.executable, str(DRIVER), point.victim, kind.version, str(point.number), point.moment]
-        argv += [kind.interrupted_at] if kind.interrupted_at else []
-        return subprocess.run(
-            argv, cwd=self.site.root, env=self.site.environment, capture_output=True, timeout=180, check=False
-        ).returncode
+        argv = [sys.executable, str(DRIVER), point.victim, str(point.number), point.moment, kind.interrupted_at]
+        ran = subprocess.run(
+            [*argv, *kind.command],
+            cwd=self.site.root, env=self.site.environment, capture_output=True, timeout=240, check=False,
+        )  # fmt: skip
+        return ran.returncode, ran.stderr.decode(errors="replace")
+
+    def _store(self) -> Store:
+        return Store(SqliteFile(self.site.state / "gate.db"))
 
     def _events(self) -> list[Event]:
-        store = Store(SqliteFile(self.site.state / "gate.db"))
+        store = self._store()
         return store.events(store.deployments(1)[0].id)
 
     def _environment(self) -> Environment:
         return load("local", self.site.root)
 
     def _shopping(self) -> AbstractContextManager[Tally]:
-        return Customers(self.site.url, count=4, pause=0.02).shopping()
+        return Customers(self.site.url, count=4, pause=0.05).shopping()
 
 
 @contextmanager
 def matrix() -> Iterator[Matrix]:
-    """The matrix on a project of its own with few checks and smoke tests; gone afterwards."""
+    """The matrix on projects of its own with few checks and smoke tests; gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="gate-kill-"))
-    site = make_site(folder)
-    few_cases(site)
-    made = Matrix(site)
+    made = Matrix(folder)
     try:
-        made.begin()
         yield made
     finally:
-        site.gate("down")
+        made.end()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def processes(root: Path) -> Counter[str]:
-    """What runs for a project, by command line; numbers do not matter."""
-    found: Counter[str] = Counter()
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_bytes().split(b"\0")
-            here = (place / "cwd").resolve()
-        except OSError:
-            continue
-        line = b" ".join(words).decode(errors="replace").strip()
-        if line and (str(root) in line or here.is_relative_to(root)):
-            found[re.sub(r"\d+", "N", line)] += 1
-    # A server's sessions come and go with the application's pool.
-    return Counter({name: count for name, count in found.items() if not name.startswith("postgres: ")})
-
-
-def databases(site: Site) -> set[str]:
-    with psycopg.connect(site.database, connect_timeout=5) as connection:
-        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
-        return {row[0] for row in connection.execute(query)}
 
 
 def _between(event: Event, later: Event) -> float:

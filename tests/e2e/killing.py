@@ -1,8 +1,9 @@
-"""Runs a deployment that kills itself, or what it works with: ``python killing.py VICTIM VERSION POINT MOMENT
-[SIGINT_AT]`` in a project. VICTIM is ``gate``, ``postgres``, ``cache``, ``proxy``, ``stable`` or ``candidate``.
+"""Runs a command that kills itself, or what it works with: ``python killing.py VICTIM POINT MOMENT SIGINT_AT COMMAND``
+in a project. VICTIM is ``gate``, ``postgres``, ``cache``, ``proxy``, ``stable`` or ``candidate``; COMMAND is ``deploy
+VERSION``, ``rollback VERSION``, ``restore BACKUP``, ``keep`` or ``give-up``.
 
 POINT counts the writes to the journal from 0; MOMENT is ``before`` or ``after`` that write, or seconds after it.
-With SIGINT_AT, a step, the run interrupts itself when that step begins, so that its undo is walked too.
+With SIGINT_AT, a step (may be empty), the run interrupts itself when that step begins, so that its undo is walked too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
+from gate.answers import Answer
 from gate.commands import Commands
 from gate.environments import load
 from gate.records import place_of
@@ -99,13 +101,25 @@ class Killed(Commands):
         return self._killing
 
 
+def answer_of(commands: Commands, command: str, wanted: str = "") -> Answer:
+    """What a command ends with, confirmed by whoever is asked."""
+    if command == "deploy":
+        return commands.deploy(wanted, Options(again="a test"), dry_run=False, confirm=lambda _question: True)
+    if command == "rollback":
+        return commands.rollback(wanted, confirm=lambda _question: True)
+    if command == "restore":
+        return commands.restore(wanted, Options(), confirm=lambda _question: True)
+    if command == "keep":
+        return commands.keep()
+    assert command == "give-up", command
+    return commands.give_up("a test")
+
+
 def main() -> int:
-    victim, version, point, moment, *at = sys.argv[1:]
+    victim, point, moment, at, *command = sys.argv[1:]
     environment = load("local", Path.cwd())
-    terminal = Interrupting(at[0] if at else "")
-    commands = Killed(environment, terminal, door="python deploy_gate.py", command="killing")
-    commands.records(int(point), moment, victim)
-    answer = commands.deploy(version, Options(again="a test"), dry_run=False, confirm=lambda _question: True)
+    commands = Killed(environment, Interrupting(at), door="python deploy_gate.py", command="killing")
+    answer = answer_of(commands.records(int(point), moment, victim), *command)
     print(json.dumps(answer.document))
     return answer.outcome.exit_code
 

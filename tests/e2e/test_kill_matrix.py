@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.e2e.kill_matrix import STOPPED, matrix
+from tests.e2e.kill_kinds import STOPPED
+from tests.e2e.kill_matrix import matrix
 
 
 def test_a_killed_gate_leaves_nothing_that_recover_cannot_put_right() -> None:
