@@ -20,13 +20,14 @@ from datetime import datetime
 from pathlib import Path
 
 from example.customers import Customers, Tally
-from gate import restoring, served
+from gate import restoring
 from gate.config import Environment
 from gate.database import backup, migrations, swap
 from gate.environments import load
 from gate.records.sqlite import SqliteFile
 from gate.releases import Source
 from gate.results import Outcome
+from gate.rollback import served
 from gate.shell import wait_until
 from gate.store import Event, Store
 from tests.e2e.kill_kinds import PARTS, Kind, Point

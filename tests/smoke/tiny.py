@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,8 @@ if __name__ == "__main__":
     if "logs-an-error" in FAULTS:
         print("ERROR: something went wrong", file=sys.stderr)
     if "burns-cpu" in FAULTS:
-        threading.Thread(target=spin, daemon=True).start()
+        for _ in range(3):  # more than one process competes for the machine's cores
+            multiprocessing.Process(target=spin, daemon=True).start()
     if "hoards-memory" in FAULTS:
         kept.append(os.urandom(1) * 200 * 2**20)
     on_sigterm = {
