@@ -302,6 +302,22 @@ def test_killed_between_the_verdict_and_the_rollback_is_made_up_for_at_once(here
     assert len(here.looks) == 1, "looked again before anything is done about it"
 
 
+@pytest.mark.parametrize(("minutes", "outcome"), [(61, Outcome.ROLLED_BACK), (181, Outcome.HELD)])
+def test_it_is_made_up_for_though_the_plan_was_shortened_meanwhile(
+    here: Here, tmp_path: Path, minutes: float, outcome: Outcome
+) -> None:
+    here.sees, here.rolls_back = ROLLBACK, raises(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        here.at(60)
+    slot = here.ticks()[-1][0]
+    shortened = table(monitoring={**MONITORING, "phases": ["1h for 2h"]})
+    file = tmp_path / "environments" / "here.toml"
+    here.environment = parse(shortened, VARIABLES, name="here", file=file, root=tmp_path)
+    assert slot == 3, "the plan ends with the second by now"
+    here.rolls_back = lambda: Outcome.ROLLED_BACK
+    assert here.at(minutes).outcome is outcome
+
+
 def test_a_report_that_cannot_be_written_changes_nothing(here: Here) -> None:
     here.reported = None  # type: ignore[assignment] # appending to it breaks
     assert here.at(15).outcome.exit_code == 0
