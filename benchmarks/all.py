@@ -26,7 +26,7 @@ BENCHMARKS = {
     "watching": [],
     "detection": [],
     "healthy": ["--deploys", "200"],
-    "kill_matrix": [],
+    "kill_matrix": ["--kind", "good", "bad", "stopped"],
     "database": ["--megabytes", "10", "200", "1000"],
     "engines": ["--rounds", "3"],
 }

@@ -8,8 +8,9 @@ held. Each line of their journals is a point to die at: before it, after it, hal
 processes, sockets, scratch servers, databases, orders and requests. Then the database, the cache, the proxy, the stable
 release and the candidate are killed as each step of the good deployment begins; the gate ends by itself, ``up`` starts
 what is gone, and the same is looked at (requests fail then).
-Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found. All of
-it takes hours; ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.
+Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found, or
+nobody was killed. All of it takes hours; ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which
+``--onto`` adds to others.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def main() -> int:
         table.add_row(name, str(row["kills"]), told)
     console.print(table)
     print(json.dumps(result, indent=1))
-    return 1 if result["faults"] else 0
+    return 1 if result["faults"] or not result["kills"] else 0
 
 
 if __name__ == "__main__":

@@ -263,8 +263,12 @@ def _kill_tree(pid: int) -> None:
     import psutil
 
     with suppress(psutil.Error):
-        top = psutil.Process(pid)
-        for process in [top, *top.children(recursive=True)]:  # the first can start no more then
+        found = [psutil.Process(pid)]
+        for process in found:  # it grows: what is stopped starts no more, so nobody slips away between look and kill
+            with suppress(psutil.Error):
+                process.suspend()
+                found += process.children()
+        for process in found:
             with suppress(psutil.Error):
                 process.kill()
 

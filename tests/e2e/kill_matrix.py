@@ -162,6 +162,8 @@ class Matrix:
         for name in {"store", *kept}:
             missing &= set(tally.lost(there[name]))
         found.lost = len(missing)
+        if not tally.acknowledged:
+            found.faults.append("customers bought nothing, so nothing could be lost")
         if found.lost:
             found.faults.append(f"{found.lost} acknowledged orders are lost")
         found.faults += self._faults(settled)
