@@ -88,6 +88,15 @@ def within(seconds: float, what: str, ask: Callable[[], Any]) -> Any:
     return answers[0]
 
 
+def listed(engine: Client, *, stopped: bool = False, **filters: Any) -> list[Any]:
+    """The containers that fit; one that comes or goes at this moment is left out.
+
+    The engine lists a container a moment before it knows it by its id, and others' gates make and remove theirs.
+    """
+    made: list[Any] = engine.containers.list(all=stopped, ignore_removed=True, filters=filters)
+    return made
+
+
 def ended(end: Callable[[], object]) -> None:
     """Ends a container; one that has ended meanwhile, or is gone, is fine."""
     import docker.errors

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gate.config import ContainerSettings, Environment
-from gate.containers.client import asked, client, found
+from gate.containers.client import asked, client, found, listed
 from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
 
 
@@ -50,7 +50,7 @@ def containers(environment: Environment, docker: ContainerSettings, instance: st
     """What runs of an instance. Raises EngineError."""
     labels = [f"{STATE}={docker.owner(environment.state_folder)}", f"{INSTANCE}={instance}"]
     with asked(f"the containers of {instance}"):
-        running = client(docker).containers.list(filters={"label": labels})
+        running = listed(client(docker), label=labels)
         return [_facts(one.attrs) for one in running if TOOL not in one.labels]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 from gate.config import ContainerSettings, Environment
-from gate.containers.client import asked, client
+from gate.containers.client import asked, client, ended, listed
 from gate.containers.options import STATE, TOOL
 
 
@@ -15,7 +17,7 @@ def sweep(environment: Environment, docker: ContainerSettings) -> None:
     ours = docker.owner(environment.state_folder)
     scratch = f"{docker.owner(environment.state_folder / 'scratch')}/"
     with asked(f"the containers at {docker.host}"):
-        for container in client(docker).containers.list(all=True, filters={"label": STATE}):
+        for container in listed(client(docker), stopped=True, label=STATE):
             state = container.labels[STATE]
             if state.startswith(scratch) or (state == ours and TOOL in container.labels):
-                container.remove(force=True, v=True)
+                ended(functools.partial(container.remove, force=True, v=True))

@@ -9,7 +9,7 @@ from typing import Any
 
 from gate import releases
 from gate.config import DockerSettings
-from gate.containers.client import client
+from gate.containers.client import client, listed
 from gate.releases import Release
 from tests.engine.site import APP, Site, folder, web
 from tests.engine.site import site as made_site
@@ -38,14 +38,10 @@ class Dockered(Site):
         return releases.source(self.environment).get(version)
 
     def container(self, instance: str) -> Any:
-        (made,) = self.docker.containers.list(
-            all=True,
-            filters={
-                "label": [
-                    f"deploy-gate.state={self.environment.state_folder}",
-                    f"deploy-gate.instance={instance}",
-                ]
-            },
+        (made,) = listed(
+            self.docker,
+            stopped=True,
+            label=[f"deploy-gate.state={self.environment.state_folder}", f"deploy-gate.instance={instance}"],
         )
         return made
 
@@ -69,5 +65,5 @@ def dockered(host: str, *, network: str = "bridge", **changes: Any) -> Iterator[
             yield here
         finally:
             label = f"deploy-gate.state={here.environment.state_folder}"
-            for container in here.docker.containers.list(all=True, filters={"label": label}):
+            for container in listed(here.docker, stopped=True, label=label):
                 container.remove(force=True)

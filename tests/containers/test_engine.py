@@ -11,6 +11,7 @@ import pytest
 
 from gate import dial, releases
 from gate.config import DockerSettings
+from gate.containers.client import listed
 from gate.engines.docker import DockerEngine
 from gate.errors import EngineError, UsageError
 from gate.releases import faults
@@ -171,7 +172,7 @@ def test_a_check_that_has_not_passed_counts_where_nothing_else_tells(docker_host
         assert states["quiet"].alive
         assert not states["quiet"].healthy
         assert states["quiet"].detail == "its image's health check has not passed yet"
-        for container in here.docker.containers.list(filters={"label": "deploy-gate.instance=r1"}):
+        for container in listed(here.docker, label="deploy-gate.instance=r1"):
             if container.labels["deploy-gate.service"] == "quiet":
                 container.exec_run(["python3", "-c", "open('/tmp/ready', 'w')"])
         assert wait_until(lambda: here.healthy(instance), timeout=20), here.engine.health(instance)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from example.customers import Customers
-from gate.containers.client import at
+from gate.containers.client import at, listed
 from tests.containers.shop import shop
 from tests.e2e.sites import Site
 
@@ -42,7 +42,7 @@ def site(docker_host: str) -> Iterator[Site]:
 
 def containers(site: Site, host: str) -> list[Any]:
     """All that belong to the site, running or not."""
-    found = at(host).containers.list(all=True, filters={"label": "deploy-gate.state"})
+    found = listed(at(host), stopped=True, label="deploy-gate.state")
     return [one for one in found if one.labels["deploy-gate.state"].startswith(str(site.root))]
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from gate.config import DockerSettings
+from gate.containers.client import client, listed
 from gate.containers.images import image_of
 from gate.containers.options import STATE, TOOL, socket_folders
 from gate.containers.sweep import sweep
@@ -48,7 +50,7 @@ def tools(here: Dockered, release: Release) -> InContainer:
 
 def left(here: Dockered) -> list[Any]:
     label = f"{STATE}={here.environment.state_folder}"
-    return [one for one in here.docker.containers.list(all=True, filters={"label": label}) if TOOL in one.labels]
+    return [one for one in listed(here.docker, stopped=True, label=label) if TOOL in one.labels]
 
 
 def test_a_command_runs_as_the_image_says_with_the_variables_it_is_given(here: Dockered, release: Release) -> None:
@@ -95,6 +97,28 @@ def test_what_a_killed_gate_left_is_swept(here: Dockered, release: Release) -> N
         gate.wait()
     sweep(here.environment, docker)
     assert left(here) == []
+
+
+def test_the_sweep_is_not_disturbed_by_what_others_make_and_remove(here: Dockered, release: Release) -> None:
+    """The engine lists a container before it knows it by its id, and after it has gone."""
+    made = {"labels": {STATE: "/another/gates"}, "entrypoint": ["true"]}
+    enough = threading.Event()
+
+    def others() -> None:
+        engine = client(docker_of(here))
+        while not enough.is_set():
+            engine.containers.create(image_of(release), **made).remove(force=True)
+
+    busy = [threading.Thread(target=others) for _ in range(2)]
+    for one in busy:
+        one.start()
+    try:
+        for _ in range(150):
+            sweep(here.environment, docker_of(here))
+    finally:
+        enough.set()
+        for one in busy:
+            one.join()
 
 
 def test_a_release_that_is_no_image_is_a_clear_error(tmp_path: Path) -> None:

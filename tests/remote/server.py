@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gate.config import DockerSettings, Environment
-from gate.containers.client import client, found
+from gate.containers.client import client, found, listed
 from gate.remote.door import Door
 from gate.shell import wait_until
 from tests.containers.dockered import Dockered, dockered
@@ -132,7 +132,7 @@ def deployed(at_server: Server, **changes: Any) -> Iterator[Dockered]:
 def removed(environment: Environment, docker: DockerSettings) -> None:
     """Nothing of an environment is left on its server."""
     door, engine = Door(environment, docker), client(docker)
-    for container in engine.containers.list(all=True, filters={"label": f"deploy-gate.state={door.owner}"}):
+    for container in listed(engine, stopped=True, label=f"deploy-gate.state={door.owner}"):
         container.remove(force=True)
     volume = found(engine.volumes.get, door.volume)
     if volume is not None:
