@@ -7,7 +7,6 @@ own SHA-256 can tell: the gate's records keep that (``gate.ledger``), and whoeve
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import IO, Annotated, Literal, Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from gate import durable
 from gate.errors import OperationFailed, UsageError
 
 MANIFEST = "manifest.json"
@@ -109,16 +109,8 @@ def seal(folder: Path, environment: str, deployment: int, at: datetime, broken: 
         broken=tuple(broken),
     )
     content = (manifest.model_dump_json(indent=1) + "\n").encode()
-    new = folder.with_name(f"{folder.name}.{MANIFEST}.new")  # beside it: a half-written one is no file of the bundle
-    try:
-        with new.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(folder / MANIFEST)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    # It is written beside the folder first: a half-written one is no file of the bundle.
+    durable.write(folder / MANIFEST, content, by=folder.with_name(f"{folder.name}.{MANIFEST}.new"))
     return hashlib.sha256(content).hexdigest()
 
 

@@ -6,15 +6,13 @@ with slashes. Every change is one rename, and lasts.
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 
-from gate import sockets
+from gate import durable, sockets
 from gate.errors import EngineError
 
 if TYPE_CHECKING:
@@ -93,24 +91,21 @@ class Folder:
             return None
 
     def write(self, name: str, text: str) -> None:
-        def made(new: Path) -> None:
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-
-        _replaced(self.folder / name, made)
+        _lasting(self.folder / name, lambda file: durable.write(file, text, mode=0o600))
 
     def link(self, name: str, to: str) -> None:
-        def made(new: Path) -> None:
+        def linked(file: Path) -> None:
+            new = file.with_name(f"{file.name}.new")
             new.unlink(missing_ok=True)
             new.symlink_to(to)
+            new.replace(file)
+            durable.sync(file.parent)
 
-        _replaced(self.folder / name, made)
+        _lasting(self.folder / name, linked)
 
     def move(self, name: str, onto: str) -> None:
         (self.folder / name).replace(self.folder / onto)
-        _sync((self.folder / onto).parent)
+        durable.sync((self.folder / onto).parent)
 
     def remove(self, name: str) -> None:
         thing = self.folder / name
@@ -134,25 +129,11 @@ def of(environment: Environment) -> Place:
     return Folder(environment.state_folder)
 
 
-def _replaced(file: Path, make: Callable[[Path], None]) -> None:
-    """Puts what ``make`` makes in the place of a file by one rename that lasts. Raises EngineError."""
-    new = file.with_name(f"{file.name}.new")
+def _lasting(file: Path, make: Callable[[Path], None]) -> None:
+    """Makes a file where its folder may not be yet. Raises EngineError."""
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        make(new)
-        new.replace(file)
-        _sync(file.parent)
+        make(file)
     except OSError as fault:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
         step = "free some disk space" if fault.errno in {errno.ENOSPC, errno.EDQUOT} else None
         raise EngineError(f"{file}: cannot be written: {fault.strerror}", next_step=step) from None
-
-
-def _sync(folder: Path) -> None:
-    """Makes renames in a folder last."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

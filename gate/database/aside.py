@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from gate import durable
 from gate.database import fingerprint
 from gate.database.connection import connect, snapshot
 from gate.errors import DatabaseError
@@ -72,7 +73,12 @@ def keep(url: Secret, before: Sequence[str], folder: Path) -> list[Kept]:
                 file = folder / f"{_as_file(schema)}.{_as_file(name)}.csv"
                 kept = _written(connection, (schema, name), table, file)
                 found += [kept] if kept is not None else []
-        return found
+    try:
+        for names in (folder, *itertools.islice(folder.parents, 2)):  # what it is in may be new as well
+            durable.sync(names)
+    except OSError as fault:
+        raise DatabaseError(f"{folder}: cannot be written: {fault.strerror}") from None
+    return found
 
 
 def _tables(connection: Connection, old: dict[str, str], now: dict[str, str]) -> dict[tuple[str, str], _Table]:

@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gate import durable
 from gate.config import Database, Environment
 from gate.database import base_backup, catalog, fingerprint, manifest, team_backup
 from gate.database.binaries import major
@@ -363,7 +364,7 @@ def _length(path: Path) -> int:
 
 def _sync(path: Path) -> None:
     for file in {*_files(path), path}:
-        manifest.sync(file)
+        durable.sync(file)
 
 
 def _sha256(path: Path) -> str:

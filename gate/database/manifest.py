@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gate import durable
 from gate.database.fingerprint import Sequenced, TableFingerprint
 from gate.database.origin import Origin, Role
 from gate.errors import DatabaseError
@@ -87,22 +87,7 @@ def read(file: Path) -> Backup:
 
 def write_json(file: Path, document: Mapping[str, Any], *, mode: int) -> None:
     """Replaces a file in one step: a reader sees the old or the new one, also after a power cut."""
-    new = file.with_suffix(".new")
-    try:
-        _write_whole(new, document, mode)
-        new.replace(file)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    sync(file.parent)
-
-
-def _write_whole(new: Path, document: Mapping[str, Any], mode: int) -> None:
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as stream:
-        new.chmod(mode)
-        json.dump(document, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
+    durable.write(file, json.dumps(document, indent=1), mode=mode)
 
 
 def remove(path: Path) -> None:
@@ -111,14 +96,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Brings a file or a folder's list of names to the disk."""
-    if path.is_dir() and os.name != "posix":
-        return  # a folder cannot be opened there, and its names are written by themselves
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

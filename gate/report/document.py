@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from gate import durable
 from gate.errors import OperationFailed
 from gate.redact import Redactor
 from gate.report.record import FORMAT, DecisionRecord
@@ -91,17 +91,7 @@ def _with_numbers(suites: Any) -> Any:
 
 def write(document: Mapping[str, Any], file: Path) -> None:
     """Writes a document whole or not at all: a reader never sees half of it."""
-    new = file.with_name(file.name + ".new")
-    try:
-        with new.open("w", encoding="utf-8") as stream:
-            json.dump(document, stream, ensure_ascii=False, allow_nan=False, indent=1)
-            stream.write("\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(file)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    durable.write(file, json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n")
 
 
 def read(file: Path) -> dict[str, Any]:
