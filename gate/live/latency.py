@@ -94,7 +94,7 @@ class Latency:
         whole = self._times[WHOLE]
         if whole.total < self._limit.min_n:
             text = f"too little traffic: {whole.total} requests, {self._limit.min_n} are needed"
-            return [unmeasured(self._limit, text)]
+            return [unmeasured(self._limit, text, whole.total)]
         slow = [name for name in self._times if name != WHOLE and self._surely_slow(name)]
         return [item for name in (WHOLE, *slow) for item in self._p95(name)]
 

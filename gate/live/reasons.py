@@ -15,12 +15,12 @@ def reason(rule: Rule, decision: Decision, value: float, n: int, text: str) -> R
     return Reason(rule.signal, decision, told, value, limit, n, rule.severity)
 
 
-def unmeasured(rule: Rule, text: str) -> Reason:
-    """HOLD because a signal was not measured, or not enough of it: nothing measured is never a GO."""
+def unmeasured(rule: Rule, text: str, n: int = 0) -> Reason:
+    """HOLD because a signal was not measured, or not enough of it (``n``): nothing measured is never a GO."""
     decision, told = Decision.HOLD, f"{rule.signal}: {text}"
     if rule.dry_run:
         decision, told = Decision.GO, f"dry run, would be {decision}: {told}"
-    return Reason(rule.signal, decision, told, None, f"n >= {rule.min_n}", 0, rule.severity)
+    return Reason(rule.signal, decision, told, None, f"n >= {rule.min_n}", n, rule.severity)
 
 
 def _limit(rule: Rule, decision: Decision) -> str:

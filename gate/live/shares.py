@@ -179,7 +179,8 @@ class Shares:
                 more = f"about {self.needed} more are needed" if told else "and nothing can be told from it"
                 share = " with all the traffic" if last and self._before_step else ""
                 n = seen.total - (self._before_step if last else 0)
-                return unmeasured(self.rule, f"too little traffic: {_counted(n)} reached the candidate{share}, {more}")
+                text = f"too little traffic: {_counted(n)} reached the candidate{share}, {more}"
+                return unmeasured(self.rule, text, n)
             return self._reason(WHOLE, whole, Decision.HOLD)
         if not self.accepted:
             found = self._told.format(bad=seen.bad, requests=_counted(seen.total))

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from gate.limits import Rule
-from gate.live.reasons import reason
+from gate.live.reasons import reason, unmeasured
 from gate.observations import (
     Blind,
     Heard,
@@ -169,6 +169,10 @@ class States:
             if role is not Role.CANDIDATE:
                 continue
             rule = self._rule(signal)
+            if len(values) < rule.min_n:
+                text = f"too few samples: {len(values)} of {service}, {rule.min_n} in a row are needed"
+                found.append(unmeasured(rule, text, len(values)))
+                continue
             value = min(values)
             decision = rule.decide(value, len(values))
             text = f"{service}, the lowest of {len(values)} samples in a row"

@@ -232,6 +232,15 @@ def test_resources_between_the_limits_are_a_hold_at_the_end() -> None:
     assert [item.signal for item in standing.reasons] == ["memory"]
 
 
+def test_too_few_samples_of_a_resource_say_so() -> None:
+    """A figure within its limit that is held for nothing would puzzle whoever has to decide."""
+    samples: list[Observation] = [Used(at, CANDIDATE, "web", cpu=0.1, memory=0.1) for at in (1.0, 2.0)]
+    standing = judged([BAKE, WANTED, usual(), healthy(0.1), requests(0.1, 200), *samples], 30.0)
+    assert standing.decision is HOLD
+    told = {item.signal: (item.text, item.limit, item.n) for item in standing.reasons}
+    assert told["cpu"] == ("cpu: too few samples: 2 of web, 3 in a row are needed", "n >= 3", 2)
+
+
 def test_resources_that_stable_uses_as_well_are_not_the_candidates_fault() -> None:
     both: list[Observation] = [Used(at, role, "web", cpu=0.1, memory=0.95) for at in (1.0, 2.0, 3.0) for role in Role]
     assert judged([BAKE, *both], 3.0).decision is HOLD
