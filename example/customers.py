@@ -24,12 +24,14 @@ SKU = "apple"
 class Tally:
     """What the customers saw: requests attempted and failed, orders acknowledged, and by which release.
 
-    ``failed_by`` counts failures by the release that answered so, under "" those that no release did.
+    ``failed_by`` counts failures by the release that answered so, under "" those that no release did; ``unanswered``:
+    the seconds that each of those had waited.
     """
 
     attempted: int = 0
     failures: list[str] = field(default_factory=list)
     failed_by: dict[str, int] = field(default_factory=dict)
+    unanswered: list[float] = field(default_factory=list)
     acknowledged: list[str] = field(default_factory=list)
     releases: dict[str, int] = field(default_factory=dict)
     last_answer: dict[str, float] = field(default_factory=dict)
@@ -127,6 +129,8 @@ class Customers:
             self.tally.seconds.append(now - began)
             if failure:
                 self.tally.failures.append(failure)
+                if not release:
+                    self.tally.unanswered.append(now - began)
                 self.tally.failed_by[release] = self.tally.failed_by.get(release, 0) + 1
             else:
                 self.tally.acknowledged.append(order)
