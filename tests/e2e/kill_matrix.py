@@ -276,7 +276,7 @@ class Matrix:
         return load("local", self.site.root)
 
     def _shopping(self) -> AbstractContextManager[Tally]:
-        return Customers(self.site.url, count=4, pause=0.1).shopping()
+        return Customers(self.site.url, count=4, pause=0.05).shopping()
 
 
 @contextmanager
