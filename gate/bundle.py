@@ -6,9 +6,13 @@ own SHA-256 can tell: the gate's records keep that (``gate.ledger``), and whoeve
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,8 +34,14 @@ _LARGEST_MANIFEST = 64 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a zip, so that the same evidence packs to the same bytes."""
 
+_END = b"PK\x05\x06" + bytes(18)
+"""The record that ends a zip, as long as it is without a comment; the comment's length stands last."""
+
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
 """What reading a file of a zip raises where it is damaged, encrypted or packed in a way that nobody here knows."""
+
+_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""How a file is opened that may be something else: through no link, and without waiting for a writer."""
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -54,7 +64,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1]
-    environment: str
+    environment: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,255}$")]
     deployment: int
     sealed_at: AwareDatetime
     files: Mapping[str, Entry]
@@ -82,8 +92,8 @@ class Source(Protocol):
         """Every folder with nothing in it, sorted."""
         ...
 
-    def faults(self) -> list[str]:
-        """What is wrong with it whatever the manifest says."""
+    def odd(self) -> Mapping[str, str]:
+        """What is wrong with it whatever the manifest says, by the file's name; "" for the whole of it."""
         ...
 
     def open(self, name: str) -> IO[bytes]: ...
@@ -96,8 +106,8 @@ def seal(folder: Path, environment: str, deployment: int, at: datetime, broken: 
     what the manifest before said. Raises OSError, and OperationFailed for a file that is none of its own.
     """
     place = _Folder(folder)
-    if faults := place.faults():
-        raise OperationFailed(f"{folder}: {faults[0]}")
+    if odd := place.odd():
+        raise OperationFailed(f"{folder}: {_told(odd)[0]}")
     files = {name: _entry(place, name) for name in place.names() if name != MANIFEST}
     manifest = Manifest(
         format=FORMAT,
@@ -126,19 +136,22 @@ def check(path: Path) -> Checked:
                 f"{path}: holds no {MANIFEST}: it is no evidence of a deployment, or from before bundles were sealed",
                 next_step="name the folder reports/ENV/N, a copy of it, or a zip of it",
             )
+        odd = source.odd()
+        if MANIFEST in odd:
+            raise OperationFailed(f"{path}: its {MANIFEST} {odd[MANIFEST]}")
         content = _manifest_of(source, path)
         try:
             manifest = Manifest.model_validate_json(content)
         except ValidationError:
             raise OperationFailed(f"{path}: its {MANIFEST} is not one of format {FORMAT}") from None
         present = set(names) - {MANIFEST}
-        faults = source.faults()
+        faults = _told(odd)
         known, empty = set(manifest.folders), set(source.empty())
         faults += [f"{name}/: missing" for name in sorted(known - empty - _above(present))]
         faults += [f"{name}/: added, an empty folder that the manifest does not name" for name in sorted(empty - known)]
         faults += [f"{name}: missing" for name in sorted(manifest.files.keys() - present)]
         faults += [f"{name}: added, the manifest does not name it" for name in sorted(present - manifest.files.keys())]
-        for name in sorted(present & manifest.files.keys()):
+        for name in sorted((present & manifest.files.keys()) - odd.keys()):
             wanted = manifest.files[name]
             try:
                 found = _entry(source, name, most=wanted.bytes)
@@ -187,25 +200,40 @@ class _Folder:
     def empty(self) -> list[str]:
         return sorted(self._empty)
 
-    def faults(self) -> list[str]:
-        strangers = (name for name, file in sorted(self._files.items()) if file.is_symlink() or not file.is_file())
-        return [f"{name}: is a link or no file, so it proves nothing" for name in strangers]
+    def odd(self) -> Mapping[str, str]:
+        found = {}
+        for name, file in sorted(self._files.items()):
+            if file.is_symlink() or not file.is_file():
+                found[name] = "is a link or no file, so it proves nothing"
+            elif not _utf8(name):
+                found[name] = "has a name that no manifest can hold: it is not UTF-8"
+        return found
 
     def open(self, name: str) -> IO[bytes]:
-        return self._files[name].open("rb")
+        """Never waits: what has become a pipe meanwhile, or a link, is an OSError."""
+        descriptor = os.open(self._files[name], os.O_RDONLY | _AS_IT_IS)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "is no file")
+        return os.fdopen(descriptor, "rb")
 
 
 class _Zip:
     """A zip, whatever folder within it everything lies in."""
 
-    def __init__(self, packed: zipfile.ZipFile) -> None:
+    def __init__(self, packed: zipfile.ZipFile, stream: IO[bytes]) -> None:
         self._packed = packed
         found = [entry for entry in packed.infolist() if not entry.is_dir()]
         manifests = [entry.filename for entry in found if PurePosixPath(entry.filename).name == MANIFEST]
         nearest = min(manifests, key=lambda name: name.count("/"), default=MANIFEST)
         self._top = nearest.removesuffix(MANIFEST)
         self._entries = {entry.filename.removeprefix(self._top): entry for entry in found}
-        self._twice = len(found) - len(self._entries)
+        names = Counter(entry.filename for entry in packed.infolist())
+        self._odd = {name.removeprefix(self._top): "is in the zip twice" for name, many in names.items() if many > 1}
+        heavy = [entry.filename for entry in packed.infolist() if entry.is_dir() and entry.file_size]
+        self._odd |= {name.removeprefix(self._top): "is a folder, and has content" for name in heavy}
+        if around := _around(packed, stream):
+            self._odd[""] = around
         folders = {entry.filename.rstrip("/") for entry in packed.infolist() if entry.is_dir()}
         hold = _above([*(entry.filename for entry in found), *folders]) | {self._top.rstrip("/")}
         self._empty = [folder.removeprefix(self._top) for folder in folders - hold]
@@ -216,11 +244,32 @@ class _Zip:
     def empty(self) -> list[str]:
         return sorted(self._empty)
 
-    def faults(self) -> list[str]:
-        return [f"{self._twice} files are in the zip twice"] if self._twice else []
+    def odd(self) -> Mapping[str, str]:
+        return self._odd
 
     def open(self, name: str) -> IO[bytes]:
         return self._packed.open(self._entries[name])
+
+
+def _around(packed: zipfile.ZipFile, stream: IO[bytes]) -> str:
+    """What a zip holds that no program would unpack, and that another kind of program may read."""
+    if min((entry.header_offset for entry in packed.infolist()), default=0):
+        return "something stands before its first file"
+    stream.seek(-len(_END), os.SEEK_END)
+    end = stream.read()
+    return "" if end.startswith(_END[:4]) and end.endswith(_END[-2:]) else "something stands after its end"
+
+
+def _told(odd: Mapping[str, str]) -> list[str]:
+    return [f"{name.encode(errors='replace').decode()}: {what}" if name else what for name, what in odd.items()]
+
+
+def _utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -228,11 +277,11 @@ def _opened(path: Path) -> Iterator[Source]:
     if path.is_dir():
         yield _Folder(path)
         return
+    if not path.is_file():
+        raise UsageError(f"{path}: is not there", next_step="name the folder reports/ENV/N or a zip of it")
     try:
-        with zipfile.ZipFile(path) as packed:
-            yield _Zip(packed)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: is not there", next_step="name the folder reports/ENV/N or a zip of it") from None
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as packed:
+            yield _Zip(packed, stream)
     except zipfile.BadZipFile:
         raise OperationFailed(f"{path}: is neither a folder nor a whole zip") from None
     except OSError as fault:

@@ -75,7 +75,8 @@ def write(run: Run, outcome: Outcome, next_step: str) -> Path:
     """Writes the record and the report of a run into its folder; returns the report's path. Raises OSError."""
     run.reports.mkdir(parents=True, exist_ok=True)
     for file in sorted(run.folder.glob("*")):  # what the suites left
-        shutil.copy2(file, run.reports / file.name)
+        if file.is_file() and not file.is_symlink():  # a link may lead to what must not be published
+            shutil.copy2(file, run.reports / file.name)
     made = of(run, outcome, next_step)
     earlier = _before_it_was_resumed(run)
     if earlier is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,10 @@ NAME_WIDTH = 24
 _UNLIMITED = 10_000
 HEARTBEAT = 10.0
 """Seconds between progress lines where there is no terminal to redraw."""
+
+
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but line feed and tab. They go before commands of a runner are looked for: none may hide one."""
 
 
 class _Stream(Console):
@@ -55,7 +60,7 @@ class Terminal:
         self._step, self._planned, self._reported = name, 0, set()
         self._began = self._spoke = time.monotonic()
         if self._console.is_terminal:
-            self._status = self._console.status(Text(f" {name}"), spinner="dots")
+            self._status = self._console.status(Text(self._shown(f" {name}")), spinner="dots")
             self._status.start()
 
     @contextmanager
@@ -71,7 +76,7 @@ class Terminal:
         if not text:
             return
         if self._status is not None:
-            self._status.update(Text(f" {self._step:<{NAME_WIDTH}}{self._redact(text)}"))
+            self._status.update(Text(self._shown(f" {self._step:<{NAME_WIDTH}}{text}")))
         elif time.monotonic() - self._spoke >= HEARTBEAT:
             self._spoke = time.monotonic()
             self._line(f"   {self._step:<{NAME_WIDTH}}{text}  ({self._spoke - self._began:.0f} s)", style="dim")
@@ -120,19 +125,23 @@ class Terminal:
         for column in table.columns:
             shown.add_column(column.header, justify=column.justify)
         for cells in zip(*(column.cells for column in table.columns), strict=True):
-            shown.add_row(*(Text(self._redact(str(cell))) for cell in cells))
+            shown.add_row(*(Text(self._shown(str(cell))) for cell in cells))
         with suppress(OSError, ValueError):
             self._console.print(shown, soft_wrap=False)
 
     def _outcome(self, mark: str, colour: str, name: str, detail: str, seconds: float) -> None:
         line = Text(f" {mark} ", style=colour)
-        line.append(f"{name:<{NAME_WIDTH}}", style="bold")
-        line.append(plain(self._redact(detail)), style="default")
+        line.append(f"{self._shown(name):<{NAME_WIDTH}}", style="bold")
+        line.append(self._shown(detail), style="default")
         line.append(f"  {seconds:.1f} s", style="dim")
         self._print(line)
 
     def _line(self, text: str, style: str = "") -> None:
-        self._print(Text(plain(self._redact(text)), style=style))
+        self._print(Text(self._shown(text), style=style))
+
+    def _shown(self, text: str) -> str:
+        """What may be shown of a text that others wrote: no secret, and nothing that a terminal or a runner obeys."""
+        return plain(_OBEYED.sub("", self._redact(text)))
 
     def _print(self, text: Text) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more: a closed pipe or terminal never stops a run

@@ -107,6 +107,11 @@ def _by_records(found: bundle.Checked, seals: Sequence[Seal], *, copy: bool) -> 
     )
 
 
+def _printable(line: str) -> str:
+    """What a terminal shows and does not obey: the names in a zip are whoever's who made it."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line)
+
+
 def main(arguments: list[str]) -> int:
     if not 1 <= len(arguments) <= 2 or arguments[0].startswith("-"):
         print("usage: python -m gate.verify FOLDER_OR_ZIP [SHA256 of its manifest.json]", file=sys.stderr)
@@ -117,7 +122,7 @@ def main(arguments: list[str]) -> int:
         proof.demand_whole(Path(arguments[0]))
     except GateError as fault:
         for line in str(fault).splitlines():
-            print(f"error: {line}", file=sys.stderr)
+            print(f"error: {_printable(line)}", file=sys.stderr)
         return (Outcome.USAGE if isinstance(fault, UsageError) else Outcome.REFUSED).exit_code
     return 0
 

@@ -123,12 +123,26 @@ class Monitor:
         if gone:
             self._view.failed(name, [f"gives way: {gone}"], seen.seconds)
             return self._busy(found, f"{gone}, so what was seen says nothing any more")
-        made = ticks.add(store, seen)
+        try:
+            made = ticks.add(store, seen)
+        except OperationFailed as fault:
+            self._show(name, seen, reasons)
+            return self._unrecorded(found, seen, fault)
         self._show(name, made, reasons)
         looked = standings.of(self._environment, store, found.deployment, self._clock())
         answer = self._act(store, looked, made, reasons, premises)
         self._add_to_report(store, found)
         return answer
+
+    def _unrecorded(self, found: Monitored, seen: Tick, fault: OperationFailed) -> Answer:
+        """People learn of a bad release, whatever the records do. Raises ``fault`` where it is good: the tick is due
+        still."""
+        if seen.decision is Decision.GO:
+            raise fault
+        why_not = f"it could not be recorded, and nothing is rolled back that is not: {fault}"
+        self._alert(found, seen, why_not)
+        back = f"{self._door} rollback   or   {self._door} status"
+        return self._answer(Outcome.HELD, found, seen, reasons=[*seen.reasons, why_not], next_step=back)
 
     def _add_to_report(self, store: Store, found: Monitored) -> None:
         try:
@@ -203,7 +217,7 @@ class Monitor:
         self._view.step(name)
         try:
             seen = self._look(found.deployment, before, at, premises.watch(store))
-        except OperationFailed as fault:
+        except (OperationFailed, OSError) as fault:
             seen = Seen([Reason("monitoring", Decision.HOLD, f"nothing could be looked at: {fault}")])
         judged, scrub = seen.verdict, self._environment.redactor
         seconds = max(0.0, (self._clock() - at).total_seconds())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -117,6 +120,62 @@ def test_a_file_twice_in_a_zip_is_found(sealed: tuple[Path, str]) -> None:
         archive.writestr("local-7/report.html", "another")
     with pytest.raises(Refused, match="in the zip twice"):
         verify.prove(packed)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links are POSIX's")
+@pytest.mark.parametrize("name", ["report.html", "manifest.json"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_pipe_holds_nobody_up(sealed: tuple[Path, str], tmp_path: Path, name: str, *, link: bool) -> None:
+    """Nobody ever writes to it: whoever opens it as a file would wait for good."""
+    folder, _ = sealed
+    (folder / name).unlink()
+    pipe = tmp_path / "pipe" if link else folder / name
+    os.mkfifo(pipe)
+    if link:
+        (folder / name).symlink_to(pipe)
+    with pytest.raises((Refused, OperationFailed), match="is a link or no file"):
+        verify.prove(folder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_no_manifest_can_hold_is_not_sealed(sealed: tuple[Path, str]) -> None:
+    (sealed[0] / os.fsdecode(b"x\xff")).write_text("x")
+    with pytest.raises(OperationFailed, match="it is not UTF-8"):
+        bundle.seal(sealed[0], "local", 7, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("around", ["before", "after"])
+def test_what_stands_around_a_zip_is_found(sealed: tuple[Path, str], around: str) -> None:
+    """A page before it is still a zip for one program, and a page for another."""
+    packed = zipped(sealed[0])
+    content, page = packed.read_bytes(), b"<script>alert(1)</script>"
+    packed.write_bytes(page + content if around == "before" else content + page)
+    with pytest.raises(Refused, match=f"something stands {around} its"):
+        verify.prove(packed, expected=sealed[1])
+
+
+def test_a_folder_of_a_zip_that_has_content_is_found(sealed: tuple[Path, str]) -> None:
+    packed = zipped(sealed[0])
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("local-7/more/", "content")
+    with pytest.raises(Refused, match="more/: is a folder, and has content"):
+        verify.prove(packed, expected=sealed[1])
+
+
+def test_a_manifest_cannot_speak_for_the_one_who_proves_it(
+    sealed: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "local\n  proven: its SHA-256 is the expected one"
+    manifest = sealed[0] / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"environment": said}))
+    assert verify.main([str(sealed[0])]) == 3
+    packed = zipped(sealed[0])
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("local-7/\x1b[2J\x9b.txt", "x")
+    assert verify.main([str(packed)]) == 3
+    shown = capsys.readouterr()
+    assert "proven" not in shown.out
+    assert "\x1b" not in shown.err
 
 
 def test_the_same_evidence_packs_to_the_same_bytes(sealed: tuple[Path, str], tmp_path: Path) -> None:

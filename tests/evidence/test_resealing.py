@@ -173,6 +173,20 @@ def test_what_was_tampered_with_while_messages_were_sent_is_told_too(held: Run) 
     assert bundle.check(held.reports).manifest.broken == (text,)
 
 
+def test_what_a_link_leads_to_is_no_evidence(tmp_path: Path) -> None:
+    """The folder of a run is written by suites: what they link to would be published as it is."""
+    run = made_run(tmp_path)
+    secret = tmp_path / ".env"
+    secret.write_text("PASSWORD=x")
+    run.folder.mkdir(parents=True)
+    (run.folder / "left.txt").write_text("left")
+    (run.folder / "leak.txt").symlink_to(secret)
+    (run.folder / "folder").mkdir()
+    recording.write(run, Outcome.HELD, "")
+    assert (run.reports / "left.txt").is_file()
+    assert not {"leak.txt", "folder"} & {file.name for file in run.reports.iterdir()}
+
+
 def test_what_was_never_sealed_is_not_taken_for_proven(tmp_path: Path) -> None:
     run = made_run(tmp_path)
     recording.write(run, Outcome.HELD, "")  # and then it died

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -261,6 +262,28 @@ def test_a_look_that_could_not_look_is_inconclusive(here: Here) -> None:
     assert here.at(15).outcome.exit_code == 6
     assert here.ticks() == [(0, "HOLD", "alerted")]
     assert any("the engine does not answer" in line for line in here.paged)
+
+
+def test_people_learn_of_a_red_one_that_cannot_be_recorded(here: Here) -> None:
+    def full() -> None:
+        with sqlite3.connect(here.environment.state_folder / "gate.db") as records:
+            records.execute("CREATE TRIGGER full BEFORE INSERT ON monitor_ticks BEGIN SELECT RAISE(ABORT, 'full'); END")
+
+    here.meanwhile, here.sees = full, ROLLBACK
+    answer = here.at(15)
+    assert (answer.outcome, here.rolled_back, here.ticks()) == (Outcome.HELD, [], [])
+    assert here.alerted
+    assert "could not be recorded" in str(here.paged)
+    here.meanwhile, here.sees = (lambda: None), GO
+    with pytest.raises(OperationFailed):
+        here.at(15)
+    assert here.ticks() == [], "a good one is due still"
+
+
+def test_a_look_that_the_machine_refuses_is_inconclusive(here: Here) -> None:
+    here.sees = raises(OSError(24, "Too many open files"))
+    assert here.at(15).outcome is Outcome.HELD
+    assert here.alerted
 
 
 def test_a_lock_that_is_held_is_said_and_no_failure_of_anything(here: Here) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 
+import pytest
 from rich.table import Table
 
 from gate.redact import Redactor
+from gate.results import Case, CaseOutcome, Severity
 from gate.terminal import Terminal
 
 
@@ -21,3 +24,20 @@ def test_a_table_in_a_pipe_is_whole() -> None:
     assert len(lines) == 2
     assert all(cell.strip() in lines[1] for cell in cells)
     assert len(lines[1]) < 200
+
+
+@pytest.mark.parametrize("hidden", ["\x07::error title=x::y", "\x1b[2J::error::y", "##\x07[error]y", "\x9b::error::y"])
+def test_what_others_say_moves_no_cursor_and_commands_no_runner(hidden: str) -> None:
+    stream = io.StringIO()
+    terminal, table = Terminal(stream, Redactor()), Table("what")
+    table.add_row(hidden)
+    terminal.header(hidden)
+    terminal.case(Case("x", "x", Severity.HIGH, CaseOutcome.FAILED, 1.0, hidden, hidden))
+    terminal.done(hidden, hidden, 1.0)
+    terminal.failed(hidden, [hidden, hidden], 1.0)
+    terminal.note(hidden)
+    terminal.table(table)
+    told = stream.getvalue()
+    assert told.count("y") >= 8
+    assert not [character for character in told if not character.isprintable() and character != "\n"]
+    assert not re.search(r"^\s*::|##\[", told, re.M)
