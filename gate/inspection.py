@@ -13,7 +13,7 @@ from gate import courses, dora, engines, gaps, holding, lock, mending, serving
 from gate.approval import outstanding
 from gate.approval.book import Book
 from gate.config import Environment
-from gate.engines.base import Engine, Instance
+from gate.engines.base import Engine, Instance, ServiceState
 from gate.errors import Locked, OperationFailed, UsageError
 from gate.ledger import Ledger
 from gate.monitoring import standings
@@ -423,7 +423,7 @@ class Inspection:
 
     def _instance(self, engine: Engine, instance: Instance, stable: Instance | None) -> Document:
         states = engine.health(instance)
-        told = ", ".join(f"{s.service} {'healthy' if s.healthy else s.detail or 'not healthy'}" for s in states)
+        told = ", ".join(f"{state.service} {_health(state)}" for state in states)
         return {
             "id": instance.id,
             "version": instance.version,
@@ -432,6 +432,12 @@ class Inspection:
             "health": told,
             "healthy": all(state.healthy for state in states),
         }
+
+
+def _health(state: ServiceState) -> str:
+    if state.healthy:
+        return f"healthy ({state.detail})" if state.detail else "healthy"
+    return state.detail or "not healthy"
 
 
 def _doubt(made: Backup) -> str:

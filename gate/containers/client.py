@@ -13,9 +13,14 @@ from gate.config import ContainerSettings
 from gate.errors import EngineError
 
 _SECONDS = 60.0
+_SERVERS_OWN = 500  # from this HTTP status on it is not the question that is wrong
 
 Client = Any
 """``docker.DockerClient``: the SDK has no types."""
+
+
+class Silent(EngineError):  # noqa: N818 - read as "the engine is silent"
+    """Nobody answers, or whoever does cannot tell now: a little later it may be otherwise."""
 
 
 def client(docker: ContainerSettings) -> Client:
@@ -49,7 +54,7 @@ def at(host: str) -> Client:
 
 @contextmanager
 def asked(what: str) -> Iterator[None]:
-    """Whatever goes wrong in the block becomes an EngineError about ``what``."""
+    """Whatever goes wrong in the block becomes an EngineError about ``what``; Silent where it may pass."""
     import docker.errors
     import requests
     import urllib3.exceptions
@@ -57,11 +62,12 @@ def asked(what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as fault:
-        raise EngineError(f"{what}: {fault.explanation or fault}") from None
+        kind = Silent if fault.status_code is None or fault.status_code >= _SERVERS_OWN else EngineError
+        raise kind(f"{what}: {fault.explanation or fault}") from None
     except docker.errors.DockerException as fault:
-        raise EngineError(f"{what}: {fault}", next_step="see that dockerd runs, and who may use it") from None
+        raise Silent(f"{what}: {fault}", next_step="see that dockerd runs, and who may use it") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as fault:
-        raise EngineError(f"{what}: no answer ({type(fault).__name__})") from None
+        raise Silent(f"{what}: no answer ({type(fault).__name__})") from None
 
 
 def within(seconds: float, what: str, ask: Callable[[], Any]) -> Any:

@@ -29,7 +29,10 @@ NOT_HERE = "does not serve"
 
 @dataclass(frozen=True)
 class ServiceState:
-    """One service of an instance. ``alive``: its process runs; ``healthy``: health and ready answer 200."""
+    """One service of an instance. ``alive``: its process runs; ``healthy``: health and ready answer 200.
+
+    ``detail``: what is wrong; of a healthy one, what a person should know all the same.
+    """
 
     service: str
     alive: bool

@@ -10,7 +10,7 @@ from gate.errors import EngineError, OperationFailed
 from gate.evidence import Switch
 from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
-from gate.steps.start import told, wait_healthy
+from gate.steps.start import remark, told, wait_healthy
 from gate.way_back import WayBack
 
 
@@ -114,9 +114,11 @@ def demand_serving(run: Run) -> None:
     serving, candidate = run.engine.stable(), run.candidate
     if candidate is None or serving is None or serving.id != candidate.id:
         raise StepFailed(f"traffic goes to {serving.id if serving else 'nothing'}, expected {run.candidate_id}")
-    ailing = [state for state in run.engine.health(candidate) if not state.healthy]
+    states = run.engine.health(candidate)
+    ailing = [state for state in states if not state.healthy]
     if ailing:
         raise StepFailed("; ".join(f"{state.service} of the candidate {told(state)}" for state in ailing))
+    remark(run, states)
 
 
 def switch(run: Run, target: str | None) -> float:

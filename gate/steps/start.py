@@ -74,7 +74,16 @@ def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
             keep_log(run, instance)
         text = f"{'; '.join(map(told, bad))} (after {seconds:.1f} s of {timeout:g} s, asked {len(seen)} times)"
         raise StepFailed(text, (reason("health", f"not healthy: {text}"),))
+    remark(run, seen[-1])
     return seconds, len(seen)
+
+
+def remark(run: Run, states: list[ServiceState]) -> None:
+    """Notes, once, what a person should know of services although they are healthy."""
+    for state in states:
+        text = f"{state.service}: {state.detail}"
+        if state.healthy and state.detail and text not in run.evidence.notes:
+            run.note(text)
 
 
 def told(state: ServiceState) -> str:

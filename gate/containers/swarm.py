@@ -1,0 +1,177 @@
+"""A Docker Swarm, as one of its managers tells it: services, their tasks, the nodes these run on.
+
+While managers elect a leader nobody can be asked or told anything, for ten seconds or so. Whoever has had an answer
+waits for the next one that long; whoever begins then is told at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+import semver
+
+from gate import shell
+from gate.config import SwarmSettings
+from gate.containers.client import Client, Silent, asked, client, found, within
+from gate.containers.images import version_of
+from gate.errors import EngineError
+
+LEADERLESS = 40.0
+"""Seconds that an answer, or that an order is taken, is waited for."""
+_READING = 20.0  # seconds for a log: whoever collects it waits for nodes that do not answer
+FAILED = {"paused", "rollback_paused"}
+ENDED = {"completed", "rollback_completed", *FAILED}
+
+Table = dict[str, Any]
+T = TypeVar("T")
+
+
+class Manager:
+    """The manager that an environment names. Everything it is asked raises EngineError; Silent where it may pass."""
+
+    def __init__(self, settings: SwarmSettings, *, patience: float = LEADERLESS) -> None:
+        self._settings = settings
+        self._patience = patience
+        self._silent_since: float | None = None
+        self._answered = False
+
+    def version(self) -> str:
+        return str(self._ask(f"the Docker engine at {self._settings.host}", lambda api: api.version())["Version"])
+
+    def leads(self) -> bool:
+        """Whether it is one of the managers of a swarm."""
+        swarm: Table = self._ask(f"the Docker engine at {self._settings.host}", lambda api: api.info())["Swarm"]
+        return swarm.get("LocalNodeState") == "active" and bool(swarm.get("ControlAvailable"))
+
+    def nodes(self, *, patient: bool = True) -> dict[str, Table]:
+        """The nodes by id."""
+        listed: list[Table] = self._ask("the nodes of the swarm", lambda api: api.nodes(), patient=patient)
+        return {str(node["ID"]): node for node in listed}
+
+    def service(self, name: str, *, patient: bool = True) -> Table:
+        """A service. Raises EngineError where there is none."""
+        service = self.lookup(name, patient=patient)
+        if service is None:
+            raise EngineError(
+                f"the swarm has no service {self._name(name)}",
+                next_step=f"docker stack deploy --compose-file FILE {self._settings.stack}",
+            )
+        return service
+
+    def lookup(self, name: str, *, patient: bool = True) -> Table | None:
+        """A service; None where there is none."""
+        full = self._name(name)
+        told: Table | None = self._ask(f"service {full}", lambda api: found(api.inspect_service, full), patient=patient)
+        return told
+
+    def tasks(self, name: str, *, patient: bool = True) -> list[Table]:
+        """All tasks that are remembered of a service, the youngest word first."""
+        full = self._name(name)
+        listed: list[Table] = self._ask(
+            f"the tasks of {full}", lambda api: api.tasks(filters={"service": full}), patient=patient
+        )
+        return sorted(listed, key=lambda one: str(one["Status"].get("Timestamp", "")), reverse=True)
+
+    def lines(self, name: str, since: int) -> list[str]:
+        """What the tasks of a service wrote, since some second."""
+        full = self._name(name)
+
+        def read(api: Client) -> bytes:
+            pieces = api.service_logs(full, stdout=True, stderr=True, since=since, timestamps=True, is_tty=False)
+            return b"".join(pieces)
+
+        what = f"the log of {full}"
+        told: bytes = within(_READING, what, lambda: self._ask(what, read, patient=False))
+        return told.decode(errors="replace").splitlines()
+
+    def order(self, service: Table, spec: Table, how: Mapping[str, str]) -> None:
+        """Gives a service another specification, or the one it had. Raises EngineError.
+
+        The SDK knows no rollback, and leaves out of an update what it does not know of a service.
+        """
+        api = client(self._settings).api
+        what = f"service {service['Spec']['Name']}"
+        with asked(what):
+            answer = api.post(
+                f"{api.base_url}/v{api.api_version}/services/{service['ID']}/update",
+                params={"version": service["Version"]["Index"], **how},
+                json=spec,
+                timeout=api.timeout,
+            )
+        if not answer.ok:
+            raise Silent(f"{what}: {answer.text.strip()[:300]}")
+
+    def _name(self, service: str) -> str:
+        return f"{self._settings.stack}_{service}"
+
+    def _ask(self, what: str, question: Callable[[Client], T], *, patient: bool = True) -> T:
+        """What it answers; while it cannot, it is asked again for as long as is left of one patience."""
+        answers: list[T] = []
+        faults: list[Silent] = []
+
+        def answered() -> bool:
+            try:
+                with asked(what):
+                    answers.append(question(client(self._settings).api))
+            except Silent as fault:
+                faults.append(fault)
+                self._silent_since = self._silent_since or time.monotonic()
+                return False
+            self._silent_since, self._answered = None, True
+            return True
+
+        # What nobody answered lately nobody waits for again: the rest of what is to be done has its turn.
+        spent = time.monotonic() - self._silent_since if self._silent_since is not None else 0.0
+        left = max(0.0, self._patience - spent) if patient and self._answered else 0.0
+        if not (shell.wait_until(answered, timeout=left, every=1.0) if left else answered()):
+            raise faults[-1]
+        return answers[0]
+
+
+def image_of(service: Table) -> str:
+    """The image that a service, or a task, is to run."""
+    return str((service["Spec"].get("TaskTemplate") or service["Spec"])["ContainerSpec"]["Image"])
+
+
+def digest_of(image: str) -> str:
+    return image.rpartition("@")[2] if "@" in image else ""
+
+
+def named(image: str) -> str:
+    """The version that an image's tag tells; of one without, a version that is older than all."""
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    version = version_of(tag)
+    return version if semver.Version.is_valid(version) else f"0.0.0+{digest_of(image)[7:19] or 'unknown'}"
+
+
+def update_of(service: Table) -> Table:
+    """How its update goes, or went; empty before the first."""
+    return service.get("UpdateStatus") or {}
+
+
+def under_way(service: Table) -> bool:
+    return update_of(service).get("State") in {"updating", "rollback_started"}
+
+
+def gone(nodes: Mapping[str, Table], task: Table) -> bool:
+    """Whether a task's node is known to be gone; ``unknown`` it is for seconds while a leader is elected."""
+    name = task.get("NodeID", "")
+    return bool(name) and (name not in nodes or nodes[name]["Status"]["State"] == "down")
+
+
+def hosts(nodes: Mapping[str, Table], tasks: Collection[Table]) -> str:
+    """Names of the nodes of some tasks."""
+    ids = {one["NodeID"] for one in tasks}
+    return ", ".join(sorted(nodes[name]["Description"]["Hostname"] if name in nodes else name for name in ids))
+
+
+def orphaned(nodes: Mapping[str, Table], tasks: Collection[Table]) -> str:
+    """What may go on running where nobody can end it, in words: Swarm has given these tasks up; empty for none."""
+    orphans = [one for one in tasks if one["Status"]["State"] == "running" and gone(nodes, one)]
+    if not orphans:
+        return ""
+    versions = ", ".join(sorted({named(image_of(one)) for one in orphans}))
+    count = f"{len(orphans)} task{'' if len(orphans) == 1 else 's'}"
+    return f"{count} of {versions} may still answer users on {hosts(nodes, orphans)}, which is gone; not counted"
