@@ -13,6 +13,8 @@ from gate.store import Event, Store
 
 DIED = "died"
 """Kind of the line that ``recover`` writes where the gate had died: what follows says nothing about the release."""
+TOUCHING = {"pause", "migrate", "start", "canary", "promote", "swap"}
+"""Steps whose intent means that something may be otherwise: for users, in the data, or beside what serves."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gate.conditions.permission import waits
 from gate.errors import GateError, OperationFailed, Refused
 from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
-from gate.journal import DIED, Begun, to_undo
+from gate.journal import DIED, TOUCHING, Begun, to_undo
 from gate.results import Decision, Outcome, Severity, Verdict
 from gate.run import Run
 from gate.steps import permit
@@ -65,7 +65,6 @@ _IMPATIENT = {"smoke", "canary"}
 all of them."""
 _BESIDE = {"health", "smoke", "canary"}
 """Left out where a release replaces the one before: it is tested at the front door, as soon as it has the traffic."""
-_TOUCHING = {"pause", "migrate", "start", "canary", "promote", "swap"}
 
 
 def steps_of(run: Run) -> tuple[Step, ...]:
@@ -344,7 +343,7 @@ def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outc
     begun = run.journal.to_undo()
     known = {step.name: step for step in _all_steps(run)}
     failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
-    if not always_prove and not any(item.name in _TOUCHING for item in begun):
+    if not always_prove and not any(item.name in TOUCHING for item in begun):
         return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back
     return outcome if _verify(run) and not failed else Outcome.ROLLBACK_FAILED
 

@@ -9,33 +9,39 @@ from gate.approval import checklists
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Span
 from gate.config import Environment
+from gate.journal import TOUCHING
+from gate.results import Outcome
 from gate.store import UNTOUCHED, Deployment, Store
 
-_TOUCHING = ("deploy", "rollback", "restore")
+_CHANGING = ("deploy", "rollback", "restore")
+_JOURNALED = ("deploy", "restore")
+"""What never acts without its intent in the journal; a rollback goes on where the journal cannot be written."""
+_UNDONE = (Outcome.INTERRUPTED, Outcome.ROLLED_BACK)
+"""How a run ends whose undo may have found nothing to undo."""
 
 
 def for_next(environment: Environment, store: Store, digest: str, now: datetime) -> list[ItemState]:
     """The checklist as it stands for the next deployment of a release. Raises OperationFailed."""
-    span = to_come(store.deployments(), digest, now, _lasts(environment))
+    span = to_come(_touching(store), digest, now, _lasts(environment))
     ticks = Book(store).ticks(digest)
     return checklists.states(environment.checklist, ticks, digest, span, environment.approval.people)
 
 
 def for_run(environment: Environment, store: Store, run: Deployment) -> list[ItemState]:
     """The checklist as it stood for a run, and stands for what is seen to after it. Raises OperationFailed."""
-    span = of_run(store.deployments(), run, _lasts(environment))
+    span = of_run(_touching(store), run, _lasts(environment))
     return checklists.states(environment.checklist, Book(store).ticks(run.digest), run.digest, span)
 
 
 def to_come(runs: Sequence[Deployment], digest: str, now: datetime, lasts: timedelta) -> Span:
-    """The next deployment of a release, by all runs on record, newest first. What is ticked during and after one is
-    about its last."""
+    """The next deployment of a release, by all runs on record that touched anything, newest first. What is ticked
+    during and after one is about its last."""
     last = _last(runs, digest)
     return Span(now, lasts, cleared=_cleared(runs), began=_moment(last.started_at) if last is not None else None)
 
 
 def of_run(runs: Sequence[Deployment], run: Deployment, lasts: timedelta) -> Span:
-    """One deployment that is on record, by all runs, newest first."""
+    """One deployment that is on record, by all runs that touched anything, newest first."""
     later = [item for item in runs if item.id > run.id and item.digest == run.digest and _deployed(item)]
     began = _moment(run.started_at)
     return Span(
@@ -50,7 +56,7 @@ def of_run(runs: Sequence[Deployment], run: Deployment, lasts: timedelta) -> Spa
 
 def last_of(store: Store, digest: str) -> Deployment | None:
     """The last deployment of a release, as far as it is on record. Raises OperationFailed."""
-    return _last(store.deployments(), digest)
+    return _last(_touching(store), digest)
 
 
 def _last(runs: Sequence[Deployment], digest: str) -> Deployment | None:
@@ -62,16 +68,27 @@ def _lasts(environment: Environment) -> timedelta:
 
 
 def _cleared(runs: Sequence[Deployment]) -> datetime | None:
-    """When a run ended last that touched anything: after it nothing is as people saw it."""
-    return max((_moment(item.ended_at) for item in runs if item.ended_at and _touched(item)), default=None)
+    """When the last of the runs ended: after it nothing is as people saw it."""
+    return max((_moment(item.ended_at) for item in runs if item.ended_at), default=None)
 
 
 def _deployed(run: Deployment) -> bool:
-    return run.action == "deploy" and _touched(run)
+    return run.action == "deploy"
 
 
-def _touched(run: Deployment) -> bool:
-    return run.action in _TOUCHING and run.outcome not in UNTOUCHED
+def _touching(store: Store) -> list[Deployment]:
+    """Runs that touched anything, newest first. Raises OperationFailed."""
+    return [item for item in store.deployments() if _touched(store, item)]
+
+
+def _touched(store: Store, run: Deployment) -> bool:
+    """Whether a run touched what people had seen. One that was stopped, or died, during its checks did not, and its
+    journal, written ahead of every act, says so."""
+    if run.action not in _CHANGING or run.outcome in UNTOUCHED:
+        return False
+    if run.outcome not in _UNDONE or run.action not in _JOURNALED:
+        return True
+    return any(event.kind == "do" and event.step in TOUCHING for event in store.events(run.id))
 
 
 def _moment(text: str) -> datetime:

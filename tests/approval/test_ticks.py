@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from gate import abandoned
 from gate.approval import attempts, outstanding
 from gate.approval.book import Book
 from gate.errors import Refused
@@ -33,7 +34,8 @@ def test_it_ends_with_the_next_deployment_of_whatever(listed: Rig, version: str,
     listed.tick("on-call")
     assert listed.why() == []
     pass_time(listed, hours=1)
-    listed.deployed(outcome, version=version)
+    number = listed.deployed(outcome, version=version)
+    listed.store.write(number, "start", "do", {})
     assert listed.why() == [
         "checklist: On-call is ready (on-call), ticked by dora@ops, 2026-11-24 01:30 UTC: for an earlier deployment"
     ]
@@ -48,6 +50,36 @@ def test_it_outlives_what_touched_nothing(listed: Rig, outcome: Outcome, action:
     pass_time(listed, hours=1)
     listed.deployed(outcome, action=action)
     assert listed.why() == []
+
+
+@pytest.mark.parametrize("steps", [(), ("backup",)])
+@pytest.mark.parametrize("action", ["deploy", "restore"])
+@pytest.mark.parametrize("outcome", [Outcome.INTERRUPTED, Outcome.ROLLED_BACK])
+def test_it_outlives_a_run_that_was_stopped_before_it_touched_anything(
+    listed: Rig, outcome: Outcome, action: str, steps: tuple[str, ...]
+) -> None:
+    listed.tick("on-call")
+    pass_time(listed, hours=1)
+    number = listed.deployed(outcome, action=action)
+    for step in steps:
+        listed.store.write(number, step, "do", {})
+    assert listed.why() == []
+
+
+def test_it_outlives_a_run_that_died_during_its_checks(listed: Rig) -> None:
+    listed.tick("on-call")
+    pass_time(listed, hours=1)
+    listed.deployed(None)
+    assert abandoned.end_untouched(listed.environment, listed.store, lambda _: None)
+    assert listed.why() == []
+
+
+def test_a_rollback_that_was_stopped_ends_it_although_its_journal_says_nothing(listed: Rig) -> None:
+    """A rollback goes on without its journal, so a journal that is empty proves nothing of one."""
+    listed.tick("on-call")
+    pass_time(listed, hours=1)
+    listed.deployed(Outcome.INTERRUPTED, action="rollback")
+    assert "for an earlier deployment" in listed.why()[0]
 
 
 def test_it_expires_as_a_sign_off_does(listed: Rig) -> None:
