@@ -151,7 +151,7 @@ def _done(document: dict[str, Any], arguments: argparse.Namespace, environment: 
 
 
 def _trial(environment: Environment, terminal: Terminal) -> dict[str, Any]:
-    from gate.lock import whoami
+    from gate.account import whoami
     from gate.notify.trial import trial
 
     with terminal.working("telling"):

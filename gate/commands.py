@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gate import (
     abandoned,
+    account,
     afterwards,
     answers,
     commits,
@@ -299,7 +300,7 @@ class Commands:
             folder=str(release.folder),
             stable_version=stable.version if stable else None,
             stable_instance=stable.id if stable else None,
-            by=lock.whoami(),
+            by=account.whoami(),
             committed_at=commits.made_at(self._environment.root, release.commit) if action == "deploy" else None,
         )
         run = self._new_run(store, release, stable, action, deployment=deployment, options=options)
@@ -355,7 +356,7 @@ class Commands:
             stable=stable,
             deployment=deployment,
             action=action,
-            by=lock.whoami(),
+            by=account.whoami(),
             folder=self._state / "runs" / str(deployment),
             reports=self._environment.root / "reports" / self._environment.name / str(deployment),
             options=options,
@@ -491,7 +492,7 @@ class Commands:
                 next_step=f"deploy a mended release, or this one: {self._typed} --version {release.version} "
                 '--again "what is different now"',
             )
-        return f"{told}; again, says {lock.whoami()}: {options.again}"
+        return f"{told}; again, says {account.whoami()}: {options.again}"
 
     def _refuse_lost(self, engine: Engine, store: Store) -> None:
         """No first deployment where another one was kept: its undo would leave nothing that serves."""

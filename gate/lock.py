@@ -6,10 +6,8 @@ on top: the file keeps two runs on one machine apart, the server those of two.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gate import flock
+from gate.account import whoami
 from gate.config import Environment
 from gate.errors import Locked, OperationFailed
 from gate.shell import wait_until
@@ -31,15 +30,6 @@ LOOKS = "monitoring.lock"
 """The lock of whoever only looks for the monitoring: keeps two looks apart, and nobody else."""
 
 _LOOKS = 0.3  # seconds: longer than anybody looks
-
-
-def whoami() -> str:
-    """``user@host`` of this process; a user without a name is its number."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError, ImportError):  # the last where there is no file of users
-        user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
-    return f"{user}@{socket.gethostname()}"
 
 
 class Lock:

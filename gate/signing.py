@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 
 from rich.table import Table
 
-from gate import engines, index, lock
-from gate.approval import attempts, councils, outstanding, owing, signatures, subjects
+from gate import account, engines, index
+from gate.approval import attempts, councils, logins, outstanding, owing, signatures, subjects
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Tick
 from gate.approval.debts import Debt
@@ -47,13 +48,15 @@ class Signing:
         terminal: Terminal,
         *,
         login: str = "",
+        variables: Mapping[str, str] = os.environ,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._environment = environment
         self._section = environment.approval
         self._terminal = terminal
         self._clock = clock
-        self._login = login or lock.whoami()
+        self._login = login or account.whoami()
+        self._logins = logins.joined(logins.known_as(self._login, variables))
         self._store = Store.of(environment)
         self._book = Book(self._store)
         self._door = f"python deploy_gate.py {environment.name}"
@@ -65,14 +68,14 @@ class Signing:
         by = self._person(name)
         target = self._target(version, deployment)
         self._demand_role(role, target.debt)
-        refusal = target.council.may_not(role, by, self._login)
+        refusal = target.council.may_not(role, by, self._logins)
         if refusal:
             raise Refused(f"not signed: {refusal}", next_step=f"{self._door} approve --role {role}   by somebody else")
         now = self._clock().replace(microsecond=0)
         item = SignOff(
             role=role,
             by=by,
-            login=self._login,
+            login=self._logins,
             subject=target.subject,
             signed_at=now,
             expires_at=now + timedelta(days=self._section.valid_days),

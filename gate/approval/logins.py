@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _CI = ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN", "GITLAB_USER_EMAIL")
 """Who started a CI job. Anybody can set them: they only ever add to what somebody is known as."""
+SAID = ("SUDO_USER", *_CI)
+"""Every variable that adds to what somebody is known as."""
+_BETWEEN = ", "
 
 
-def deployers(login: str, variables: Mapping[str, str] = os.environ) -> list[str]:
-    """A login (``user@host``), and who started the CI job that it runs, if it does."""
-    return [login, *(variables[name] for name in _CI if variables.get(name))]
+def known_as(login: str, variables: Mapping[str, str] = os.environ) -> list[str]:
+    """A login (``account@host``), the one that it was before ``sudo``, and who started the CI job that it runs."""
+    before, host = variables.get("SUDO_USER"), login.partition("@")[2]
+    return [login, *([f"{before}@{host}"] if before else []), *filter(None, map(variables.get, _CI))]
+
+
+def joined(names: Iterable[str]) -> str:
+    """Names as a sign-off keeps them, on one line."""
+    return _BETWEEN.join(names)
+
+
+def split(text: str) -> list[str]:
+    """The names that ``joined`` was given."""
+    return text.split(_BETWEEN)

@@ -31,6 +31,14 @@ def keys_of(names: Iterable[str], people: Mapping[str, Person]) -> frozenset[str
     return frozenset(found)
 
 
+def stranger(names: Iterable[str], people: Mapping[str, Person]) -> str | None:
+    """The first of the names behind which ``people`` has nobody, so that it may be anybody's; None where it has, or
+    where nobody is named at all."""
+    if not people:
+        return None
+    return next((name for name in names if not any(key.startswith("person ") for key in keys_of([name], people))), None)
+
+
 def named(login: str, people: Mapping[str, Person]) -> str | None:
     """The person whose login this is; None where that is nobody, or not one alone."""
     parts = {_plain(login), _before_at(_plain(login))}

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
-from gate.approval.people import keys_of
+from gate.approval import logins
+from gate.approval.people import keys_of, stranger
 from gate.config.approval import Approval
 
 TEXT_FORMAT = 2
@@ -55,7 +56,8 @@ class Subject:
 
 @dataclass(frozen=True)
 class SignOff:
-    """One sign-off as it is remembered. ``by`` is the person, ``login`` the account it was given with.
+    """One sign-off as it is remembered. ``by`` is the person, ``login`` the account it was given with, and what else
+    that is known as.
 
     ``deployment``: the one it was given for afterwards, None for one that is to come. ``signature``: made with the
     person's SSH key over ``text``; empty where no signatures are demanded.
@@ -173,9 +175,13 @@ class Council:
         """Why somebody is none of two; ``anybody``: who wrote the release may be the second."""
         people = self.section.people
         # A signature proves who it was; without one the login counts as well, whatever name was given.
-        mine = keys_of([by] if self.section.allowed_signers else [by, login], people)
+        mine = keys_of([by] if self.section.allowed_signers else [by, *logins.split(login)], people)
         if mine & keys_of(self.deployers, people):
             return f"{by} is who deploys (four eyes)"
+        unknown = stranger(self.deployers, people)
+        if unknown is not None:
+            told = f"{unknown}, who deploys, is nobody in [approval.people], so it may be {by} (four eyes)"
+            return f"{told}: put it down there"
         if anybody:
             return ""
         if self.authors is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from gate.approval import logins
 from gate.approval.book import Book
 from gate.approval.debts import Debt
-from gate.approval.logins import deployers
 from gate.approval.signoffs import ANYBODY
 from gate.conditions import permission
 from gate.conditions.base import Question
@@ -15,7 +15,7 @@ from gate.run import Run
 
 def ask(run: Run) -> Permission:
     """How the conditions stand now, kept for the report. Raises OperationFailed where that cannot be told."""
-    question = Question(run.environment, run.release, run.store, run.clock(), deployers(run.by))
+    question = Question(run.environment, run.release, run.store, run.clock(), logins.known_as(run.by))
     found = permission.ask(question, run.options.emergency)
     run.evidence.permission = found
     return found
@@ -40,7 +40,7 @@ def owe(run: Run, found: Permission) -> None:
             deployment=run.deployment,
             reason=found.emergency,
             by=run.by,
-            deployers=tuple(deployers(run.by)),
+            deployers=tuple(logins.known_as(run.by)),
             at=found.at,
             subject=question.subject,
             roles=tuple(run.environment.approval.roles) or (ANYBODY,),

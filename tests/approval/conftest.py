@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gate.approval import logins
 from tests.approval.rig import Rig, commit_by_ines, make
 
 
@@ -13,6 +14,13 @@ from tests.approval.rig import Rig, commit_by_ines, make
 def repository(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     root = tmp_path_factory.mktemp("git")
     return root, commit_by_ines(root)
+
+
+@pytest.fixture(autouse=True)
+def nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever started the job that runs these tests deploys nothing here."""
+    for name in logins.SAID:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ class Rig:
     table: dict[str, Any] = field(default_factory=lambda: copy.deepcopy(TABLE))
     now: datetime = START
     key: str = "a-value-of-no-account"
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> Environment:
@@ -85,7 +86,8 @@ class Rig:
 
     def signing(self, login: str) -> Signing:
         terminal = Terminal(io.StringIO(), Redactor())
-        return Signing(self.environment, terminal, login=f"{login}@ops", clock=lambda: self.now)
+        variables = self.variables
+        return Signing(self.environment, terminal, login=f"{login}@ops", variables=variables, clock=lambda: self.now)
 
     def approve(self, role: str, by: str, *, version: str | None = "1.1.0", **more: Any) -> dict[str, Any]:
         given: dict[str, Any] = {"version": version, "deployment": None, "key": None, "name": None} | more
@@ -98,13 +100,15 @@ class Rig:
     def tick(self, *items: str, by: str = "dora", act: str = "tick", version: str = "1.1.0") -> dict[str, Any]:
         return self.signing(by).checklist(act, items, None, version)
 
-    def ask(self, deployer: str = "dora@ops", *, version: str = "1.1.0", emergency: str = "") -> Permission:
+    def ask(self, *deployers: str, version: str = "1.1.0", emergency: str = "") -> Permission:
         release = releases.read(self.root / "releases" / version)
-        return permission.ask(Question(self.environment, release, self.store, self.now, [deployer]), emergency)
+        return permission.ask(
+            Question(self.environment, release, self.store, self.now, deployers or ("dora@ops",)), emergency
+        )
 
-    def why(self, deployer: str = "dora@ops") -> list[str]:
+    def why(self, *deployers: str) -> list[str]:
         """Every reason why 1.1.0 may not be deployed now."""
-        return [reason.text for reason in self.ask(deployer).reasons]
+        return [reason.text for reason in self.ask(*deployers).reasons]
 
     def release(self, version: str, commit: str | None = None, **manifest: str) -> Release:
         place = self.root / "releases" / version

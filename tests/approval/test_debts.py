@@ -64,7 +64,7 @@ def test_where_no_role_signs_anybody_but_who_deployed_answers_for_it(rig: Rig) -
 
 def test_a_debt_keeps_its_roles_whatever_they_are_called_later(rig: Rig) -> None:
     run = forced(rig)
-    rig.table["approval"] = {"roles": ["other"], "people": {"dan": {"roles": ["other"]}, "eve": {}}}
+    rig.table["approval"] = {"roles": ["other"], "people": {"dan": {"roles": ["other"]}, "eve": {}, "dora": {}}}
     assert missing(rig) == [["technical", "security", "business"]]
     for words in ({"role": "other", "by": "dan"}, {"role": "legal", "by": "dan"}):
         with pytest.raises(UsageError, match="there are: technical, security, business"):

@@ -73,7 +73,8 @@ import json, pathlib
 print("on its way", file=sys.stderr)
 print("::add-mask::a", file=sys.stderr)
 pathlib.Path("seen").write_text(json.dumps({"words": words, "secret": os.environ.get("SECRET"),
-    "key": os.environ.get("SSH_PRIVATE_KEY"), "empty": "EMPTY" in os.environ}))
+    "key": os.environ.get("SSH_PRIVATE_KEY"), "empty": "EMPTY" in os.environ,
+    "by": os.environ.get("GITHUB_ACTOR")}))
 report = pathlib.Path("reports/local/3/report.html")
 report.parent.mkdir(parents=True, exist_ok=True)
 report.write_text("what the server saw")
@@ -97,13 +98,14 @@ def test_copied_run_and_brought_back(far: Far) -> None:
         "variables": "SECRET EMPTY ABSENT",
         "prepare": "printf '%s' \"$SECRET\" >prepared  # a comment at the end",
     }
-    ended = far.gate(inputs, SECRET=NASTY, EMPTY="")
+    ended = far.gate(inputs, SECRET=NASTY, EMPTY="", GITHUB_ACTOR="alice-at-github")
     assert (ended.code, ended.outputs["outcome"]) == (1, "ROLLED_BACK"), ended.log
     assert (far.runner.workspace / ended.outputs["report"]).read_text() == "what the server saw"
     seen = json.loads((far.server / "seen").read_text())
     assert seen["words"][:3] == ["local", "--version", "1.0.0"]
     assert "$(touch harm)" in seen["words"][-1]
     assert (seen["secret"], seen["key"], seen["empty"]) == (NASTY, None, False)
+    assert seen["by"] == "alice-at-github", "four eyes: who started the job deploys"
     assert (far.server / "prepared").read_text() == NASTY
     assert (far.server / "reports" / "tests" / "junit.xml").read_text() == "<testsuite/>"
     assert not [*far.server.rglob("harm"), *far.runner.workspace.rglob("harm")]

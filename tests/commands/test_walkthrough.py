@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from gate import releases
+from gate.approval import logins
 from gate.environments import load
 from tests.commands.little import CASE, ENVIRONMENT, HOUSE
 from tests.e2e.sites import Site
@@ -29,13 +30,18 @@ QUIET = '[[rules]]\nsignal = "disk"\ngo = "<= 100%"\n'  # the disk of whoever ru
 TIMES = {"deployments": ("started_at", "ended_at"), "monitor_ticks": ("at",), "events": ("at",)}
 
 EAR = """
-import os, sys
+import os, pwd, sys
+known = pwd.getpwuid
+def account(number):
+    return pwd.struct_passwd((os.environ.get("ACCOUNT", known(number)[0]), *known(number)[1:]))
+pwd.getpwuid = account
 def hear(event, arguments):
     if event == "socket.bind":
         with open(os.environ["HEARD"], "a") as file:
             file.write(f"{sys.argv}: {arguments[1]!r}\\n")
 sys.addaudithook(hear)
-"""  # what Python reads before anything else, in every process of the gate: it writes down each socket that is bound
+"""  # what Python reads before anything else, in every process of the gate: it writes down each socket that is
+# bound; and whoever acts has an account of their own, as on a machine that several share.
 
 
 class Story:
@@ -48,6 +54,8 @@ class Story:
         (root / "ear" / "sitecustomize.py").write_text(EAR)
         self.environment = {**os.environ, "PYTHONPATH": f"{HOUSE}{os.pathsep}{root / 'ear'}", "COLUMNS": "200"}
         self.environment["HEARD"] = str(self.heard)
+        for name in logins.SAID:  # who started the job that runs this test is nobody of the story
+            self.environment.pop(name, None)
         self.last = {"staging": 0, "production": 0}
         self.url = {name: f"http://127.0.0.1:{engine_site.free_port()}" for name in self.last}
 
@@ -62,7 +70,7 @@ class Story:
         ended = subprocess.run(
             argv,
             cwd=self.root,
-            env={**self.environment, "LOGNAME": login},
+            env={**self.environment, "ACCOUNT": login},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -26,6 +26,8 @@ _ALIVE = ("ServerAliveInterval=15", "ServerAliveCountMax=8")  # a connection tha
 _ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9._:-]+?|\[[0-9a-fA-F:]+\])(:(?P<port>\d+))?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COPY_SECONDS = 300
+_STARTED_BY = ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN", "GITLAB_USER_EMAIL")
+"""Who started the job: the server's gate must know, or who signed could deploy by the CI's account."""
 
 _TAKE = """\
 set -eu
@@ -115,7 +117,8 @@ class Server:
         return "\n".join([*self._given(), start, ""])
 
     def _given(self) -> list[str]:
-        values = {name: os.environ[name] for name in self.variables if os.environ.get(name)}
+        wanted = dict.fromkeys((*self.variables, *_STARTED_BY))
+        values = {name: os.environ[name] for name in wanted if os.environ.get(name)}
         exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         return ["set -eu", f"cd {shlex.quote(self.path)}", *exports]
 
