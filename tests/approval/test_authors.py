@@ -69,3 +69,57 @@ def test_a_commit_that_stands_in_for_another_names_nobody(rig: Rig, tmp_path: Pa
     rig.manifest("1.1.0", commit=commit)
     subject = subjects.of(rig.environment, releases.read(rig.root / "releases" / "1.1.0"))
     assert authors.of(subject, root)[0] == "Ines Okafor <ines@shop.example>"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, str, str]:
+    """A repository with a commit by Ines and a later one by Zoe."""
+    root = tmp_path / "two"
+    root.mkdir()
+    first = commit_by_ines(root)
+    who = ["-c", "user.name=Zoe Park", "-c", "user.email=zoe@shop.example", "-c", "commit.gpgsign=false"]
+    git(root, *who, "commit", "-q", "--allow-empty", "-m", "another")
+    return root, first, git(root, "rev-parse", "HEAD")
+
+
+def among(root: Path, rig: Rig) -> list[str]:
+    return authors.of(subjects.of(rig.environment, releases.read(rig.root / "releases" / "1.1.0")), root)
+
+
+@pytest.mark.parametrize("tag", ["v1.1.0", "1.1.0"])
+@pytest.mark.parametrize("words", [(), ("-a", "-m", "released")], ids=["light", "annotated"])
+def test_an_author_who_names_somebody_elses_commit_is_given_away_by_the_tag(
+    rig: Rig, two: tuple[Path, str, str], tag: str, words: tuple[str, ...]
+) -> None:
+    root, by_ines, by_zoe = two
+    rig.manifest("1.1.0", commit=by_zoe, author="Zoe Park")
+    assert among(root, rig) == ["Zoe Park <zoe@shop.example>", "Zoe Park"]
+    git(root, "-c", "user.name=x", "-c", "user.email=x@x", "tag", *words, tag, by_ines)
+    with pytest.raises(OperationFailed, match=f"the tag {tag} is {by_ines[:12]}"):
+        among(root, rig)
+    rig.manifest("1.1.0", commit=by_ines.upper())
+    assert among(root, rig)[0] == "Ines Okafor <ines@shop.example>"
+
+
+def test_an_author_who_names_no_commit_is_told_by_the_tag(rig: Rig, two: tuple[Path, str, str]) -> None:
+    root, by_ines, _ = two
+    rig.manifest("1.1.0", author="Zoe Park")
+    assert among(root, rig) == ["Zoe Park"]
+    git(root, "tag", "v1.1.0", by_ines)
+    assert among(root, rig) == ["Ines Okafor <ines@shop.example>", "Otto Lind <otto@shop.example>", "Zoe Park"]
+
+
+def test_two_tags_that_lead_to_two_commits_tell_nobody(rig: Rig, two: tuple[Path, str, str]) -> None:
+    root, by_ines, by_zoe = two
+    rig.manifest("1.1.0", author="Zoe Park")
+    git(root, "tag", "v1.1.0", by_ines)
+    git(root, "tag", "1.1.0", by_zoe)
+    with pytest.raises(OperationFailed, match="the tag"):
+        among(root, rig)
+
+
+def test_no_variable_leads_git_to_another_repository(
+    rig: Rig, two: tuple[Path, str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(two[0] / ".git"))
+    assert of(rig) == ["Ines Okafor <ines@shop.example>", "Otto Lind <otto@shop.example>"]
