@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 
 import semver
 
-from gate import shell
+from gate import bytecode, shell
 from gate.config import ContainerSettings, Environment
 from gate.errors import OperationFailed, ShellError, UsageError
 
@@ -74,7 +75,11 @@ def known(version: str, digest: str, commit: str | None, folder: Path) -> Releas
 
 
 def faults(folder: Path) -> list[str]:
-    """What is wrong with the release in ``folder``: files missing, changed or added, or a digest that does not fit."""
+    """What is wrong with the release in ``folder``: files missing, changed or added, a digest that does not fit, a link
+    behind which there is what no digest covers.
+
+    Bytecode counts like any file, for Python runs it in place of its source; the gate's own starts leave none behind.
+    """
     try:
         manifest = manifest_of(folder)
     except OperationFailed as fault:
@@ -83,7 +88,7 @@ def faults(folder: Path) -> list[str]:
     present = {
         file.relative_to(folder).as_posix(): file
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != MANIFEST and "__pycache__" not in file.parts
+        if file.is_file() and file != folder / MANIFEST
     }
     found = [f"{path}: listed in {MANIFEST} but missing" for path in sorted(listed.keys() - present.keys())]
     found += [f"{path}: not listed in {MANIFEST}" for path in sorted(present.keys() - listed.keys())]
@@ -94,7 +99,30 @@ def faults(folder: Path) -> list[str]:
     ]
     if "image" not in manifest and manifest["digest"] != digest_of(listed):
         found.append(f"{MANIFEST}: the digest does not fit the files it lists")
+    if "image" not in manifest:  # of one only the image runs
+        found += _links(folder)
     return found
+
+
+def faults_but_bytecode(folder: Path) -> list[str]:
+    """The same for a rollback, which what nobody needs must not hold up: bytecode that the manifest does not list is
+    removed first."""
+    with suppress(OperationFailed):
+        listed = manifest_of(folder)["files"]
+        for file in filter(bytecode.is_bytecode, folder.rglob("*.pyc*")):
+            if file.relative_to(folder).as_posix() not in listed:
+                bytecode.forget_one(file)
+    return faults(folder)
+
+
+def _links(folder: Path) -> list[str]:
+    """Links in a folder that lead to no file, and not into it: what is there, or will be, is in no digest."""
+    real = os.path.realpath(folder)
+    return [
+        f"{entry.relative_to(folder).as_posix()}: a link that leads out of the release to no file of it"
+        for entry in sorted(folder.rglob("*"))
+        if entry.is_symlink() and not entry.is_file() and not Path(os.path.realpath(entry)).is_relative_to(real)
+    ]
 
 
 def digest_of(files: dict[str, str]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from gate import bytecode
 from gate.approval import authors
 from gate.approval.signoffs import Subject
 from gate.config import Environment
@@ -51,22 +52,18 @@ def _migrations(environment: Environment, release: Release) -> str:
 def _suite(environment: Environment) -> str:
     """Every file of the checks and smoke tests, of what they run with, and of what live traffic is judged by."""
     root = environment.root
-    places = [*environment.checks.folders, *environment.smoke.folders, *_WITH_THE_SUITES]
-    database = environment.database
-    places += [name for name in (environment.traffic.synthetic, database and database.invariants) if name]
-    files = {file for place in places for file in _files(root / place)}
+    found = {file for place in places(environment) for file in bytecode.files(place) if not bytecode.is_bytecode(file)}
     return _hash(
-        f"{file.relative_to(root) if file.is_relative_to(root) else file}\0{_content(file)}" for file in sorted(files)
+        f"{file.relative_to(root) if file.is_relative_to(root) else file}\0{_content(file)}" for file in sorted(found)
     )
 
 
-def _files(place: Path) -> Iterator[Path]:
-    if place.is_file():
-        yield place
-    elif place.is_dir():
-        for file in place.rglob("*"):
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield file
+def places(environment: Environment) -> list[Path]:
+    """The files and folders of the suite. Its bytecode is not hashed, so it has to be forgotten before it could run."""
+    names = [*environment.checks.folders, *environment.smoke.folders, *_WITH_THE_SUITES]
+    database = environment.database
+    names += [name for name in (environment.traffic.synthetic, database and database.invariants) if name]
+    return [environment.root / name for name in names]
 
 
 def _policy(environment: Environment) -> str:
@@ -77,7 +74,7 @@ def _policy(environment: Environment) -> str:
     """
     tables = {name: table for name, table in environment.written.items() if name not in BESIDE | {"rules"}}
     rules = sorted(str(vars(rule)) for rule in environment.all_rules)
-    return _hash([json.dumps(_without_passwords(tables), sort_keys=True, default=str), *rules, *_signers(environment)])
+    return _hash([_text(tables), *rules, *_signers(environment)])
 
 
 def _signers(environment: Environment) -> list[str]:
@@ -87,6 +84,10 @@ def _signers(environment: Environment) -> list[str]:
         return []
     file = environment.root / name
     return [f"allowed signers {_content(file) if file.is_file() else 'missing'}"]
+
+
+def _text(tables: dict[str, Any]) -> str:
+    return json.dumps(_without_passwords(tables), sort_keys=True, default=str)
 
 
 def _without_passwords(value: Any) -> Any:

@@ -131,7 +131,7 @@ class ImageSource(Source):
         files = {
             file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
             for file in sorted(folder.rglob("*"))
-            if file.is_file() and "__pycache__" not in file.parts
+            if file.is_file()
         }
         manifest = {
             "format": 1,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gate.approval import logins
+from gate import bytecode
+from gate.approval import logins, subjects
 from gate.approval.book import Book
 from gate.approval.debts import Debt
 from gate.approval.signoffs import ANYBODY
@@ -15,6 +16,8 @@ from gate.run import Run
 
 def ask(run: Run) -> Permission:
     """How the conditions stand now, kept for the report. Raises OperationFailed where that cannot be told."""
+    if run.action == "deploy" and run.environment.approval.roles and not run.options.emergency:
+        bytecode.forget(subjects.places(run.environment))  # it would run in place of what was signed for
     question = Question(run.environment, run.release, run.store, run.clock(), logins.known_as(run.by))
     found = permission.ask(question, run.options.emergency)
     run.evidence.permission = found

@@ -23,6 +23,7 @@ from gate.results import Outcome
 from gate.steps import permit
 from gate.view import Silent
 from tests.approval.rig import Rig
+from tests.unit import forging
 
 TOML = """
 app = { name = "tiny", url = "http://127.0.0.1:8080" }
@@ -344,3 +345,15 @@ def test_every_table_of_the_file_is_policy_unless_it_is_named_as_none() -> None:
     from gate.approval.subjects import BESIDE
 
     assert set(Environment.model_fields) > BESIDE
+
+
+@pytest.mark.parametrize(
+    ("action", "emergency", "stays"), [("deploy", "", False), ("plan", "", True), ("deploy", "it burns", True)]
+)
+def test_bytecode_in_place_of_a_check_is_gone_before_the_checks_run(
+    rig: Rig, action: str, emergency: str, stays: bool
+) -> None:
+    rig.approve_all()
+    planted = forging.plant(rig.root / "checks" / "test_made_up.py", "")
+    assert permit.ask(rig.run(action=action, emergency=emergency)).reasons == []
+    assert planted.exists() is stays

@@ -68,6 +68,21 @@ def add_fixture(rig: Rig) -> None:
     (rig.root / "fixtures" / "measure.py").write_text("")
 
 
+def put_code_among_bytecode(rig: Rig) -> None:
+    (rig.root / "checks" / "__pycache__").mkdir()
+    (rig.root / "checks" / "__pycache__" / "helper.py").write_text("")
+
+
+def link_to_a_folder(rig: Rig) -> None:
+    (rig.root / "elsewhere").mkdir()
+    (rig.root / "elsewhere" / "test_more.py").write_text(CASE)
+    (rig.root / "checks" / "more").symlink_to(rig.root / "elsewhere")
+
+
+def change_behind_a_link(rig: Rig) -> None:
+    (rig.root / "shared" / "helper.py").write_text("LIMIT = 100")
+
+
 def loosen_rule(rig: Rig) -> None:
     rig.table["rules"] = [{"signal": "error_rate", "rollback": "> 50%"}]
 
@@ -119,6 +134,9 @@ CHANGES: list[tuple[Callable[[Rig], None], str]] = [
     (rewrite_migration, "the migration set has changed"),
     (loosen_check, "the check suite has changed"),
     (add_fixture, "the check suite has changed"),
+    (put_code_among_bytecode, "the check suite has changed"),
+    (link_to_a_folder, "the check suite has changed"),
+    (change_behind_a_link, "the check suite has changed"),
     (loosen_rule, "the policy"),
     (loosen_readiness, "the policy"),
     (shorten_watch, "the policy"),
@@ -139,6 +157,9 @@ def test_what_changes_after_it_was_signed_voids_every_sign_off(
 ) -> None:
     rig.table["services"]["web"]["env"]["FEATURE_DISCOUNT"] = "off"
     rig.table["options"] = {"training_sale": "10"}
+    (rig.root / "shared").mkdir()
+    (rig.root / "shared" / "helper.py").write_text("LIMIT = 1")
+    (rig.root / "checks" / "shared").symlink_to(rig.root / "shared")
     rig.approve_all()
     assert rig.why() == []
     change(rig)

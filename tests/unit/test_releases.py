@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from gate import environments, releases
 from gate.errors import OperationFailed, UsageError
 from gate.releases import Source
+from tests.unit import forging
 from tests.unit.test_environments import BASE, write
 
 FILES = {"app/main.py": "print()\n", "openapi.json": "{}"}
@@ -111,11 +114,55 @@ def test_faults(tmp_path: Path, harm: Callable[[Path], None], fault: str) -> Non
     assert fault in found
 
 
-def test_compiled_files_are_no_change(tmp_path: Path) -> None:
+def said(folder: Path) -> str:
+    """What the application says when it is imported."""
+    argv = [sys.executable, "-B", "-c", "import main"]
+    return subprocess.run(argv, cwd=folder / "app", capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+@pytest.mark.parametrize("how", [forging.BY_TIME, forging.UNCHECKED])
+def test_planted_bytecode_runs_and_is_a_fault(tmp_path: Path, how: int) -> None:
     folder = build(tmp_path / "1.0.0")
-    (folder / "app/__pycache__").mkdir()
-    (folder / "app/__pycache__/main.pyc").write_bytes(b"")
-    assert releases.faults(folder) == []
+    planted = forging.plant(folder / "app/main.py", "print('planted')", how)
+    assert said(folder) == "planted\n", "Python runs it in place of the source, which did not change"
+    assert releases.faults(folder) == [f"app/__pycache__/{planted.name}: not listed in release.json"]
+    assert releases.faults_but_bytecode(folder) == [], "it does not hold up a rollback"
+    assert not planted.exists()
+    assert said(folder) == "\n"
+
+
+def test_bytecode_that_is_part_of_a_release_is_in_its_digest(tmp_path: Path) -> None:
+    folder = build(tmp_path / "1.0.0")
+    built = forging.plant(folder / "app/main.py", "print()")
+    files = {**FILES, built.relative_to(folder).as_posix(): ""}
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    build(folder, files=sums, digest=releases.digest_of(sums))
+    assert releases.faults(folder) == releases.faults_but_bytecode(folder) == []
+    assert built.exists()
+    forging.plant(folder / "app/main.py", "print('planted')")
+    (found,) = releases.faults_but_bytecode(folder)
+    assert "changed since it was built" in found
+
+
+def test_what_lies_behind_a_link_is_in_no_digest(tmp_path: Path) -> None:
+    folder = build(tmp_path / "1.0.0")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "code.py").write_text("")
+    (folder / "lib").symlink_to("app")
+    assert releases.faults(folder) == [], "one that stays inside leads to what is listed"
+    for name, target in {"outside": "../elsewhere", "to come": "../later", "round": "/proc/self/cwd"}.items():
+        (folder / name).symlink_to(target)
+    assert releases.faults(folder) == [
+        f"{name}: a link that leads out of the release to no file of it" for name in ("outside", "round", "to come")
+    ]
+    build(folder, image="sha256:1")
+    assert releases.faults(folder) == [], "of an image nothing runs from here"
+
+
+def test_another_file_of_the_manifests_name_counts(tmp_path: Path) -> None:
+    folder = build(tmp_path / "1.0.0")
+    (folder / "app/release.json").write_text("{}")
+    assert releases.faults(folder) == ["app/release.json: not listed in release.json"]
 
 
 def test_digest_does_not_depend_on_the_order_of_files() -> None:
