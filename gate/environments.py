@@ -77,6 +77,11 @@ def records_of(name: str, root: Path, variables: Mapping[str, str] | None = None
     return app_name, state, monitoring
 
 
+def written(name: str, root: Path) -> dict[str, Any]:
+    """The tables of an environment and of those it extends, as they are written. Raises UsageError, ConfigError."""
+    return _read(_file_of(name, root), root, ())
+
+
 def demand_files(environment: Environment) -> None:
     """Raises ConfigError for every path of the file that leads nowhere and without which nothing could be judged."""
     database = environment.database

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gate import bytecode
+from gate import bytecode, environments
 from gate.approval import authors
 from gate.approval.signoffs import Subject
 from gate.config import Environment
 from gate.database import migrations
-from gate.errors import OperationFailed
+from gate.errors import GateError, OperationFailed
 from gate.releases import Release
 
 BESIDE = {"contacts", "notify", "publish", "releases", "retention", "stack", "state"}
@@ -67,14 +67,15 @@ def places(environment: Environment) -> list[Path]:
 
 
 def _policy(environment: Environment) -> str:
-    """The environment's tables as they are written, every rule in force, the default ones as well, and the signers.
+    """The environment's tables as they are written, every rule in force, the default ones as well, the signers, and
+    how the environment is watched that a release soaks on.
 
     A variable counts by its name: its value may be another one on the machine of whoever signs, and no secret, nor a
     hash that it is part of, is kept.
     """
     tables = {name: table for name, table in environment.written.items() if name not in BESIDE | {"rules"}}
     rules = sorted(str(vars(rule)) for rule in environment.all_rules)
-    return _hash([_text(tables), *rules, *_signers(environment)])
+    return _hash([_text(tables), *rules, *_signers(environment), *_soak(environment)])
 
 
 def _signers(environment: Environment) -> list[str]:
@@ -84,6 +85,19 @@ def _signers(environment: Environment) -> list[str]:
         return []
     file = environment.root / name
     return [f"allowed signers {_content(file) if file.is_file() else 'missing'}"]
+
+
+def _soak(environment: Environment) -> list[str]:
+    """The file of the environment that a release has to soak on: how often and how strictly it is looked at there, and
+    where that is kept. One that cannot be read is another one than any that can."""
+    wanted = environment.schedule.soak
+    if wanted is None:
+        return []
+    try:
+        tables = environments.written(wanted.environment, environment.root)
+    except GateError:  # the soak is a condition of its own, which says why
+        return ["soak cannot be told"]
+    return [f"soak {_text({name: table for name, table in tables.items() if name not in BESIDE - {'state'}})}"]
 
 
 def _text(tables: dict[str, Any]) -> str:

@@ -177,6 +177,44 @@ def test_what_decides_nothing_voids_nothing(rig: Rig) -> None:
     assert rig.why() == []
 
 
+STAGING = """
+app = { name = "tiny", url = "${STAGING_URL}" }
+monitoring = { phases = ["1h for 24h"] }
+rules = [{ signal = "error_rate", rollback = "> 5%" }]
+state = { folder = ".gate" }
+contacts = { primary = "somebody" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ("1h for 24h", "12h for 24h", False),
+        ("> 5%", "> 50%", False),
+        ('".gate"', '"made-up"', False),
+        ("monitoring =", "monitoring", False),  # not even TOML any more
+        ('"somebody"', '"somebody else"', True),
+        ("app", "# said once more\napp", True),
+    ],
+)
+def test_how_staging_is_looked_at_is_signed_for_where_a_release_soaks_there(
+    rig: Rig, before: str, after: str, counts: bool
+) -> None:
+    """Fewer looks, or looser ones, are another soak than the one that people had before them."""
+    file = rig.root / "environments" / "staging.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(STAGING)
+    rig.table["schedule"] = {"soak": {"environment": "staging", "hours": 24}}
+    release = releases.read(rig.root / "releases" / "1.1.0")
+    signed = subjects.of(rig.environment, release).policy
+    file.write_text(STAGING.replace(before, after))
+    assert (subjects.of(rig.environment, release).policy == signed) is counts
+    rig.table["schedule"] = {}
+    free = subjects.of(rig.environment, release).policy
+    file.unlink()
+    assert subjects.of(rig.environment, release).policy == free, "without a soak it is none of this environment's"
+
+
 def test_a_rotated_secret_voids_nothing_wherever_it_goes(rig: Rig) -> None:
     rig.table["services"]["web"]["command"] = ["serve", "--token", "${KEY}"]
     rig.table["services"]["web"]["env"]["REDIS_URL"] = "redis://:${KEY}@127.0.0.1:1/0"
