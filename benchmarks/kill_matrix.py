@@ -9,16 +9,17 @@ processes, sockets, scratch servers, databases, orders and requests. Then the da
 release and the candidate are killed as each step of the good deployment begins; the gate ends by itself, ``up`` starts
 what is gone, and the same is looked at (requests fail then).
 Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found, or
-nobody was killed. All of it takes hours; ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which
-``--onto`` adds to others.
+nobody was killed. All of it takes hours; interrupted, it tells what it found until then, and ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,14 @@ from tests.e2e.kill_matrix import Survived, matrix
 
 
 def measure(kinds: list[Kind], first: int, every: int, only: list[str], console: Console) -> list[Survived]:
-    """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one."""
-    found = []
-    with matrix() as run:
+    """Kills at every ``every``-th point of each kind, then every ``every``-th part in the steps of the good one.
+
+    SIGINT or SIGTERM ends it early: with what was found until then.
+    """
+    found: list[Survived] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with suppress(KeyboardInterrupt), matrix() as run:
         for kind in kinds:
             console.print(f"walking {kind.name}")
             walked = run.walk(kind)
