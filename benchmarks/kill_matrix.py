@@ -9,7 +9,8 @@ processes, sockets, scratch servers, databases, orders and requests. Then the da
 release and the candidate are killed as each step of the good deployment begins; the gate ends by itself, ``up`` starts
 what is gone, and the same is looked at (requests fail then).
 Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found, or
-nobody was killed. All of it takes hours; interrupted, it tells what it found until then, and ``--kind``, ``--only`` and ``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.
+nobody was killed. All of it takes hours; interrupted, it tells what it found until then. ``--kind``, ``--only`` and
+``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ def measure(kinds: list[Kind], first: int, every: int, only: list[str], console:
     SIGINT or SIGTERM ends it early: with what was found until then.
     """
     found: list[Survived] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
     with suppress(KeyboardInterrupt), matrix() as run:
         for kind in kinds:
             console.print(f"walking {kind.name}")
@@ -96,6 +95,8 @@ def main() -> int:
     before = [json.loads(file.read_text(encoding="utf-8")) for file in arguments.onto]
     summary([], before)  # what is no earlier output fails now, not in an hour
     kinds = [KINDS[name] for name in arguments.kind]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     result = summary(measure(kinds, arguments.first, arguments.every, arguments.only, console), before)
     table = Table("who dies, in which step", "kills", "outcomes", box=None)
     for name, row in result["steps"].items():
