@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from gate import deadline
 from gate.config import ContainerSettings
 from gate.errors import EngineError
 
@@ -75,23 +75,10 @@ def within(seconds: float, what: str, ask: Callable[[], Any]) -> Any:
 
     Raises EngineError.
     """
-    answers: list[Any] = []
-    faults: list[BaseException] = []
-
-    def asking() -> None:
-        try:
-            answers.append(ask())
-        except BaseException as fault:  # noqa: BLE001 - it is raised where it is waited for
-            faults.append(fault)
-
-    thread = threading.Thread(target=asking, name=what, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if faults:
-        raise faults[0]
-    if not answers:
-        raise EngineError(f"{what}: not done within {seconds:g} s")
-    return answers[0]
+    try:
+        return deadline.within(seconds, what, ask)
+    except deadline.TooLate as late:
+        raise EngineError(str(late)) from None
 
 
 def listed(engine: Client, *, stopped: bool = False, **filters: Any) -> list[Any]:

@@ -17,7 +17,7 @@ from gate.errors import OperationFailed
 from gate.notify.message import Message, without_secrets
 
 PATIENCE = 5.0
-"""Seconds that one attempt may wait for an answer."""
+"""Seconds for one attempt with its answer; for a mail, for each answer of its server."""
 GIVE_UP = 120.0
 """Seconds after which a message is not tried any more, while the command still runs."""
 
@@ -99,7 +99,7 @@ class Notifier:
             if delivery.stop.wait(seconds):
                 raise OperationFailed(f"{delivery.last}; given up for a newer message")
 
-        client = Client(GIVE_UP, patience=(self._patience, self._patience), pause=pause)
+        client = Client(GIVE_UP, question=self._patience, pause=pause)
 
         def once() -> None:
             try:

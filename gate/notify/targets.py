@@ -10,6 +10,7 @@ import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
+from gate import deadline
 from gate.config.notifying import Email, Slack, Target, Webhook
 from gate.errors import OperationFailed
 from gate.notify.message import Message
@@ -19,6 +20,8 @@ SIGNATURE = "X-Deploy-Gate-Signature"
 DELIVERY = "X-Deploy-Gate-Delivery"
 
 _PASSING = range(400, 500)  # of SMTP: try again later
+_TURNS = 4
+"""How often as long as one answer the whole conversation with a mail server may take."""
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -47,10 +50,9 @@ def _document(target: Webhook, message: Message) -> tuple[bytes, dict[str, str]]
 
 
 def _post(client: Client, url: str, body: bytes, headers: dict[str, str]) -> None:
-    answer = client.send("POST", url, data=body, headers={"Content-Type": "application/json", **headers}, stream=True)
-    answer.close()  # what it says beside its status is not read: it may never end
-    if not 200 <= answer.status_code < 300:
-        raise OperationFailed(f"refused with status {answer.status_code}")
+    answer = client.send("POST", url, data=body, headers={"Content-Type": "application/json", **headers}, read=False)
+    if not 200 <= answer.status < 300:
+        raise OperationFailed(f"refused with status {answer.status}")
 
 
 def _mail(target: Email, message: Message, patience: float) -> None:
@@ -62,11 +64,17 @@ def _mail(target: Email, message: Message, patience: float) -> None:
     mail["Message-ID"] = make_msgid(message.id, target.sender.rpartition("@")[2])
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content("\n".join([message.subject, "", *message.lines, ""]))
-    try:
+
+    def sending() -> dict[str, tuple[int, bytes]]:
         with _connected(target, patience) as server:
             if target.username is not None and target.password is not None:
                 server.login(target.username, target.password.reveal())
-            refused = server.send_message(mail, target.sender, target.recipients)
+            return server.send_message(mail, target.sender, target.recipients)
+
+    try:
+        refused = deadline.within(_TURNS * patience, "sending a mail", sending)
+    except deadline.TooLate:
+        raise Again(f"not done within {_TURNS * patience:g} s") from None
     except smtplib.SMTPResponseException as fault:
         if fault.smtp_code in _PASSING:
             raise Again(f"status {fault.smtp_code}") from None

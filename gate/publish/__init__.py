@@ -87,9 +87,9 @@ def target(environment: Environment, name: str) -> Target:
     from gate.publish.folder import Folder
 
     if name == "folder" and settings.folder is not None:
-        return Folder(environment.root / settings.folder)
+        return Folder(environment.root / settings.folder, within=settings.timeout)
     if "/" in name and "://" not in name:
-        return Folder(environment.root / name)
+        return Folder(environment.root / name, within=settings.timeout)
     known = ", ".join(settings.targets) or "none"
     raise UsageError(
         f"[publish] has no {name!r}; it has: {known}",

@@ -29,9 +29,9 @@ class Bucket:
         headers = {"Content-Type": KINDS[file.suffix], "Content-Length": str(file.stat().st_size)}
         with file.open("rb") as stream:
             signed = self._signed(url, headers, stream)
-            answer = self._client.send("PUT", url, headers=signed, data=stream)
-        if answer.status_code not in (200, 201, 204):
-            told = f"{name} was not taken: status {answer.status_code} {_code(answer.text)}".rstrip()
+            answer = self._client.send("PUT", url, headers=signed, file=stream)
+        if answer.status not in (200, 201, 204):
+            told = f"{name} was not taken: status {answer.status} {_code(answer.body)}".rstrip()
             raise OperationFailed(
                 f"{self._settings.url}: {told}",
                 next_step="check [publish.s3]: url, region, and what its keys may do",
@@ -56,6 +56,6 @@ class Bucket:
         return dict(request.headers.items())
 
 
-def _code(text: str) -> str:
+def _code(body: bytes) -> str:
     """The protocol's own name of an error, such as AccessDenied."""
-    return text.partition("<Code>")[2].partition("</Code>")[0][:80]
+    return body.decode(errors="replace").partition("<Code>")[2].partition("</Code>")[0][:80]

@@ -33,7 +33,7 @@ def parcel(tmp_path: Path) -> Parcel:
 def test_a_folder_gets_whole_files_and_nothing_else(parcel: Parcel, tmp_path: Path) -> None:
     place = tmp_path / "made" / "on the way"
     for _ in range(2):
-        assert Folder(place).publish(parcel) == str(place / "local-7.zip")
+        assert Folder(place, within=60).publish(parcel) == str(place / "local-7.zip")
     assert {file.name: file.read_bytes() for file in place.iterdir()} == {
         name: file.read_bytes() for name, file in parcel.files.items()
     }
@@ -42,7 +42,7 @@ def test_a_folder_gets_whole_files_and_nothing_else(parcel: Parcel, tmp_path: Pa
 def test_a_folder_that_cannot_be_one_is_said(parcel: Parcel, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
-        Folder(tmp_path / "file").publish(parcel)
+        Folder(tmp_path / "file", within=60).publish(parcel)
 
 
 class Store(BaseHTTPRequestHandler):
