@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from gate.config.publishing import GithubRelease as Settings
 from gate.errors import OperationFailed
+from gate.publish import Packed
 from gate.publish.attempts import Client
+from gate.publish.folder import Folder
 from gate.publish.github import GithubRelease
 from gate.publish.parcel import Parcel
 from gate.redact import Secret
@@ -188,6 +191,71 @@ def test_what_will_not_pass_is_said_at_once(
         publishing.target.publish(parcel)
     assert publishing.waited == []
     assert "right to write" in str(fault.value.next_step)
+
+
+DEEP = "[" * 200_000
+GARBAGE: dict[str, tuple[str, str, int, Any]] = {
+    "no JSON": ("GET", "/releases/tags/", 200, "<html>a proxy of the company</html>"),
+    "nothing": ("GET", "/releases/tags/", 200, ""),
+    "null": ("GET", "/releases/tags/", 200, "null"),
+    "a list": ("GET", "/releases/tags/", 200, []),
+    "a release without an id": ("GET", "/releases/tags/", 200, {"html_url": "x", "upload_url": "y"}),
+    "an id that is a text": ("GET", "/releases/tags/", 200, {"id": "../1", "html_url": "x", "upload_url": "y"}),
+    "an id without an end": ("GET", "/releases/tags/", 200, '{"id": 1e999, "html_url": "x", "upload_url": "y"}'),
+    "addresses that are none": ("GET", "/releases/tags/", 200, {"id": 1, "html_url": None, "upload_url": 5}),
+    "deeper than anybody reads": ("GET", "/releases/tags/", 200, DEEP),
+    "an object of that depth": ("GET", "/releases/tags/", 200, '{"id":' * 200_000),
+    "a number as long as a book": ("GET", "/releases/tags/", 200, f'{{"id": {"9" * 100_000}}}'),
+    "files that are numbers": ("GET", "/assets", 200, [1, None]),
+    "a file without an id": ("GET", "/assets", 200, [{"id": None, "name": "production-42.zip"}]),
+    "files of that depth": ("GET", "/assets", 200, DEEP),
+    "an upload that nobody can place": ("POST", "/upload", 201, {"state": ["uploaded"], "size": "36000"}),
+    "an error of that depth": ("POST", "/upload", 422, '{"errors":' + DEEP),
+    "errors of any kind": ("POST", "/upload", 422, {"message": {"a": 1}, "errors": {"code": []}}),
+    "codes of any kind": ("POST", "/upload", 422, {"errors": [{"code": ["already_exists"]}, 5, None, "no"]}),
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_garbage_stops_one_target_and_no_other(server: Hub, parcel: Parcel, tmp_path: Path, garbage: str) -> None:
+    method, part, status, answer = GARBAGE[garbage]
+    server.release("v1.1.0")
+    server.trouble = [(method, part, (status, {}, answer))] * 20
+    targets = (("github", Publishing(server).target), ("folder", Folder(tmp_path / "place", within=60)))
+    first, second = Packed(parcel, targets, TemporaryDirectory()).send()
+    assert first.fault.startswith("acme/store: ")
+    assert first.next_step or status == 422
+    assert len(first.fault) < 600
+    assert (second.place, second.fault) == (str(tmp_path / "place" / "production-42.zip"), "")
+
+
+def test_what_is_wrong_with_an_answer_is_named(server: Hub, parcel: Parcel) -> None:
+    server.trouble = [("GET", "/releases/tags/", (200, {}, {"id": "x", "html_url": "x", "upload_url": "y"}))] * 20
+    with pytest.raises(OperationFailed, match=r"no answer of GitHub's API \(id: .*\), 8 times") as fault:
+        Publishing(server).target.publish(parcel)
+    assert fault.value.next_step == "see where [publish.github] api leads"
+
+
+@pytest.mark.parametrize("address", ["http://[", "javascript:alert(1)", "file:///etc/passwd", ""])
+def test_an_address_that_is_none_is_not_asked(server: Hub, parcel: Parcel, address: str) -> None:
+    server.release("v1.1.0")["upload_url"] = address
+    with pytest.raises(OperationFailed, match="names an"):
+        Publishing(server).target.publish(parcel)
+
+
+def test_a_redirect_to_what_is_no_address_is_said(server: Hub, parcel: Parcel) -> None:
+    server.trouble = [("GET", "/releases/tags/", (302, {"Location": "/\xff\xfe"}, {}))]
+    with pytest.raises(OperationFailed, match="letters that headers cannot hold"):
+        Publishing(server).target.publish(parcel)
+
+
+@pytest.mark.parametrize("token", ["a-token-with-its-line-end\n", "a-tok€n-of-another-alphabet"])
+def test_a_token_that_no_header_can_hold_is_said_at_once(server: Hub, parcel: Parcel, token: str) -> None:
+    settings = Settings(repository="acme/store", token=Secret(token), api=server.url)
+    with pytest.raises(OperationFailed, match="letters that headers cannot hold") as fault:
+        GithubRelease(settings, within=60).publish(parcel)
+    assert "in one line" in str(fault.value.next_step)
+    assert token[:6] not in str(fault.value)
 
 
 def test_no_stranger_hears_the_token(server: Hub, parcel: Parcel) -> None:
