@@ -221,7 +221,8 @@ class Inspection:
             self._terminal.say(f"  report  {found.report}")
         journal = [{"at": event.at, "step": event.step, "kind": event.kind} for event in events]
         stands = standings.document(watched.standing) if watched is not None else None
-        words = {"signoffs": owes.signoffs, "checklist": owes.checklist, "debts": owes.debts}
+        checklist = owes.checklist if owes.recorded else None
+        words = {"signoffs": owes.signoffs, "checklist": checklist, "debts": owes.debts}
         return {**_row(found), **words, "journal": journal, "monitoring": stands}
 
     def _measures(self, store: Store) -> Document:

@@ -80,7 +80,7 @@ def steps_of(run: Run) -> tuple[Step, ...]:
 
 def deploy(run: Run) -> Outcome:
     """Takes a release from wanted to serving and proven, or everything back to as it was."""
-    refused = _permitted(run) or _checked(run) or _permitted_still(run)
+    refused = _listed(run) or _permitted(run) or _checked(run) or _permitted_still(run)
     if refused is not None:
         return refused
     if run.stable is not None:
@@ -178,6 +178,16 @@ def _still_proven(run: Run) -> bool:
         run.evidence.fail([reason("verify", f"{run.release.version} was accepted: {_told(fault)}")], run.clock())
         return False
     return True
+
+
+def _listed(run: Run) -> Outcome | None:
+    """The outcome that ends a run whose checklist cannot be written down; None when it is, or there is none."""
+    try:
+        permit.write_down(run)
+    except OperationFailed as fault:
+        run.evidence.fail([reason("permission", str(fault), Decision.NO_GO)], run.clock())
+        return Outcome.REFUSED
+    return None
 
 
 def _permitted(run: Run) -> Outcome | None:

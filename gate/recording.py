@@ -235,7 +235,8 @@ def _permission(run: Run) -> PermissionRecord | None:
         debts = owing.open_debts(run.environment, run.store)
         own = next((item for item in run.store.deployments() if item.id == run.deployment), None)
         if own is not None and own.action in ("deploy", "plan"):
-            items = attempts.for_run(run.environment, run.store, own)
+            written = attempts.as_it_was(run.store, own)
+            items = attempts.for_run(run.environment, run.store, own) if written is None else written
     except OperationFailed as fault:
         run.note(f"what people have signed and ticked cannot be told: {fault}")
         debts = []

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from gate.approval import checklists
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Span
 from gate.config import Environment
+from gate.config.approval import Checklist
 from gate.journal import TOUCHING
 from gate.results import Outcome
 from gate.store import UNTOUCHED, Deployment, Store
 
+LISTED = "listed"
+"""Kind of the journal's line that says what the checklist said when a deployment began."""
 _CHANGING = ("deploy", "rollback", "restore")
 _JOURNALED = ("deploy", "restore")
 """What never acts without its intent in the journal; a rollback goes on where the journal cannot be written."""
@@ -28,9 +32,30 @@ def for_next(environment: Environment, store: Store, digest: str, now: datetime)
 
 
 def for_run(environment: Environment, store: Store, run: Deployment) -> list[ItemState]:
-    """The checklist as it stood for a run, and stands for what is seen to after it. Raises OperationFailed."""
+    """The checklist of today, as it is ticked for a run and for what is seen to after it. Raises OperationFailed."""
     span = of_run(_touching(store), run, _lasts(environment))
     return checklists.states(environment.checklist, Book(store).ticks(run.digest), run.digest, span)
+
+
+def listed(environment: Environment) -> dict[str, Any]:
+    """What the checklist says, and for how long a tick counts: the facts of the journal's line about it."""
+    items = [[phase, item, text] for item, (phase, text) in environment.checklist.items.items()]
+    return {"items": items, "valid_days": environment.approval.valid_days}
+
+
+def as_it_was(store: Store, run: Deployment) -> list[ItemState] | None:
+    """What the checklist said when a run began, and what of it was ticked for that run; None where it is not on record.
+
+    Raises OperationFailed.
+    """
+    written = next((event.facts for event in store.events(run.id) if event.kind == LISTED), None)
+    if written is None:
+        return None
+    phases: dict[str, dict[str, str]] = {}
+    for phase, item, text in written["items"]:
+        phases.setdefault(phase, {})[item] = text
+    span = of_run(_touching(store), run, timedelta(days=written["valid_days"]))
+    return checklists.states(Checklist(**phases), Book(store).ticks(run.digest), run.digest, span)
 
 
 def to_come(runs: Sequence[Deployment], digest: str, now: datetime, lasts: timedelta) -> Span:

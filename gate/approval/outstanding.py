@@ -11,6 +11,7 @@ from gate.approval import attempts, checklists, owing
 from gate.approval.book import Book
 from gate.approval.checklists import ItemState
 from gate.approval.debts import DebtState
+from gate.approval.signoffs import SignOff
 from gate.config import Environment
 from gate.errors import OperationFailed
 from gate.store import Deployment, Store
@@ -20,12 +21,14 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Owed:
-    """Debts and items for ``--json``, and the lines that tell a person."""
+    """Debts and items for ``--json``, and the lines that tell a person. ``recorded``: whether what the checklist
+    said then is on record."""
 
     debts: list[Document] = field(default_factory=list)
     checklist: list[Document] = field(default_factory=list)
     signoffs: list[Document] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    recorded: bool = True
 
 
 def look(environment: Environment, store: Store, digest: str | None, now: datetime) -> Owed:
@@ -61,26 +64,40 @@ def told(environment: Environment, store: Store | None, now: datetime) -> tuple[
 
 
 def of_deployment(environment: Environment, store: Store, deployment: Deployment, now: datetime) -> Owed:
-    """Who signed for one deployment's release, what was ticked for it, and its debt. Raises OperationFailed."""
+    """Who signed for one deployment's release, what was ticked for it, and its debt. Raises OperationFailed.
+
+    The checklist is the one of that time, not today's, which may ask for more; where it is not on record, that is said.
+    """
     book = Book(store)
     given = [*book.signoffs(version=deployment.version), *book.signoffs(deployment=deployment.id)]
-    given = [item for item in given if item.subject.digest == deployment.digest]
+    given = [item for item in given if item.subject.digest == deployment.digest and _in_time(item, deployment)]
     debts = [owing.standing(environment, store, debt) for debt in book.debts() if debt.deployment == deployment.id]
-    states = attempts.for_run(environment, store, deployment)
+    states = attempts.as_it_was(store, deployment)
     lines = []
     signed = []
     for item in given:
-        revoked = f", revoked by {item.revoked_by}" if item.revoked_at is not None else ""
+        revoked = f", revoked by {item.revoked_by}, {item.revoked_at:%Y-%m-%d %H:%M} UTC" if item.revoked_at else ""
         when = "afterwards, " if item.deployment is not None else ""
         lines.append(f"  signed  {item.role} by {item.by}, {when}{item.signed_at:%Y-%m-%d %H:%M} UTC{revoked}")
         signed.append(
             {"role": item.role, "by": item.by, "signed_at": item.signed_at.isoformat(), "revoked": bool(revoked)}
         )
-    for state in states:
+    asked = deployment.action == "deploy" and (environment.checklist.items or book.ticks(deployment.digest))
+    recorded = states is not None or not asked
+    if not recorded:
+        lines.append("  what the checklist said then is not on record")
+    for state in states or []:
         by = f"{state.tick.by}, {state.tick.at:%Y-%m-%d %H:%M} UTC" if state.tick is not None else "open"
         lines.append(f"  {state.phase:<8}{state.text} ({state.item}): {by}")
     lines += [f"  debt    {state.told(now)}" for state in debts]
-    return Owed([debt_row(state) for state in debts], [item_row(state) for state in states], signed, lines)
+    items = [item_row(state) for state in states or []]
+    return Owed([debt_row(state) for state in debts], items, signed, lines, recorded)
+
+
+def _in_time(item: SignOff, deployment: Deployment) -> bool:
+    """Whether a sign-off is about a deployment: given for it afterwards, or before it ended."""
+    ended = deployment.ended_at
+    return item.deployment is not None or ended is None or item.signed_at <= datetime.fromisoformat(ended)
 
 
 def _debt_lines(debts: Sequence[DebtState], now: datetime, door: str) -> list[str]:

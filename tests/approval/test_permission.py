@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gate import cli, pipeline
-from gate.approval import outstanding, owing
+from gate.approval import attempts, outstanding, owing
 from gate.approval.book import Book
 from gate.conditions.permission import waits
 from gate.config import Environment
@@ -58,7 +58,8 @@ def test_a_deployment_is_refused_before_anything_is_touched(strict: Rig) -> None
     signals = [reason.signal for reason in run.evidence.reasons]
     assert signals == ["sign-off"] * 3 + ["window"] + ["checklist"] * 2
     assert all(reason.next_step.startswith("python deploy_gate.py production ") for reason in run.evidence.reasons)
-    assert strict.store.events(run.deployment) == [], "the journal announces nothing"
+    written = [event.kind for event in strict.store.events(run.deployment)]
+    assert written == [attempts.LISTED], "the journal announces nothing"
     assert not run.folder.exists(), "not even the checks ran"
     assert owing.open_debts(strict.environment, strict.store) == []
 
@@ -272,6 +273,7 @@ def test_an_item_that_says_something_else_is_open_again(strict: Rig) -> None:
 
 def test_what_is_open_afterwards_is_told(strict: Rig) -> None:
     number = strict.deployed(Outcome.RELEASED)
+    strict.store.write(number, "checklist", attempts.LISTED, attempts.listed(strict.environment))
     digest = strict.store.deployments(1)[0].digest
     told = outstanding.look(strict.environment, strict.store, digest, strict.now)
     assert [item["item"] for item in told.checklist] == ["told"]

@@ -7,11 +7,14 @@ from datetime import timedelta
 
 import pytest
 
-from gate import abandoned
+from gate import abandoned, pipeline
 from gate.approval import attempts, outstanding
 from gate.approval.book import Book
 from gate.errors import Refused
+from gate.journal import Journal
+from gate.recording import _permission
 from gate.results import Outcome
+from gate.steps import permit
 from tests.approval.rig import Rig
 
 
@@ -139,3 +142,68 @@ def test_a_record_keeps_what_was_ticked_before_its_run(listed: Rig) -> None:
         states = attempts.for_run(listed.environment, listed.store, run)
         by[run.id] = next(state.tick.by for state in states if state.item == "on-call" and state.tick)
     assert by == {first: "dora@ops", second: "erin@ops"}
+
+
+def history(rig: Rig, number: int) -> list[str]:
+    """What ``history N`` says of the checklist and the sign-offs."""
+    run = next(item for item in rig.store.deployments() if item.id == number)
+    return outstanding.of_deployment(rig.environment, rig.store, run, rig.now).lines
+
+
+def test_history_shows_the_checklist_of_its_time(listed: Rig) -> None:
+    listed.tick("on-call")
+    pass_time(listed, minutes=1)
+    run = listed.run()
+    permit.write_down(run)
+    pass_time(listed, minutes=10)
+    listed.store.end(run.deployment, Outcome.RELEASED, [], cases=1, checks=1, report=None)
+    then = [
+        "  before  On-call is ready (on-call): dora@ops, 2026-11-24 01:30 UTC",
+        "  after   The team is told (told): open",
+    ]
+    assert history(listed, run.deployment) == then
+
+    pass_time(listed, days=40)
+    listed.table["checklist"] = {
+        "before": {"on-call": "Two people are on call", "plan": "The way back is known"},
+        "after": {"told": "The team is told"},
+    }
+    listed.table["approval"] = {"valid_days": 0.001}
+    assert history(listed, run.deployment) == then, "what is asked for today was not asked for then"
+    listed.tick("told", "plan")
+    assert history(listed, run.deployment)[1] == "  after   The team is told (told): dora@ops, 2027-01-03 01:41 UTC"
+    listed.table["checklist"] = {}
+    assert len(history(listed, run.deployment)) == 2
+    record = _permission(replace(run, environment=listed.environment))
+    assert record is not None
+    assert [item.text for item in record.checklist] == ["On-call is ready", "The team is told"]
+
+
+def test_history_says_that_a_checklist_is_not_on_record(listed: Rig) -> None:
+    number = listed.deployed(Outcome.RELEASED)
+    assert history(listed, number) == ["  what the checklist said then is not on record"]
+    listed.table["checklist"] = {}
+    assert history(listed, number) == []
+
+
+def test_a_deployment_writes_its_checklist_down_or_does_not_begin(listed: Rig) -> None:
+    run = listed.run()
+    assert pipeline.deploy(run) is Outcome.REFUSED, "on-call is open"
+    written = [event.facts for event in listed.store.events(run.deployment) if event.kind == attempts.LISTED]
+    assert written == [attempts.listed(listed.environment)]
+    lost = listed.run()
+    lost.journal = Journal(listed.store, 4711)  # no such deployment: nothing can be written down for it
+    assert pipeline.deploy(lost) is Outcome.REFUSED
+    assert "permission" in {item.signal for item in lost.evidence.reasons}
+    assert "checklist" not in {item.signal for item in lost.evidence.reasons}
+
+
+def test_a_sign_off_for_the_next_attempt_is_not_shown_for_the_last(rig: Rig) -> None:
+    rig.approve("technical", "alice")
+    pass_time(rig, hours=1)
+    number = rig.deployed(Outcome.ROLLED_BACK)
+    pass_time(rig, hours=1)
+    rig.approve("security", "bob")
+    assert [line.split()[1] for line in history(rig, number)] == ["technical"]
+    rig.signing("alice").revoke(None, version="1.1.0", deployment=None)
+    assert history(rig, number)[0].endswith(", revoked by alice@ops, 2026-11-24 03:30 UTC")
