@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
@@ -30,7 +31,12 @@ def parts(value: str) -> set[str]:
             password = None
         if password:  # as it stands there, and as whoever connects with it knows it
             found |= {password, unquote(password)}
-    return {part for part in found if len(part) >= SHORTEST}
+    return {same for part in found for same in _composed(part) if len(same) >= SHORTEST}
+
+
+def _composed(part: str) -> set[str]:
+    """As it is, and with its accents as letters of their own and as parts of letters: file systems change that."""
+    return {part} if part.isascii() else {part, *(unicodedata.normalize(way, part) for way in ("NFC", "NFD"))}
 
 
 def tells_in_part(part: str) -> bool:
@@ -40,7 +46,14 @@ def tells_in_part(part: str) -> bool:
 
 def encoded(part: str) -> set[str]:
     """As what does not look like it any more."""
-    return {form for written in _written(part) for form in _base64(written)} | set(_hexadecimal(part))
+    written = _written(part)
+    return {form for way in written for form in (*_base64(way), *_hexadecimal(way))}
+
+
+def doubled(part: str) -> set[str]:
+    """With a sign twice that means something to whoever fills in texts: formats, templates, Compose, systemd."""
+    found = {part.replace(sign, sign * 2) for sign in ("%", "$")}
+    return {*found, part.replace("{", "{{").replace("}", "}}")} - {part}
 
 
 def _written(part: str) -> set[str]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from gate.redact.forms import encoded, parts, tells_in_part
-from gate.redact.reading import Reading, bare
+from gate.redact.forms import doubled, encoded, parts, tells_in_part
+from gate.redact.reading import Reading, bare, gaps
 from gate.redact.secret import REDACTED
 
 SHORTEST_PIECE = 8
@@ -39,6 +39,9 @@ _CUT = re.compile(r"['\"`]?[ \t]{0,4}(?:\.\.\.|…|[\r\n])[ \t|│]*(?:b?['\"`])
 _ORDINARY = re.compile(r"[A-Za-z][a-z]{0,14}|[A-Z]{1,15}|[0-9]{1,11}|[^A-Za-z0-9]+")
 _JOINT = re.compile(r"['\"`][\s\\]*\+?[\s\\]*['\"`]")
 _SPACES = re.compile(r"\s+")
+_QUOTES = re.compile(r"['\"`]")
+_ENDS = 2
+"""Quotes between two literals."""
 
 Span = tuple[int, int]
 _NOWHERE: Span = (0, 0)
@@ -47,10 +50,12 @@ _NOWHERE: Span = (0, 0)
 @dataclass(frozen=True)
 class _Form:
     bare: str
-    closely: str
-    """As ``_closely`` reads it."""
+    gaps: Mapping[int, str]
+    """What stands between the letters of ``bare``."""
     piecewise: bool
     """Whether pieces of it are secret as well."""
+    code: bool
+    """Whether it is base64 or hexadecimal: that may be wrapped in any place, however short it is."""
 
 
 class Known:
@@ -60,7 +65,7 @@ class Known:
         self._parts = sorted({part for value in values for part in parts(value)})
         self._runs: dict[str, list[tuple[_Form, int]]] = defaultdict(list)
         self._short: list[_Form] = []
-        for form in sorted(set(_forms(self._parts)), key=lambda form: form.bare):
+        for form in sorted(_forms(self._parts), key=lambda form: form.bare):
             if len(form.bare) < _SHORTEST_FOUND:
                 self._short.append(form)
             for at in range(len(form.bare) - _RUN + 1):
@@ -88,7 +93,7 @@ class Known:
             at = reading.bare.find(form.bare)
             while at != -1:
                 span = reading.in_plain(at, at + len(form.bare))
-                if _same(reading.plain[slice(*span)], form.closely):
+                if _same(reading.plain[slice(*span)], form):
                     yield span
                 at = reading.bare.find(form.bare, at + len(form.bare))
 
@@ -114,7 +119,7 @@ def _match(reading: Reading, at: int, form: _Form, offset: int) -> Span:
     begin = at - offset
     if begin >= 0 and reading.bare.startswith(form.bare, begin):
         span = reading.in_plain(begin, begin + len(form.bare))
-        if len(form.bare) >= _LONG or _same(reading.plain[slice(*span)], form.closely):
+        if len(form.bare) >= _LONG or _same(reading.plain[slice(*span)], form):
             return span
     if not form.piecewise:
         return _NOWHERE
@@ -125,12 +130,16 @@ def _match(reading: Reading, at: int, form: _Form, offset: int) -> Span:
     span = reading.in_plain(begin, end)
     if end - begin >= _TELLING:
         return span
-    return _piece(reading.plain, form, *span, at_head=at_head, at_tail=at_tail)
+    return _piece(reading.plain, form, begin - at + offset, *span, at_head=at_head, at_tail=at_tail)
 
 
-def _piece(plain: str, form: _Form, begin: int, end: int, *, at_head: bool, at_tail: bool) -> Span:
-    """What a cut left of a form, within what a text shares with it: that may go on by chance beyond the cut."""
-    begin, end = _with_its_own_signs(plain, form, begin, end)
+def _piece(plain: str, form: _Form, first: int, begin: int, end: int, *, at_head: bool, at_tail: bool) -> Span:
+    """What a cut left of a form, within what a text shares with it from its letter ``first`` on.
+
+    That may go on by chance beyond the cut.
+    """
+    shared = begin
+    begin, end = _with_its_own_signs(plain, form, first, begin, end)
     if not at_head:
         begin = _after_cut(plain, begin, end)
     if not at_tail:
@@ -146,14 +155,16 @@ def _piece(plain: str, form: _Form, begin: int, end: int, *, at_head: bool, at_t
         or not (at_tail or _CUT_AFTER.match(plain, end))
     ):
         return _NOWHERE
-    return (begin, end) if many >= _LONG or _within(piece, form.closely) else _NOWHERE
+    first += len(bare(plain[shared:begin]))
+    return (begin, end) if many >= _LONG or _same(piece, form, first) else _NOWHERE
 
 
-def _with_its_own_signs(plain: str, form: _Form, begin: int, end: int) -> Span:
+def _with_its_own_signs(plain: str, form: _Form, first: int, begin: int, end: int) -> Span:
     """What is shared, with the quotes and blanks around it that are the form's own."""
-    while begin and not bare(plain[begin - 1]) and plain[begin - 1 : end] in form.closely:
+    before, after = form.gaps.get(first, ""), form.gaps.get(first + len(bare(plain[begin:end])), "")
+    while begin and plain[begin - 1] in before:
         begin -= 1
-    while end < len(plain) and not bare(plain[end]) and plain[begin : end + 1] in form.closely:
+    while end < len(plain) and plain[end] in after:
         end += 1
     return begin, end
 
@@ -176,10 +187,11 @@ def _before_cut(plain: str, begin: int, end: int) -> int:
 
 def _forms(known: Iterable[str]) -> Iterator[_Form]:
     for part in known:
-        for form in {part, *encoded(part)}:
+        codes = encoded(part)
+        for form in {part, *doubled(part), *codes}:
             reading = Reading(form)
             if reading.bare:
-                yield _Form(reading.bare, _closely(reading.plain), tells_in_part(part))
+                yield _Form(reading.bare, gaps(reading.plain), tells_in_part(part), form in codes)
 
 
 def _shared(text: str, at: int, form: str, offset: int) -> Span:
@@ -195,20 +207,28 @@ def _shared(text: str, at: int, form: str, offset: int) -> Span:
 
 def _closely(plain: str) -> str:
     """A text without what tools put between its characters: backslashes, more blanks, the ends of literals."""
-    return _SPACES.sub(" ", _JOINT.sub("", plain).replace("\\", "")).strip()
+    return _SPACES.sub(" ", _JOINT.sub("", plain).replace("\\", ""))
 
 
-def _same(plain: str, closely: str) -> bool:
-    """Whether a part of a text is the form: blanks where it has some, or ``+`` for them."""
-    return _told(plain, closely) or _told(plain.replace("+", " "), closely)
+def _same(plain: str, form: _Form, first: int = 0) -> bool:
+    """Whether a part of a text is the form from its letter ``first`` on: what stands between the letters is like it."""
+    here, many = gaps(plain), len(bare(plain))
+    places = {place for place in (*here, *(own - first for own in form.gaps)) if 0 < place < many}
+    return all(_alike(here.get(place, ""), form.gaps.get(place + first, ""), form) for place in places)
 
 
-def _told(plain: str, closely: str) -> bool:
-    return _closely(plain).strip("'\"` ") == closely.strip("'\"` ")
-
-
-def _within(plain: str, closely: str) -> bool:
-    return _closely(plain) in closely or _closely(plain.replace("+", " ")) in closely
+def _alike(gap: str, own: str, form: _Form) -> bool:
+    """Whether tools make such a gap of the form's own: blanks where it has some, or ``+`` for them; quotes where it has
+    some, once or twice or escaped; elsewhere the ends of literals; in a code a line's end or a blank."""
+    if _QUOTES.search(own):
+        many = len(_QUOTES.findall(gap))
+        if not many:
+            return False
+        gap, own = _QUOTES.sub("", gap), _QUOTES.sub("", own)
+        if many > _ENDS and not own and not gap.strip("\\+ \t\r\n"):  # literals end beside it
+            return True
+    gap, own = _closely(gap), _closely(own)
+    return gap == own or _closely(gap.replace("+", " ")) == own or (form.code and gap == " ")
 
 
 def _without(text: str, spans: list[Span]) -> str:

@@ -90,6 +90,16 @@ def bare(plain: str) -> str:
     return plain.translate(_OMIT)
 
 
+def gaps(plain: str) -> dict[int, str]:
+    """What ``bare`` leaves out of a text: by the number of letters before it."""
+    found: dict[int, str] = {}
+    left_out = 0
+    for gap in _OMITTED.finditer(plain):
+        found[gap.start() - left_out] = gap[0]
+        left_out += len(gap[0])
+    return found
+
+
 class _Places:
     """Where the parts of a text stood before ``pattern.sub(write, text)``."""
 

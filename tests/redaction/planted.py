@@ -90,7 +90,15 @@ WAYS: dict[str, Callable[[str], str]] = {
     "base64 behind a user": lambda value: base64.b64encode(b"user:" + value.encode()).decode(),
     "base64 in a sentence": lambda value: base64.b64encode(b"it is " + value.encode() + b" here").decode(),
     "hexadecimal": lambda value: value.encode().hex(),
+    "hexadecimal of JSON": lambda value: json.dumps({"key": value}).encode().hex(),
     "shell": shlex.quote,
+    "shell in shell": lambda value: shlex.quote(f"run {shlex.quote(value)}"),
+    "SQL": lambda value: _twice(value, "'"),
+    "SQL in SQL": lambda value: _twice(_twice(value, "'"), "'"),
+    "CSV": lambda value: _twice(value, '"'),
+    "JSON in CSV": lambda value: _twice(json.dumps({"key": value}), '"'),
+    "SQL in HTML": lambda value: html.escape(_twice(value, "'")),
+    "SQL in JSON": lambda value: json.dumps({"query": f"SELECT {_twice(value, chr(39))}"}),
     "traceback": lambda value: f"    raise ValueError({value!r})\nE   ValueError: {value}",
     "header": lambda value: f"X-Key: {value}",
     "one line of it": lambda value: max(value.splitlines(), key=len),
@@ -114,6 +122,10 @@ WAYS: dict[str, Callable[[str], str]] = {
     "three literals, added": lambda value: " + ".join(map(json.dumps, _thirds(value))),
     "three literals of a diff": lambda value: "[\nE     +     " + "\nE     +     ".join(map(repr, _thirds(value))),
 }
+
+
+def _twice(value: str, sign: str) -> str:
+    return f"{sign}{value.replace(sign, sign * 2)}{sign}"
 
 
 def _json_of_go(value: object) -> str:

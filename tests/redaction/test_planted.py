@@ -9,6 +9,7 @@ import time
 import pytest
 
 from gate.redact import REDACTED, Redactor
+from gate.redact.reading import Reading, bare
 from tests.redaction import planted
 
 SECRETS = planted.secrets()
@@ -124,6 +125,31 @@ def test_another_value_that_is_nearly_the_same() -> None:
 def test_escapes_and_blanks_make_no_short_secret_of_ordinary_text(text: str) -> None:
     values = ["blue+green", "my-database-password", "it's ok", "staging9 box", "orange+teal", "production-database"]
     assert Redactor(values)(text) == text
+
+
+SHORT = ["ab'cd\"ef", "it's ok", "a'b\"c'd", "pw''x\"9z", "x'\"y'z7", "Zq8'x\"7y", "ab''cd", '"x1\'y2z"']
+
+
+@pytest.mark.parametrize("way", planted.WAYS)
+def test_every_way_of_short_ones_with_quotes(way: str) -> None:
+    """Nothing but quotes, and of base64 a letter of two bits and what is beside it, is left."""
+    for value in SHORT:
+        shown = Redactor([value])(planted.WAYS[way](value))
+        assert REDACTED in shown, (way, value, shown)
+        assert not left_of_short(value, shown), (way, value, shown)
+
+
+def left_of_short(value: str, shown: str) -> bool:
+    """Whether the letters and figures of it, and the quotes between them, are still there, as they are or read back."""
+    return bare(value) in bare(Reading(shown).plain)
+
+
+@pytest.mark.parametrize("value", SHORT)
+def test_a_cut_leaves_nothing_of_one_with_quotes_twice(value: str) -> None:
+    long = f"{value}{value[::-1]}-7Kx"
+    text = long.replace("'", "''")
+    head = text[: len(text) - 4]
+    assert bare(head) not in bare(Redactor([long])(f"INSERT '{head}..."))
 
 
 def test_what_stands_around_a_secret_in_escapes_stays() -> None:
