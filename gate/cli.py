@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gate.answers import Answer
     from gate.config import Environment
     from gate.redact import Redactor
+    from gate.strays import Strays
     from gate.terminal import Terminal
 
 
@@ -71,13 +72,22 @@ def _main(words: list[str]) -> int:
         return _fail(fault, as_json, words[0] if words and not words[0].startswith("-") else "")
     except SystemExit:  # --help
         return 0
+    from gate import strays
+
+    with strays.heard(lambda text: _write(sys.stderr, text)) as heard:
+        return _obeyed(arguments, words, door, heard)
+
+
+def _obeyed(arguments: argparse.Namespace, words: list[str], door: str, heard: Strays) -> int:
+    """Does what the command says, and says what became of it."""
     from gate.environments import load
     from gate.redact import Redactor
 
+    as_json = arguments.json
     redact = Redactor()  # until the environment has told its secrets: what looks like one
     try:
         environment = load(arguments.environment, _root())
-        redact = environment.redactor
+        redact = heard.redact = environment.redactor
         return _command(arguments, environment, door, f"{door} {shlex.join(words)}")
     except GateError as fault:
         return _fail(fault, as_json, arguments.environment, redact)
@@ -85,12 +95,12 @@ def _main(words: list[str]) -> int:
         _write(sys.stderr, redact(traceback.format_exc()))
         text = f"a defect of the gate: {type(fault).__name__}; look at what serves before anything else"
         door_status = f"{door} {arguments.environment} status"
-        return _end(Outcome.ROLLBACK_FAILED, text, door_status, as_json, arguments.environment)
+        return _end(Outcome.ROLLBACK_FAILED, text, door_status, as_json, arguments.environment, redact=redact)
     except KeyboardInterrupt:
         text, step = "interrupted; nothing was touched", None
         if arguments.action in ("up", "down", "recover"):
             text, step = "interrupted half-way; what was done stays", f"{door} {shlex.join(words)}   does the rest"
-        return _end(Outcome.INTERRUPTED, text, step, as_json, arguments.environment)
+        return _end(Outcome.INTERRUPTED, text, step, as_json, arguments.environment, redact=redact)
 
 
 def _door() -> str:
@@ -218,7 +228,7 @@ def _run(arguments: argparse.Namespace, environment: Environment, terminal: Term
 
     def named(question: str) -> bool:
         if arguments.confirm is None and sys.stdin.isatty():
-            sys.stderr.write(question)
+            sys.stderr.write(environment.redactor(question))
             sys.stderr.flush()
             return sys.stdin.readline().strip() == environment.name
         return bool(arguments.confirm == environment.name)
@@ -285,8 +295,8 @@ def _end(
     from gate.redact import Redactor
 
     redact = redact or Redactor()
-    for line in text.splitlines():
-        _write(sys.stderr, f"error: {runner.plain(redact(line))}\n")
+    for line in redact(text).splitlines():  # all of it at once: a secret may go over several lines
+        _write(sys.stderr, f"error: {runner.plain(line)}\n")
     if runner.runs_here(os.environ):
         _write(sys.stderr, f"{runner.Annotation('error', f'{environment} {outcome}'.strip(), redact(text))}\n")
     if next_step:
