@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import semver
 
-from gate import shell
+from gate import cut, shell
 from gate.config import SwarmSettings
 from gate.containers.client import Client, Silent, asked, client, found, within
 from gate.containers.images import version_of
@@ -101,7 +101,7 @@ class Manager:
                 timeout=api.timeout,
             )
         if not answer.ok:
-            raise Silent(f"{what}: {answer.text.strip()[:300]}")
+            raise Silent(f"{what}: {cut.head(answer.text.strip(), 300)}")
 
     def _name(self, service: str) -> str:
         return f"{self._settings.stack}_{service}"

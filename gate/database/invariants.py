@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gate import cut
 from gate.database.connection import connect, explain, snapshot
 from gate.errors import DatabaseError
 from gate.redact import Secret
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from gate.database.connection import Connection
 
 SAMPLE = 3  # rows shown
-_LONGEST_VALUE = 80  # characters of a shown value
+_LONGEST_VALUE = 79  # characters of a shown value, without the mark of a cut
 
 _NAME = re.compile(r"--\s*name:\s*(.*?)\s*")
 _QUOTED = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$", re.DOTALL)
@@ -79,7 +80,8 @@ def _ask(connection: Connection, statement: Statement) -> Invariant:
         columns = [column.name for column in cursor.description or ()]
         rest = connection.execute("MOVE FORWARD ALL IN invariant").rowcount
     sample = tuple(
-        {column: str(value)[:_LONGEST_VALUE] for column, value in zip(columns, row, strict=True)} for row in first
+        {column: cut.head(str(value), _LONGEST_VALUE) for column, value in zip(columns, row, strict=True)}
+        for row in first
     )
     return Invariant(statement.name, len(first) + rest, sample, time.monotonic() - began)
 

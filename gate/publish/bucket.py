@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
+from gate import cut
 from gate.config.publishing import Bucket as Settings
 from gate.errors import OperationFailed
 from gate.publish.attempts import Client
@@ -58,4 +59,4 @@ class Bucket:
 
 def _code(body: bytes) -> str:
     """The protocol's own name of an error, such as AccessDenied."""
-    return body.decode(errors="replace").partition("<Code>")[2].partition("</Code>")[0][:80]
+    return cut.head(body.decode(errors="replace").partition("<Code>")[2].partition("</Code>")[0], 80)

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from gate import cut
 from gate.config.publishing import GithubRelease as Settings
 from gate.errors import OperationFailed
 from gate.publish.attempts import Again, Answer, Client
@@ -133,7 +134,9 @@ class GithubRelease:
         try:
             api, asked = urlsplit(self._settings.api), urlsplit(url)
         except ValueError:
-            raise OperationFailed(f"{self._settings.api} names an address that is none: {url[:200]!r}") from None
+            raise OperationFailed(
+                f"{self._settings.api} names an address that is none: {cut.head(url, 200)!r}"
+            ) from None
         hosts = {api.netloc, f"uploads.{api.netloc.removeprefix('api.')}"}
         if asked.scheme != api.scheme or asked.netloc not in hosts:
             raise OperationFailed(f"{self._settings.api} names another host, {asked.netloc!r}, which gets no token")
@@ -155,7 +158,8 @@ def _read(kind: TypeAdapter[T], answer: Answer) -> T:
         where = ".".join(str(part) for part in first["loc"])
         told = f"{where}: {first['msg']}" if where else first["msg"]
         raise Again(
-            f"what came is no answer of GitHub's API ({told[:200]})", next_step="see where [publish.github] api leads"
+            f"what came is no answer of GitHub's API ({cut.head(told, 200)})",
+            next_step="see where [publish.github] api leads",
         ) from None
 
 
@@ -171,7 +175,7 @@ def _message(answer: Answer) -> str:
     found = _refusal(answer)
     if found is None:
         return answer.reason or "no words"
-    return "; ".join(filter(None, [found.message, ", ".join(sorted(_codes(answer)))]))[:300]
+    return cut.head("; ".join(filter(None, [found.message, ", ".join(sorted(_codes(answer)))])), 300)
 
 
 def _codes(answer: Answer) -> set[str]:

@@ -13,6 +13,7 @@ import time
 from pathlib import PurePosixPath
 from typing import Any
 
+from gate import cut
 from gate.config import DockerSettings, Environment
 from gate.containers.client import Client, asked, client, found, within
 from gate.containers.options import LABEL, STATE
@@ -90,7 +91,9 @@ class Door:
         """Runs a line of shell in the container; its exit code and what it printed. Raises EngineError."""
         code, said = session(self._docker, self.name).run(script, words, _DONE)
         if code not in allowed:
-            raise EngineError(f"{self.name}: {words[0] if words else script}: exit code {code}: {said.strip()[-200:]}")
+            raise EngineError(
+                f"{self.name}: {words[0] if words else script}: exit code {code}: {cut.tail(said.strip(), 200)}"
+            )
         return code, said
 
     def put(self, name: str, content: bytes) -> None:

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from gate import shell, tls
+from gate import cut, shell, tls
 from gate.config import DockerSettings, Environment
 from gate.containers.client import asked
 from gate.engines import probing
@@ -148,7 +148,9 @@ class RemoteProxy:
         places = (str(FOLDER / f"{_CONFIG}.next"), f"unix/{_ADMIN}")
         code, said = self._door.run('caddy reload --config "$1" --address "$2"', *places, allowed=(0, 1))
         if code != 0:
-            raise StackError(f"the proxy (Caddy) on {self._docker.host} refused its configuration: {said[-300:]}")
+            raise StackError(
+                f"the proxy (Caddy) on {self._docker.host} refused its configuration: {cut.tail(said, 300)}"
+            )
         self._door.move(f"{_CONFIG}.next", _CONFIG)
 
     def _require_free(self, wanted: str) -> None:

@@ -14,6 +14,7 @@ PURE = {
     "errors",
     "results",
     "confirm",
+    "cut",
     "limits",
     "rules",
     "config",

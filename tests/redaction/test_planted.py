@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from gate import cut
 from gate.redact import REDACTED, Redactor
 from gate.redact.reading import Reading, bare
 from tests.redaction import planted
@@ -50,6 +51,17 @@ def test_what_a_cut_leaves_of_it(value: str) -> None:
             assert head not in redact(text), text
         for text in (f"...{tail} it is", f"…{tail} it is", f"{tail} it is", f"more\n    {tail} it is"):
             assert tail not in redact(text), text
+
+
+def test_a_text_of_a_server_that_is_cut_within_a_sentence() -> None:
+    value = "Zq8x7yTgb4Rfv5Cde3"
+    redact = Redactor([value])
+    for length in range(8, len(value)):
+        head = cut.head(f"bad token {value}", 10 + length)
+        assert redact(f"status 403: {head}; again: try") == "status 403: bad token [redacted]…; again: try"
+        tail = cut.tail(f"{value} is bad", 7 + length)
+        assert redact(f"it was refused: {tail}, 3 times") == "it was refused: …[redacted] is bad, 3 times"
+    assert cut.head(value, len(value)) == cut.tail(value, len(value)) == value
 
 
 def test_a_secret_that_is_wrapped_in_the_middle() -> None:
