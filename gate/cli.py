@@ -72,9 +72,9 @@ def _main(words: list[str]) -> int:
         return _fail(fault, as_json, words[0] if words and not words[0].startswith("-") else "")
     except SystemExit:  # --help
         return 0
-    from gate import strays
+    from gate import runner, strays
 
-    with strays.heard(lambda text: _write(sys.stderr, text)) as heard:
+    with strays.heard(lambda text: _write(sys.stderr, runner.plain(text))) as heard:
         return _obeyed(arguments, words, door, heard)
 
 
