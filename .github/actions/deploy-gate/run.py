@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shlex
 import shutil
 import signal
@@ -110,9 +109,10 @@ def _here(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
 
 
 def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
-    """The gate's end on the server, with its report brought back."""
+    """The gate's end on the server, with its report brought back; nothing that is said there is a command here."""
     target = server.Server.read(inputs.server, inputs.folder)
-    with target.reached():
+    stayed = ""
+    with target.reached(), told.hushed():
         target.ship()
         if target.prepare.strip():
             code, said = _run(target.shell(), script=target.preparation())
@@ -125,7 +125,9 @@ def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
             try:
                 target.fetch(Path(str(document["report"])).parent)
             except server.Unreachable as fault:  # the outcome stands, whatever becomes of the report
-                told.annotate("warning", "the report stayed on the server", str(fault))
+                stayed = str(fault)
+    if stayed:
+        told.annotate("warning", "the report stayed on the server", stayed)
     return code, document
 
 
@@ -146,14 +148,9 @@ def _door(folder: Path) -> list[str]:
 def _run(argv: Sequence[str], folder: Path | None = None, script: str | None = None) -> tuple[int, str]:
     """Runs a command to its end: exit code, negative for a signal, and what it printed on standard output.
 
-    What it says on the way goes to the job's log. A gate here knows how to speak to the runner, and keeps others from
-    it; what a server says, by its ``script``, is never a command. A signal is handed on and the command's own end
-    waited for: the gate undoes first. No time-out: the job has one.
+    What it says on the way goes to the job's log: a gate here knows how to speak to the runner, and keeps others from
+    it. A signal is handed on and the command's own end waited for: the gate undoes first. No time-out: the job has one.
     """
-    token = secrets.token_hex(16)
-    hushed = script is not None and told.heard()
-    if hushed:
-        print(f"::stop-commands::{token}", file=sys.stderr, flush=True)
     child = subprocess.Popen(
         argv,
         cwd=folder,
@@ -174,8 +171,6 @@ def _run(argv: Sequence[str], folder: Path | None = None, script: str | None = N
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        if hushed:
-            print(f"::{token}::", file=sys.stderr, flush=True)
     return child.returncode, out
 
 

@@ -6,7 +6,8 @@ import html
 import os
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,30 @@ def heard() -> bool:
     return os.environ.get("GITHUB_ACTIONS") == "true"
 
 
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Within the block a runner takes no line for a command, whoever prints it, as long as it is standard error."""
+    if not heard():
+        yield
+        return
+    token = secrets.token_hex(16)
+    print(f"::stop-commands::{token}", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:  # on a line of its own, also after somebody whose last line has no end
+        print(f"\n::{token}::", file=sys.stderr, flush=True)
+
+
 def annotate(kind: str, title: str, text: str) -> None:
-    """Prints an annotation, or a plain line where no runner of GitHub reads; ``kind`` is error, warning or notice."""
+    """Prints an annotation, or a plain line where no runner of GitHub reads; ``kind`` is error, warning or notice.
+
+    On standard error, as ``hushed``: a runner reads both streams, and keeps the order of each alone.
+    """
     if not heard():
         print(f"{kind}: {title}: {text}", file=sys.stderr, flush=True)
         return
     name = _escaped(title).replace(":", "%3A").replace(",", "%2C")
-    print(f"::{kind} title={name}::{_escaped(text)}", flush=True)
+    print(f"::{kind} title={name}::{_escaped(text)}", file=sys.stderr, flush=True)
 
 
 def summarised() -> int:

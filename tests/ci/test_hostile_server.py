@@ -1,0 +1,116 @@
+"""A server that lies: whatever it says stays text, and nothing but its report comes from it; ``ssh`` is a stand-in."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.ci.runner import Ended, Runner
+
+LIES = "  ::error title=lie::said by the server\n##[error]said by the server\n::stop-commands::forever\nno end"
+
+# Says its lies on standard error, and does what it was asked on this machine, in place of the server.
+SSH = """#!/bin/sh
+for command; do :; done
+cat "$LIES" >&2
+exec sh -c "$command"
+"""
+
+
+@dataclass
+class Hostile:
+    """A checkout, and the folder on a server that lies."""
+
+    runner: Runner
+    server: Path
+    variables: dict[str, str]
+
+    def inputs(self, **inputs: str) -> dict[str, str]:
+        reached = {"server": "gate@shop.example", "server-path": str(self.server), "server-key": "shop.example key"}
+        return {**reached, **inputs}
+
+    def gate(self, **inputs: str) -> Ended:
+        return self.runner.gate(self.inputs(**inputs), **self.variables)
+
+    def does(self, code: str) -> None:
+        """A gate on the server that does so."""
+        self.runner.project(code)
+        subprocess.run(["git", "add", "-A"], cwd=self.runner.workspace, check=True, timeout=30)  # noqa: S607
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Hostile:
+    workspace, server, tools = tmp_path / "workspace", tmp_path / "server", tmp_path / "tools"
+    for folder in (workspace, server / ".venv" / "bin", tools):
+        folder.mkdir(parents=True)
+    subprocess.run(["git", "init", "-q"], cwd=workspace, check=True, timeout=30)  # noqa: S607
+    (workspace / ".gitignore").write_text("reports\noutput\nsummary\n")
+    (tmp_path / "lies").write_text(LIES)
+    runner = Runner(workspace)
+    here = runner.environment()
+    for tool, text in ((server / ".venv" / "bin" / "python", '#!/bin/sh\nexec python "$@"\n'), (tools / "ssh", SSH)):
+        tool.write_text(text)
+        tool.chmod(0o755)
+    variables = {"PATH": f"{tools}:{here['PATH']}", "LIES": str(tmp_path / "lies"), "SSH_PRIVATE_KEY": "a key"}
+    return Hostile(runner, server, variables)
+
+
+def answering(report: str = "reports/local/3/report.html") -> str:
+    """A gate that lies on standard error, has a report, and says where it is."""
+    return f"""
+import json, pathlib
+print({LIES!r}, file=sys.stderr, end="")
+made = pathlib.Path("reports/local/3/report.html")
+made.parent.mkdir(parents=True, exist_ok=True)
+made.write_text("what the server saw")
+print(json.dumps({{"outcome": "ROLLED_BACK", "exit_code": 1, "deployment": 3,
+    "reasons": [{{"text": "too slow"}}], "report": {report!r}}}))
+sys.exit(1)
+"""
+
+
+def obeyed(log: str) -> list[str]:
+    """The commands that a runner of GitHub takes from a log, those left out that stop others and let them in again."""
+    stopped, found = "", []
+    for line in log.splitlines():
+        said = line.lstrip()
+        if stopped:
+            stopped = "" if said == f"::{stopped}::" else stopped
+        elif said.startswith("::stop-commands::"):
+            stopped = said.rpartition("::")[2]
+        elif said.startswith("::") or "##[" in said:
+            found.append(line)
+    return [*found, f"stopped by {stopped}"] if stopped else found
+
+
+def test_nothing_that_a_server_says_is_a_command(hostile: Hostile) -> None:
+    hostile.does(answering())
+    inputs = hostile.inputs(prepare='cat "$LIES"')
+    argv, given = hostile.runner.step({"environment": "local", "version": "1.0.0", **inputs})
+    variables = hostile.runner.environment(**given, **hostile.variables)
+    ended = subprocess.run(
+        argv, cwd=hostile.runner.workspace, env=variables, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert obeyed(ended.stderr) == ["::error title=local%3A ROLLED_BACK::too slow"]
+    assert (
+        ended.stderr.count("no end") == 6
+    )  # the copy, the preparation and the gate twice each, the report: all is shown
+    assert ended.stdout == ""  # a runner keeps the order of one stream, and not of two
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"),
+    [({"prepare": 'cat "$LIES"; false'}, "input prepare: ended with 1"), ({"server-path": "/dev/null"}, "exit code")],
+    ids=["the preparation fails", "the copy fails"],
+)
+def test_nor_what_it_says_where_it_fails(hostile: Hostile, inputs: dict[str, str], told: str) -> None:
+    hostile.does(answering())
+    ended = hostile.gate(**inputs)
+    (error,) = obeyed(ended.log)
+    assert ended.code == 2
+    assert error.startswith("::error title=deploy gate::")
+    assert told in error
