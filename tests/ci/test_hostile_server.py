@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import brought
 import pytest
 
 from tests.ci.runner import Ended, Runner
 
 LIES = "  ::error title=lie::said by the server\n##[error]said by the server\n::stop-commands::forever\nno end"
+REPORT = Path("reports", "local", "3", "report.html")
 
-# Says its lies on standard error, and does what it was asked on this machine, in place of the server.
+# Says its lies on standard error, sends a tar of its own as the report where it has one, and does what else it was
+# asked on this machine, in place of the server.
 SSH = """#!/bin/sh
 for command; do :; done
 cat "$LIES" >&2
+case $command in *"tar -c"*) test -f "$PACKED" && exec cat "$PACKED" ;; esac
 exec sh -c "$command"
 """
 
@@ -54,7 +60,12 @@ def hostile(tmp_path: Path) -> Hostile:
     for tool, text in ((server / ".venv" / "bin" / "python", '#!/bin/sh\nexec python "$@"\n'), (tools / "ssh", SSH)):
         tool.write_text(text)
         tool.chmod(0o755)
-    variables = {"PATH": f"{tools}:{here['PATH']}", "LIES": str(tmp_path / "lies"), "SSH_PRIVATE_KEY": "a key"}
+    variables = {
+        "PATH": f"{tools}:{here['PATH']}",
+        "LIES": str(tmp_path / "lies"),
+        "PACKED": str(tmp_path / "packed"),
+        "SSH_PRIVATE_KEY": "a key",
+    }
     return Hostile(runner, server, variables)
 
 
@@ -114,3 +125,63 @@ def test_nor_what_it_says_where_it_fails(hostile: Hostile, inputs: dict[str, str
     assert ended.code == 2
     assert error.startswith("::error title=deploy gate::")
     assert told in error
+
+
+@pytest.mark.parametrize("report", ["{outside}/report.html", "../outside/report.html", "reports/local/2/report.html"])
+def test_a_server_does_not_choose_what_is_published(hostile: Hostile, report: str) -> None:
+    """A runner's own folder, or an earlier report, would be zipped and attached to the release."""
+    outside = hostile.runner.workspace.parent / "outside"
+    for place in (outside, hostile.runner.workspace / "reports" / "local" / "2"):
+        place.mkdir(parents=True)
+        (place / "report.html").write_text("the runner's own")
+    hostile.does(answering(report.format(outside=outside)))
+    ended = hostile.gate()
+    assert (ended.code, ended.outputs["outcome"], ended.outputs["report"]) == (1, "ROLLED_BACK", "")
+    assert "::warning title=the report stayed on the server::" in ended.log
+    assert not (hostile.runner.workspace / "reports" / "local" / "3").exists()
+
+
+def packed(kind: str) -> bytes:
+    """What a server sends in place of its report: something beside it, that escapes, or that is no tar."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.addfile(tarfile.TarInfo("report.html"))
+        entry = tarfile.TarInfo("../../../.git/config" if kind == "escapes" else "a")
+        entry.type = {"a link": tarfile.SYMTYPE, "a device": tarfile.CHRTYPE}.get(kind, tarfile.REGTYPE)
+        entry.linkname = "report.html"
+        tar.addfile(entry)
+    return b"no tar" if kind == "no tar" else made.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["escapes", "a link", "a device", "no tar"])
+def test_nothing_but_files_within_a_reports_folder_is_unpacked(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(brought.Misplaced):
+        brought.unpack(packed(kind), tmp_path, REPORT)
+    assert [place for place in tmp_path.rglob("*") if not place.is_dir()] == []
+    brought.unpack(packed("a file"), tmp_path, REPORT)
+    assert brought.lies(tmp_path, REPORT)
+
+
+def test_nothing_is_unpacked_or_published_behind_a_link(tmp_path: Path) -> None:
+    elsewhere, project = tmp_path / "elsewhere", tmp_path / "project"
+    (elsewhere / "3").mkdir(parents=True)
+    (elsewhere / "3" / "report.html").touch()
+    (project / "reports").mkdir(parents=True)
+    (project / "reports" / "local").symlink_to(elsewhere)
+    with pytest.raises(brought.Misplaced, match="link"):
+        brought.unpack(packed("a file"), project, REPORT)
+    assert not brought.lies(project, REPORT)
+
+
+@pytest.mark.parametrize("found", ["3/../x", True, 0, -1, None, 3.0])
+def test_a_deployment_is_a_number_or_not_told(found: object) -> None:
+    assert brought.number({"deployment": found}) == ""
+
+
+def test_what_a_server_sends_as_its_report_changes_no_outcome(hostile: Hostile) -> None:
+    hostile.does(answering())
+    before = (hostile.runner.workspace / ".git" / "config").read_bytes()
+    Path(hostile.variables["PACKED"]).write_bytes(packed("escapes"))
+    ended = hostile.gate()
+    assert (ended.code, ended.outputs["outcome"], ended.outputs["report"]) == (1, "ROLLED_BACK", "")
+    assert (hostile.runner.workspace / ".git" / "config").read_bytes() == before

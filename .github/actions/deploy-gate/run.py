@@ -22,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import brought
 import server
 import told
 
@@ -70,7 +71,7 @@ def main() -> int:
     before = told.summarised()
     try:
         inputs = Inputs.read()
-        code, document = _at_server(inputs) if inputs.server else _here(inputs)
+        code, document, report = _at_server(inputs) if inputs.server else _here(inputs)
     except (Refused, server.Unreachable) as fault:  # before the gate was started: nothing was touched
         told.annotate("error", "deploy gate", str(fault))
         told.outputs({"outcome": "UNKNOWN", "exit-code": "2", "deployment": "", "report": ""})
@@ -85,13 +86,12 @@ def main() -> int:
         }
         if inputs.server:
             document["reasons"].append({"text": "where the connection was lost, the run on the server goes on"})
-    report = inputs.folder / str(document["report"]) if document.get("report") else None
     told.outputs(
         {
             "outcome": str(document["outcome"]),
             "exit-code": str(document["exit_code"]),
-            "deployment": str(document.get("deployment") or ""),
-            "report": str(report) if report and report.is_file() else "",
+            "deployment": brought.number(document),
+            "report": str(inputs.folder / report) if report else "",
         }
     )
     if told.summarised() == before:  # a gate on this very runner has its own, when it came so far
@@ -102,16 +102,22 @@ def main() -> int:
     return int(document["exit_code"])
 
 
-def _here(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
-    """The gate's end on this machine: exit code and answer."""
+def _here(inputs: Inputs) -> tuple[int, dict[str, Any] | None, Path | None]:
+    """The gate's end on this machine: exit code, answer, and its report where there is one."""
     code, out = _run([*_door(inputs.folder), *inputs.words], inputs.folder)
-    return code, _document(out, code)
+    document = _document(out, code)
+    report = None
+    try:
+        report = brought.named(document or {}, inputs.environment)
+    except brought.Misplaced as fault:
+        told.annotate("warning", "the report is not told", str(fault))
+    return code, document, report if report and brought.lies(inputs.folder, report) else None
 
 
-def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
+def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None, Path | None]:
     """The gate's end on the server, with its report brought back; nothing that is said there is a command here."""
     target = server.Server.read(inputs.server, inputs.folder)
-    stayed = ""
+    report, stayed = None, ""
     with target.reached(), told.hushed():
         target.ship()
         if target.prepare.strip():
@@ -121,14 +127,16 @@ def _at_server(inputs: Inputs) -> tuple[int, dict[str, Any] | None]:
                 raise Refused(f"input prepare: ended with {code}; what it said stands in the log")
         code, out = _run(target.shell(), script=target.script(inputs.words))
         document = _document(out, code)
-        if document and document.get("report"):
-            try:
-                target.fetch(Path(str(document["report"])).parent)
-            except server.Unreachable as fault:  # the outcome stands, whatever becomes of the report
-                stayed = str(fault)
+        try:
+            wanted = brought.named(document or {}, inputs.environment)
+            if wanted:
+                target.fetch(wanted)
+                report = wanted if brought.lies(inputs.folder, wanted) else None
+        except (server.Unreachable, brought.Misplaced) as fault:  # the outcome stands, whatever becomes of the report
+            stayed = str(fault)
     if stayed:
         told.annotate("warning", "the report stayed on the server", stayed)
-    return code, document
+    return code, document, report
 
 
 def _given(name: str) -> str:

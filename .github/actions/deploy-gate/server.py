@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import brought
+
 SHIPPED = ".shipped"
 """On the server: the files of the last copy, so that one which the project no longer has is removed there."""
 
@@ -138,13 +140,10 @@ class Server:
             tar.addfile(entry, io.BytesIO(listed))
         self._ask(_TAKE.format(path=shlex.quote(self.path), list=SHIPPED), packed.getvalue())
 
-    def fetch(self, name: Path) -> None:
-        """Brings a folder of the project back. Raises Unreachable."""
-        if name.is_absolute() or ".." in name.parts:
-            raise Unreachable(f"{name}: a report outside the project's folder is not fetched")
-        took = self._ask(f"cd {shlex.quote(self.path)}\ntar -c {shlex.quote(f'./{name}')}\n", b"")
-        with tarfile.open(fileobj=io.BytesIO(took)) as tar:
-            tar.extractall(self.folder, filter="data")
+    def fetch(self, report: Path) -> None:
+        """Brings a report back, with what lies beside it. Raises Unreachable, Misplaced."""
+        packed = self._ask(f"cd {shlex.quote(f'{self.path}/{report.parent}')} && tar -c .", b"")
+        brought.unpack(packed, self.folder, report)
 
     def _tracked(self) -> list[str]:
         listed = subprocess.run(
