@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from gate.config.approval import Person
@@ -61,4 +62,6 @@ def _before_at(name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """A name as it is compared: a letter may be written in several ways, and some that are there nobody sees."""
+    letters = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(letter for letter in letters if unicodedata.category(letter) != "Cf").split())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from gate.approval.logins import joined, known_as, split
-from gate.approval.people import stranger
+from gate.approval.people import keys_of, named, stranger
 from gate.config.approval import Person
 from gate.errors import Refused
 from tests.approval.rig import PEOPLE, Rig
@@ -70,3 +72,15 @@ def test_an_account_that_is_declared_as_nobodys_own_deploys_for_whoever_started_
 def test_without_people_nobody_is_a_stranger() -> None:
     assert stranger(["deploy@ops"], {}) is None
     assert stranger([], {"alice": Person(roles=[], known_as=[])}) is None
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [unicodedata.normalize("NFD", "José Díaz"), "JOSÉ DÍAZ", "Ｊｏｓé Díaz", "José\u00a0Díaz", "Jo\u200bsé Díaz"],
+    ids=["decomposed", "capitals", "wide letters", "another blank", "a letter that nobody sees"],
+)
+def test_a_name_is_the_same_however_its_letters_are_written(spelling: str) -> None:
+    people = {"jose": Person(roles=["technical"], known_as=["José Díaz"])}
+    assert keys_of([f"{spelling} <else@where.example>"], people) >= {"person jose"}
+    assert named(spelling, people) == "jose"
+    assert keys_of([spelling], {}) == keys_of(["José Díaz"], {})
