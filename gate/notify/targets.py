@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import smtplib
 import ssl
 from email.message import EmailMessage
@@ -23,6 +24,10 @@ _PASSING = range(400, 500)  # of SMTP: try again later
 _TURNS = 4
 """How often as long as one answer the whole conversation with a mail server may take."""
 _SLACK = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_MARKDOWN = re.compile(r"(?<![^\W_])@|\](?=[(\[:])")
+"""Where a mention, a link or a link's target begins in Markdown; an ``@`` within an address begins none."""
+_UNSEEN = "\u200b"
+"""A space without width: what stands on both sides of it is read alike, and is no sign of anything together."""
 
 
 def tell(target: Target, message: Message, client: Client, patience: float) -> None:
@@ -35,9 +40,13 @@ def tell(target: Target, message: Message, client: Client, patience: float) -> N
 
 
 def _slack(message: Message) -> tuple[bytes, dict[str, str]]:
-    # Escaped: a version or a log line must not call a whole channel, nor show a link that leads elsewhere.
-    text = "\n".join([f"*{message.subject.translate(_SLACK)}*", *(line.translate(_SLACK) for line in message.lines)])
+    text = "\n".join([f"*{_quiet(message.subject)}*", *map(_quiet, message.lines)])
     return json.dumps({"text": text}).encode(), {}
+
+
+def _quiet(line: str) -> str:
+    """A line that calls nobody and shows no link that leads elsewhere: neither in Slack, nor in what reads Markdown."""
+    return _MARKDOWN.sub(lambda found: found[0] + _UNSEEN, line).translate(_SLACK)
 
 
 def _document(target: Webhook, message: Message) -> tuple[bytes, dict[str, str]]:

@@ -7,6 +7,7 @@ import email.policy
 import hashlib
 import hmac
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,6 +103,31 @@ def test_slack_gets_text_that_calls_nobody() -> None:
         "*shop production: rolled back from &lt;!channel&gt; &amp; &lt;https://evil.example|this&gt;*"
     )
     assert "<" not in text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "@all",
+        "x @channel: y",
+        "_@here",
+        ".@all",
+        "[ok](https://evil.example)",
+        "![p](https://evil.example/p)",
+        "[ok][1]",
+        "[1]: https://evil.example",
+        "call <@U1>",
+    ],
+)
+def test_nor_what_mattermost_or_rocket_chat_take_for_a_call_or_a_link(said: str) -> None:
+    """They read Markdown, and Slack's escapes are none there."""
+    with listeners.http(200) as heard:
+        here = environment(team={"kind": "slack", "url": heard.url})
+        assert sent(here, message(title=said, reasons=(said, "call alice@shop.example"))) == []
+    text = json.loads(heard.requests[0][1])["text"]
+    assert not re.search(r"(?<![a-z])@\w|\]\s*[(\[:]", text)
+    assert "alice@shop.example" in text  # an address stays one
+    assert said.replace("<", "&lt;").replace(">", "&gt;") in text.replace("\u200b", "")
 
 
 def test_mail_arrives_with_one_subject_whatever_the_title() -> None:
