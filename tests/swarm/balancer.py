@@ -2,7 +2,8 @@
 
     balancer.py PORT SERVICE LOG SOCKET...
 
-An answer that never came is asked for again elsewhere; each request is a line in LOG, with the release that answered.
+An answer that never came is asked for again elsewhere (an order has a name, so twice is once); each request is a line
+in LOG, with the release that answered.
 """
 
 import http.client
@@ -18,11 +19,16 @@ from typing import Any
 import docker
 
 PORT, SERVICE, LOG, *SOCKETS = sys.argv[1:]
+PATIENCE = 20.0  # seconds for one request
 backends: list[tuple[str, int]] = []
+managers: dict[str, Any] = {}
 
 
-def look(api: Any) -> list[tuple[str, int]]:
-    """Where running tasks listen, on nodes that are not known to be gone."""
+def look(socket: str) -> list[tuple[str, int]]:
+    """Where running tasks listen, on nodes that are not known to be gone, as a manager says."""
+    if socket not in managers:
+        managers[socket] = docker.APIClient(f"unix://{socket}", version="auto", timeout=2)
+    api = managers[socket]
     nodes = {one["ID"]: one["Status"] for one in api.nodes()}
     found = []
     for task in api.tasks(filters={"service": SERVICE, "desired-state": "running"}):
@@ -37,8 +43,9 @@ def looking() -> None:
     while True:
         for socket in SOCKETS:
             try:
-                seen = look(docker.APIClient(f"unix://{socket}", version="auto", timeout=2))
-            except Exception:  # noqa: BLE001, S112 - another manager is asked; what was known stays
+                seen = look(socket)
+            except Exception:  # noqa: BLE001 - another manager is asked; what was known stays
+                managers.pop(socket, None)
                 continue
             if seen:
                 backends[:] = seen
@@ -49,14 +56,20 @@ def looking() -> None:
 class Balancer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_POST(self) -> None:
+        self.pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
     def do_GET(self) -> None:
+        self.pass_on(None)
+
+    def pass_on(self, order: bytes | None) -> None:
         began, status, body, release = time.time(), 502, b"{}", ""
-        while status == 502 and time.time() - began < 10:
+        while status == 502 and time.time() - began < PATIENCE:
             known = list(backends)
             for host, port in random.sample(known, len(known)):
                 try:
-                    link = http.client.HTTPConnection(host, port, timeout=1)
-                    link.request("GET", self.path)
+                    link = http.client.HTTPConnection(host, port, timeout=5)
+                    link.request(self.command, self.path, order)
                     answer = link.getresponse()
                     status, body, release = answer.status, answer.read(), answer.headers.get("X-Release", "")
                     break
@@ -70,7 +83,7 @@ class Balancer(BaseHTTPRequestHandler):
             "ts": time.time(),
             "duration": time.time() - began,
             "status": status,
-            "request": {"method": "GET", "uri": self.path},
+            "request": {"method": self.command, "uri": self.path},
             "release": release,
         }
         with Path(LOG).open("a") as log:

@@ -20,10 +20,11 @@ from gate.containers.client import at
 from gate.shell import wait_until
 from tests.e2e.sites import Site
 from tests.engine.site import folder, free_port
+from tests.swarm.book import Book, book
+from tests.swarm.nodes import NODES, OUTSIDE, SETUP, Node, all_there, remains
 from tests.team.conftest import CHECK, SMOKE
 
-PLACE = Path(os.environ.get("GATE_TEST_SWARM", "/var/tmp/gate-test-swarm"))  # noqa: S108
-REGISTRY = "10.77.0.1:5077"
+REGISTRY = f"{OUTSIDE}:5077"
 HERE = Path(__file__).parent
 HOUSE = HERE.parents[1]
 ENVIRONMENT = """
@@ -39,12 +40,12 @@ image = "{image}"
 kind = "swarm"
 host = "unix://{socket}"
 stack = "{stack}"
-monitor = "2s"
-timeout = "90s"
+monitor = "1s"
+timeout = "{timeout}"
 requests = "run/requests.log"
 
 [traffic]
-steps = ["100% 3s"]
+steps = ["100% 4s"]
 
 [checks]
 folders = ["checks"]
@@ -60,39 +61,52 @@ start_timeout = "60s"
 """
 
 
-def node(number: int) -> Path:
-    """The socket of a node's engine."""
-    return PLACE / str(number) / "docker.sock"
-
-
 @pytest.fixture(scope="session")
-def swarm() -> str:
-    """Skips without one, in CI too: the engine is begun, and CI's time is short (docs/swarm.md)."""
-    if not node(1).is_socket():
+def swarm() -> Iterator[None]:
+    """A laptop without one skips; a CI starts one, which costs as long as it runs, and ends it."""
+    started = not NODES[0].answers()
+    if started and os.environ.get("CI", "").lower() != "true":
         pytest.skip("no swarm for the tests: tests/swarm/setup starts one")
-    return str(node(1))
+    try:
+        if started:
+            subprocess.run([SETUP], check=True, timeout=300)
+        all_there()
+        yield
+    finally:
+        if started:
+            subprocess.run([SETUP, "--down"], check=True, timeout=180)
+            assert remains() == []
 
 
 class Swarmed(Site):
     """The project, and what a person would look at in the swarm."""
 
     stack: str
-    manager: int
+    manager: Node
+    book: Book
 
     @property
     def api(self) -> Any:
-        return at(f"unix://{node(self.manager)}").api
+        return self.manager.api
+
+    def asks(self, manager: Node, *, timeout: str = "180s") -> None:
+        """Which manager the gate asks, and how long an update may take."""
+        self.manager = manager
+        text = ENVIRONMENT.format(
+            port=self.url.rpartition(":")[2], image=self.image, socket=manager.socket, stack=self.stack, timeout=timeout
+        )
+        (self.root / "environments" / "local.toml").write_text(text)
 
     def release(self, version: str, fault: str = "") -> None:
         """Builds and pushes an image."""
-        engine = at(f"unix://{node(1)}")
+        engine = at(f"unix://{NODES[0].socket}")
         with folder() as place:
             shutil.copy(HERE.parent / "team" / "app.py", place / "app.py")
             (place / "fault").write_text(fault)
             (place / "name").write_text(version)
             (place / "Dockerfile").write_text(
-                "FROM gate-test-python:1\nCOPY app.py fault name /app/\nUSER 10001\n"
-                'CMD ["python3", "/app/app.py", "8000", "/dev/null", "0.0.0.0"]\n'
+                "FROM gate-test-base:1\nCOPY app.py fault name /app/\nUSER 10001\n"
+                f'CMD ["python3", "/app/app.py", "8000", "/dev/null", "0.0.0.0", "{self.book.address}"]\n'
             )
             name = f"{self.image}:{version}"
             engine.images.build(path=str(place), rm=True, tag=name)
@@ -105,58 +119,84 @@ class Swarmed(Site):
 
     def running(self) -> list[str]:
         """Versions of the running tasks."""
+        return sorted(version for version, _ in self.placed())
+
+    def placed(self) -> list[tuple[str, str]]:
+        """Version and node of each running task."""
+        names = {one["ID"]: one["Description"]["Hostname"] for one in self.api.nodes()}
         tasks = self.api.tasks(filters={"service": f"{self.stack}_web", "desired-state": "running"})
-        images = [one["Spec"]["ContainerSpec"]["Image"] for one in tasks if one["Status"]["State"] == "running"]
-        return sorted(image.partition("@")[0].rpartition(":")[2] for image in images)
+        return [
+            (one["Spec"]["ContainerSpec"]["Image"].partition("@")[0].rpartition(":")[2], names[one["NodeID"]])
+            for one in tasks
+            if one["Status"]["State"] == "running"
+        ]
+
+    def service(self) -> Any:
+        return self.api.inspect_service(f"{self.stack}_web")
+
+    def updating(self, node: Node) -> bool:
+        """Whether an update goes on, and a node has running tasks."""
+        update = self.service().get("UpdateStatus") or {}
+        return update.get("State") == "updating" and node.name in (name for _, name in self.placed())
+
+    def preparing(self, version: str, node: Node) -> bool:
+        """Whether a node has been given a task of a version that it cannot start yet."""
+        ids = [one["ID"] for one in self.api.nodes() if one["Description"]["Hostname"] == node.name]
+        states = [
+            one["Status"]["State"]
+            for one in self.api.tasks(filters={"service": f"{self.stack}_web"})
+            if one.get("NodeID") in ids and f":{version}@" in one["Spec"]["ContainerSpec"]["Image"]
+        ]
+        return "preparing" in states
+
+    def half_way(self, version: str, node: Node) -> bool:
+        """Whether some tasks run a version by now and some do not, and a node has any of them."""
+        placed = self.placed()
+        running = {one for one, _ in placed}
+        return version in running and running != {version} and node.name in (name for _, name in placed)
 
 
 @contextmanager
-def swarmed(manager: int = 1) -> Iterator[Swarmed]:
-    """A service of three tasks that was made by hand, with a balancer in front of it; a manager the gate talks to."""
-    with folder() as root:
+def swarmed() -> Iterator[Swarmed]:
+    """A service of three tasks that was made by hand, with a balancer in front of it."""
+    with folder() as root, book(OUTSIDE) as orders:
         port = free_port()
         made = Swarmed(root, f"http://127.0.0.1:{port}", {**os.environ, "PYTHONPATH": str(HOUSE)})
-        made.stack, made.manager = f"t{uuid.uuid4().hex[:6]}", manager
+        made.stack, made.book = f"t{uuid.uuid4().hex[:6]}", orders
         for name in ("pytest.ini", "conftest.py", "deploy_gate.py"):
             shutil.copy(HOUSE / name, root / name)
         (root / "fixtures").symlink_to(HOUSE / "fixtures")
-        (root / "run").mkdir()
-        for name, text in (("checks/test_made_up.py", CHECK), ("smoke/test_made_up.py", SMOKE)):
-            (root / name).parent.mkdir()
-            (root / name).write_text(text)
-        (root / "environments").mkdir()
-        text = ENVIRONMENT.format(port=port, image=made.image, socket=node(manager), stack=made.stack)
-        (root / "environments" / "local.toml").write_text(text)
+        for name in ("run", "environments", "checks", "smoke"):
+            (root / name).mkdir()
+        (root / "checks/test_made_up.py").write_text(CHECK)
+        (root / "smoke/test_made_up.py").write_text(SMOKE)
+        made.asks(NODES[0])
         made.release("0.9.0")
-        by_hand(manager, made)
-        argv = [
-            sys.executable,
-            str(HERE / "balancer.py"),
-            str(port),
-            f"{made.stack}_web",
-            str(root / "run/requests.log"),
-        ]
-        balancer = subprocess.Popen([*argv, *(str(node(number)) for number in (1, 2, 3))])
+        log = root / "run/requests.log"
+        argv = [sys.executable, str(HERE / "balancer.py"), str(port), f"{made.stack}_web", str(log)]
+        balancer = subprocess.Popen([*argv, *(str(node.socket) for node in NODES)])
         try:
-            assert wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, timeout=10)
-            assert wait_until(lambda: made.serving() == "0.9.0", timeout=30)
+            by_hand(made)
+            assert wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, timeout=60)
+            assert wait_until(lambda: made.serving() == "0.9.0", timeout=120)
             yield made
         finally:
             balancer.send_signal(signal.SIGKILL)
             balancer.wait()
-            docker(manager, "service", "rm", f"{made.stack}_web", check=False)
+            all_there()
+            docker("service", "rm", f"{made.stack}_web", check=False)
 
 
-def docker(manager: int, *words: str, check: bool = True) -> str:
-    argv = ["docker", "-H", f"unix://{node(manager)}", *words]
+def docker(*words: str, check: bool = True) -> str:
+    argv = ["docker", "-H", f"unix://{NODES[0].socket}", *words]
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=check).stdout
 
 
-def by_hand(manager: int, made: Swarmed) -> None:
+def by_hand(made: Swarmed) -> None:
     """As the team's stack file would; without ip_vs in the kernel there is neither a mesh nor a virtual address."""
     docker(
-        manager, "service", "create", "--detach", "--name", f"{made.stack}_web", "--replicas", "3",
+        "service", "create", "--detach", "--name", f"{made.stack}_web", "--replicas", "3",
         "--init", "--endpoint-mode", "dnsrr", "--publish", "mode=host,target=8000", "--restart-delay", "1s",
         f"{made.image}:0.9.0",
     )  # fmt: skip
-    assert wait_until(lambda: made.running() == ["0.9.0"] * 3, timeout=60), made.running()
+    assert wait_until(lambda: made.running() == ["0.9.0"] * 3, timeout=300), made.running()

@@ -1,10 +1,12 @@
-"""Users of a tiny application, who never stop."""
+"""Users of a tiny application, who never stop and never ask twice."""
 
 from __future__ import annotations
 
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -30,6 +32,42 @@ def shopping(site: Site) -> Iterator[list[int]]:
         one.start()
     try:
         yield answers
+    finally:
+        over.set()
+        for one in users:
+            one.join()
+
+
+@dataclass
+class Bill:
+    """What those saw who order: statuses, 0 where nobody answered, and the orders that were acknowledged."""
+
+    answers: list[int] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def ordering(site: Site) -> Iterator[Bill]:
+    """Four who order, again and again; each order has a name of its own."""
+    bill, over = Bill(), threading.Event()
+
+    def user() -> None:
+        with httpx.Client(base_url=site.url, timeout=40, trust_env=False) as client:
+            while not over.wait(0.08):
+                order = uuid.uuid4().hex
+                try:
+                    status = client.post("/orders", content=order).status_code
+                except httpx.HTTPError:
+                    status = 0
+                bill.answers.append(status)
+                if status == 201:
+                    bill.acknowledged.append(order)
+
+    users = [threading.Thread(target=user) for _ in range(4)]
+    for one in users:
+        one.start()
+    try:
+        yield bill
     finally:
         over.set()
         for one in users:
