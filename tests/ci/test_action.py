@@ -53,9 +53,22 @@ def test_the_step_ends_as_the_gate_did(runner: Runner, code: int, outcome: str) 
         "print('[]')",
         "print('{\"exit_code\": 0}')",
         'print(\'{"outcome": "RELEASED", "exit_code": 0, "reasons": []}\'); sys.exit(1)',
+        'print(\'{"outcome": "RELEASED", "exit_code": 0, "reasons": ["x"]}\')',
+        'print(\'{"outcome": "RELEASED", "exit_code": 0, "reasons": [], "stable": "x"}\')',
+        "print('[' * 100000)",
         "os.kill(os.getpid(), 9)",
     ],
-    ids=["nothing", "no JSON", "no object", "half an answer", "another exit code", "killed"],
+    ids=[
+        "nothing",
+        "no JSON",
+        "no object",
+        "half an answer",
+        "another exit code",
+        "reasons that are none",
+        "a release that is none",
+        "too deep",
+        "killed",
+    ],
 )
 def test_what_the_gate_did_not_say_is_never_green(runner: Runner, does: str) -> None:
     runner.project(does)

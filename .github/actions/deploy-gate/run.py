@@ -186,10 +186,14 @@ def _document(out: str, code: int) -> dict[str, Any] | None:
     """The gate's answer; None where it is none, or is not about this end."""
     try:
         found = json.loads(out)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     known = isinstance(found, dict) and {"outcome", "exit_code", "reasons"} <= found.keys()
-    return found if known and found["exit_code"] == code else None
+    if not known or found["exit_code"] != code or not isinstance(found["reasons"], list):
+        return None
+    reasons = all(isinstance(reason, dict) and "text" in reason for reason in found["reasons"])
+    releases = all(isinstance(found.get(name) or {}, dict) for name in ("release", "stable"))
+    return found if reasons and releases and isinstance(found.get("owed") or [], list) else None
 
 
 if __name__ == "__main__":
