@@ -12,8 +12,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +23,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from gate import durable
 from gate.errors import OperationFailed, UsageError
+from gate.zipped import Zipped, above
 
 MANIFEST = "manifest.json"
 FORMAT: Literal[1] = 1
@@ -34,10 +34,7 @@ _LARGEST_MANIFEST = 64 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every file in a zip, so that the same evidence packs to the same bytes."""
 
-_END = b"PK\x05\x06" + bytes(18)
-"""The record that ends a zip, as long as it is without a comment; the comment's length stands last."""
-
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, UnicodeError)
 """What reading a file of a zip raises where it is damaged, encrypted or packed in a way that nobody here knows."""
 
 _AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -147,7 +144,7 @@ def check(path: Path) -> Checked:
         present = set(names) - {MANIFEST}
         faults = _told(odd)
         known, empty = set(manifest.folders), set(source.empty())
-        faults += [f"{name}/: missing" for name in sorted(known - empty - _above(present))]
+        faults += [f"{name}/: missing" for name in sorted(known - empty - above(present))]
         faults += [f"{name}/: added, an empty folder that the manifest does not name" for name in sorted(empty - known)]
         faults += [f"{name}: missing" for name in sorted(manifest.files.keys() - present)]
         faults += [f"{name}: added, the manifest does not name it" for name in sorted(present - manifest.files.keys())]
@@ -218,48 +215,6 @@ class _Folder:
         return os.fdopen(descriptor, "rb")
 
 
-class _Zip:
-    """A zip, whatever folder within it everything lies in."""
-
-    def __init__(self, packed: zipfile.ZipFile, stream: IO[bytes]) -> None:
-        self._packed = packed
-        found = [entry for entry in packed.infolist() if not entry.is_dir()]
-        manifests = [entry.filename for entry in found if PurePosixPath(entry.filename).name == MANIFEST]
-        nearest = min(manifests, key=lambda name: name.count("/"), default=MANIFEST)
-        self._top = nearest.removesuffix(MANIFEST)
-        self._entries = {entry.filename.removeprefix(self._top): entry for entry in found}
-        names = Counter(entry.filename for entry in packed.infolist())
-        self._odd = {name.removeprefix(self._top): "is in the zip twice" for name, many in names.items() if many > 1}
-        heavy = [entry.filename for entry in packed.infolist() if entry.is_dir() and entry.file_size]
-        self._odd |= {name.removeprefix(self._top): "is a folder, and has content" for name in heavy}
-        if around := _around(packed, stream):
-            self._odd[""] = around
-        folders = {entry.filename.rstrip("/") for entry in packed.infolist() if entry.is_dir()}
-        hold = _above([*(entry.filename for entry in found), *folders]) | {self._top.rstrip("/")}
-        self._empty = [folder.removeprefix(self._top) for folder in folders - hold]
-
-    def names(self) -> list[str]:
-        return sorted(self._entries)
-
-    def empty(self) -> list[str]:
-        return sorted(self._empty)
-
-    def odd(self) -> Mapping[str, str]:
-        return self._odd
-
-    def open(self, name: str) -> IO[bytes]:
-        return self._packed.open(self._entries[name])
-
-
-def _around(packed: zipfile.ZipFile, stream: IO[bytes]) -> str:
-    """What a zip holds that no program would unpack, and that another kind of program may read."""
-    if min((entry.header_offset for entry in packed.infolist()), default=0):
-        return "something stands before its first file"
-    stream.seek(-len(_END), os.SEEK_END)
-    end = stream.read()
-    return "" if end.startswith(_END[:4]) and end.endswith(_END[-2:]) else "something stands after its end"
-
-
 def _told(odd: Mapping[str, str]) -> list[str]:
     return [f"{name.encode(errors='replace').decode()}: {what}" if name else what for name, what in odd.items()]
 
@@ -281,16 +236,11 @@ def _opened(path: Path) -> Iterator[Source]:
         raise UsageError(f"{path}: is not there", next_step="name the folder reports/ENV/N or a zip of it")
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as packed:
-            yield _Zip(packed, stream)
-    except zipfile.BadZipFile:
+            yield Zipped(packed, stream, MANIFEST)
+    except (zipfile.BadZipFile, NotImplementedError, UnicodeError):
         raise OperationFailed(f"{path}: is neither a folder nor a whole zip") from None
     except OSError as fault:
         raise OperationFailed(f"{path}: cannot be read: {fault.strerror}") from None
-
-
-def _above(names: Iterable[str]) -> set[str]:
-    """Every folder that something lies in."""
-    return {str(folder) for name in names for folder in PurePosixPath(name).parents}
 
 
 def _manifest_of(source: Source, path: Path) -> bytes:

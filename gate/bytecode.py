@@ -24,6 +24,11 @@ def is_bytecode(file: Path) -> bool:
     return file.parent.name == _FOLDER and _NAME.fullmatch(file.name) is not None
 
 
+def cached(path: str) -> bool:
+    """Whether a path, with slashes, lies in a folder of Python's cache, whoever put it there."""
+    return _FOLDER in path.split("/")[:-1]
+
+
 def files(place: Path) -> list[Path]:
     """Every file of a place, which is one itself or a folder, also behind links to folders; goes round no circle.
 
@@ -32,7 +37,10 @@ def files(place: Path) -> list[Path]:
     try:
         return list(_files(place, frozenset()))
     except OSError as fault:
-        raise OperationFailed(f"{fault.filename or place}: cannot be read: {fault.strerror}") from None
+        raise OperationFailed(
+            f"{fault.filename or place}: cannot be read: {fault.strerror}",
+            next_step="make it readable for who runs the gate, or take it out of the suite",
+        ) from None
 
 
 def forget(places: Iterable[Path]) -> None:

@@ -79,19 +79,46 @@ def faults(folder: Path) -> list[str]:
     behind which there is what no digest covers.
 
     Bytecode counts like any file, for Python runs it in place of its source; the gate's own starts leave none behind.
+    Of a release that is an image only the image runs: bytecode and links beside its manifest are nobody's.
     """
     try:
         manifest = manifest_of(folder)
     except OperationFailed as fault:
         return [str(fault)]
+    found = _differences(folder, manifest, but_caches="image" in manifest)
+    if "image" not in manifest:
+        found += _links(folder)
+    return found
+
+
+def damage(folder: Path) -> list[str]:
+    """What must not be wrong with a release for a rollback to it, which served here once: files missing, changed or
+    added.
+
+    Links do not hold it up, and ``__pycache__`` does not: bytecode that the manifest does not list is removed where it
+    can be.
+    """
+    try:
+        manifest = manifest_of(folder)
+    except OperationFailed as fault:
+        return [str(fault)]
+    for file in filter(bytecode.is_bytecode, folder.rglob("*.pyc*")):
+        if file.relative_to(folder).as_posix() not in manifest["files"]:
+            with suppress(OperationFailed):
+                bytecode.forget_one(file)
+    return _differences(folder, manifest, but_caches=True)
+
+
+def _differences(folder: Path, manifest: dict[str, Any], *, but_caches: bool) -> list[str]:
     listed: dict[str, str] = manifest["files"]
     present = {
         file.relative_to(folder).as_posix(): file
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file != folder / MANIFEST
     }
+    added = (path for path in sorted(present.keys() - listed.keys()) if not (but_caches and bytecode.cached(path)))
     found = [f"{path}: listed in {MANIFEST} but missing" for path in sorted(listed.keys() - present.keys())]
-    found += [f"{path}: not listed in {MANIFEST}" for path in sorted(present.keys() - listed.keys())]
+    found += [f"{path}: not listed in {MANIFEST}" for path in added]
     found += [
         f"{path}: changed since it was built"
         for path in sorted(listed.keys() & present.keys())
@@ -99,20 +126,7 @@ def faults(folder: Path) -> list[str]:
     ]
     if "image" not in manifest and manifest["digest"] != digest_of(listed):
         found.append(f"{MANIFEST}: the digest does not fit the files it lists")
-    if "image" not in manifest:  # of one only the image runs
-        found += _links(folder)
     return found
-
-
-def faults_but_bytecode(folder: Path) -> list[str]:
-    """The same for a rollback, which what nobody needs must not hold up: bytecode that the manifest does not list is
-    removed first."""
-    with suppress(OperationFailed):
-        listed = manifest_of(folder)["files"]
-        for file in filter(bytecode.is_bytecode, folder.rglob("*.pyc*")):
-            if file.relative_to(folder).as_posix() not in listed:
-                bytecode.forget_one(file)
-    return faults(folder)
 
 
 def _links(folder: Path) -> list[str]:

@@ -86,6 +86,9 @@ class Signing:
         states = self._standing(target)
         if target.debt is not None and not any(state.counts is None for state in states):
             self._book.settle(target.debt.deployment, now)
+            states = self._standing(target)
+            if any(state.counts is None for state in states):  # somebody has taken one back meanwhile
+                self._book.settle(target.debt.deployment, None)
         self._show_debts(target)
         until = "" if target.debt is not None else f", valid to {item.expires_at:%Y-%m-%d %H:%M} UTC"
         self._terminal.say(f"signed for {role} by {by}{until}: {self._told(target)}", "green")

@@ -14,6 +14,8 @@ from gate.releases import MANIFEST, Release, manifest_of
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 """One commit by its whole name. A branch, a range or ``HEAD~1`` may mean another one tomorrow, or none."""
 _FORMAT = "%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
+_SHORT = 7
+"""Digits of a hash that are enough to know it by, where the version's tag has the rest."""
 _TIMEOUT = 20.0
 
 
@@ -47,6 +49,10 @@ def _confirmed(subject: Subject, root: Path) -> str:
     """The commit that the manifest names, or, where it names none, the one that the version's tag leads to."""
     tagged = _tagged(subject.version, root)
     named = subject.commit or next(iter(tagged.values()), "")
+    whole = next(
+        (commit for commit in tagged.values() if len(named) >= _SHORT and commit.startswith(named.lower())), ""
+    )
+    named = whole or named
     for tag, commit in tagged.items():
         if commit != named.lower():
             raise OperationFailed(
@@ -66,6 +72,11 @@ def _tagged(version: str, root: Path) -> dict[str, str]:
         )  # fmt: skip
     except ShellError:  # no git here: it will not tell the authors either
         return {}
+    if ended.code != 0 and any((place / ".git").exists() for place in (root, *root.parents)):
+        raise OperationFailed(
+            f"git does not tell what the tags of {version} lead to: {ended.err.strip() or f'exit code {ended.code}'}",
+            next_step=f"see that git -C {root} tag works for who runs the gate",
+        )
     rows = [line.split() for line in ended.out.splitlines()] if ended.code == 0 else []
     return {row[0]: row[-1] for row in rows if len(row) > 1}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gate.engines.base import Instance
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.releases import Release, faults_but_bytecode, parse_version, read
+from gate.releases import Release, damage, parse_version, read
 from gate.rollback import served
 from gate.store import Deployment, Store
 
@@ -43,7 +43,7 @@ def target(store: Store, stable: Instance, version: str | None, command: str) ->
 
 def whole(version: str, folder: Path) -> Release:
     """The release in a folder. Raises OperationFailed unless it is what its manifest says."""
-    found = faults_but_bytecode(folder)
+    found = damage(folder)
     if found:
         raise OperationFailed(f"{version} cannot be deployed any more: {'; '.join(found[:3])}")
     return read(folder)

@@ -11,7 +11,7 @@ from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, OperationFailed, Refused
 from gate.records.sqlite import SqliteFile
-from gate.releases import Release, faults_but_bytecode, read, source
+from gate.releases import Release, damage, read, source
 from gate.rollback.kept import Stay, Ways
 from gate.store import Store
 
@@ -91,14 +91,14 @@ def _after(item: Instance, stable: Instance) -> bool:
 
 def _of(environment: Environment, instances: list[Instance]) -> Release:
     """The release that runs; ``instances`` are all of one."""
-    running = next((Path(item.folder) for item in instances if not faults_but_bytecode(Path(item.folder))), None)
+    running = next((Path(item.folder) for item in instances if not damage(Path(item.folder))), None)
     return read(running) if running is not None else source(environment).get(instances[0].version)
 
 
 def _as_kept(stay: Stay) -> Release | None:
     """The release as it was kept; None where its folder is gone, damaged, or holds another one by now."""
     folder = Path(stay.folder)
-    if faults_but_bytecode(folder):
+    if damage(folder):
         return None
     found = read(folder)
     return found if found.digest == stay.digest else None

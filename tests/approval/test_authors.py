@@ -109,6 +109,26 @@ def test_an_author_who_names_no_commit_is_told_by_the_tag(rig: Rig, two: tuple[P
     assert among(root, rig) == ["Ines Okafor <ines@shop.example>", "Otto Lind <otto@shop.example>", "Zoe Park"]
 
 
+def test_a_short_hash_of_the_tags_own_commit_is_that_commit(rig: Rig, two: tuple[Path, str, str]) -> None:
+    root, by_ines, by_zoe = two
+    git(root, "tag", "v1.1.0", by_ines)
+    rig.manifest("1.1.0", commit=by_ines[:12])
+    assert among(root, rig)[0] == "Ines Okafor <ines@shop.example>"
+    for other in (by_zoe[:12], by_ines[:3]):
+        rig.manifest("1.1.0", commit=other)
+        with pytest.raises(OperationFailed, match=r"the tag v1\.1\.0 is"):
+            among(root, rig)
+
+
+def test_a_repository_that_git_does_not_read_tells_nobody(rig: Rig, two: tuple[Path, str, str]) -> None:
+    """As one of another account is: without its tags nobody knows whether the manifest names the right commit."""
+    root, _, by_zoe = two
+    rig.manifest("1.1.0", commit=by_zoe, author="Zoe Park")
+    (root / ".git" / "config").write_text("[damaged")
+    with pytest.raises(OperationFailed, match="does not tell what the tags of"):
+        among(root, rig)
+
+
 def test_two_tags_that_lead_to_two_commits_tell_nobody(rig: Rig, two: tuple[Path, str, str]) -> None:
     root, by_ines, by_zoe = two
     rig.manifest("1.1.0", author="Zoe Park")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -60,6 +62,21 @@ def test_where_no_role_signs_anybody_but_who_deployed_answers_for_it(rig: Rig) -
         rig.approve("anybody", "dora", version=None, deployment=run.deployment)
     rig.approve("anybody", "ines", version=None, deployment=run.deployment)
     assert missing(rig) == []
+
+
+def test_what_is_revoked_while_the_last_one_signs_is_owed_still(rig: Rig) -> None:
+    run = forced(rig)
+    settings: dict[str, Any] = {"version": None, "deployment": run.deployment}
+    rig.approve("technical", "alice", **settings)
+    rig.approve("security", "bob", **settings)
+    records = rig.environment.state_folder / "gate.db"
+    with closing(sqlite3.connect(records)) as connection:
+        connection.executescript("""
+            CREATE TRIGGER meanwhile BEFORE UPDATE ON debts WHEN NEW.settled_at IS NOT NULL BEGIN
+                UPDATE signoffs SET revoked_at = '2026-11-28T10:00:00+00:00' WHERE role = 'technical';
+            END""")
+    rig.approve("business", "carol", **settings)
+    assert missing(rig) == [["technical"]]
 
 
 def test_a_debt_keeps_its_roles_whatever_they_are_called_later(rig: Rig) -> None:

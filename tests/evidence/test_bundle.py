@@ -162,6 +162,58 @@ def test_a_folder_of_a_zip_that_has_content_is_found(sealed: tuple[Path, str]) -
         verify.prove(packed, expected=sealed[1])
 
 
+def test_a_file_beside_the_evidence_is_not_taken_for_one_of_it(sealed: tuple[Path, str], tmp_path: Path) -> None:
+    """A forged report at the top of a zip, and the true one in the folder that is proven."""
+    forged = tmp_path / "forged.zip"
+    with zipfile.ZipFile(zipped(sealed[0])) as true, zipfile.ZipFile(forged, "w") as archive:
+        archive.writestr("report.html", "forged")
+        for entry in true.infolist():
+            archive.writestr(entry, true.read(entry))
+    with pytest.raises(Refused, match=r"report\.html: (is in the zip twice|lies outside)"):
+        verify.prove(forged, expected=sealed[1])
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("name", ["manifest.json", "report.html"])
+def test_what_may_unpack_to_any_size_at_once_is_not_unpacked(
+    sealed: tuple[Path, str], tmp_path: Path, way: int, name: str
+) -> None:
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        for file in sorted(sealed[0].rglob("*")):
+            if file.is_file():
+                inside = file.relative_to(sealed[0]).as_posix()
+                archive.write(file, inside, compress_type=way if inside == name else zipfile.ZIP_DEFLATED)
+    with pytest.raises((Refused, OperationFailed), match="packed in a way that the gate does not use"):
+        verify.prove(bomb, expected=sealed[1])
+
+
+def test_what_no_list_of_a_zip_shows_is_found(sealed: tuple[Path, str]) -> None:
+    """A file whose entry was taken out of the list: who reads a zip from its beginning has it all the same."""
+    packed = zipped(sealed[0])
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("local-7/hidden.html", "hidden")
+        archive.filelist.pop()
+    with pytest.raises(Refused, match="that is no file"):
+        verify.prove(packed, expected=sealed[1])
+
+
+@pytest.mark.parametrize("damage", [(b"PK\x01\x02", 6, b"\x63\x00"), (b"PK\x01\x02", 46, b"\xff\xfe")])
+def test_a_zip_that_nobody_can_read_is_an_error_in_words(
+    sealed: tuple[Path, str], damage: tuple[bytes, int, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that needs a later version of the form; one whose names are not in the code that they say."""
+    packed = zipped(sealed[0])
+    content = bytearray(packed.read_bytes())
+    mark, offset, put = damage
+    at = content.index(mark)
+    content[at + 8 : at + 10] = (0x800).to_bytes(2, "little")  # names are UTF-8
+    content[at + offset : at + offset + len(put)] = put
+    packed.write_bytes(content)
+    assert verify.main([str(packed)]) == 3
+    assert "neither a folder nor a whole zip" in capsys.readouterr().err
+
+
 def test_a_manifest_cannot_speak_for_the_one_who_proves_it(
     sealed: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -126,7 +126,7 @@ def test_planted_bytecode_runs_and_is_a_fault(tmp_path: Path, how: int) -> None:
     planted = forging.plant(folder / "app/main.py", "print('planted')", how)
     assert said(folder) == "planted\n", "Python runs it in place of the source, which did not change"
     assert releases.faults(folder) == [f"app/__pycache__/{planted.name}: not listed in release.json"]
-    assert releases.faults_but_bytecode(folder) == [], "it does not hold up a rollback"
+    assert releases.damage(folder) == [], "it does not hold up a rollback"
     assert not planted.exists()
     assert said(folder) == "\n"
 
@@ -137,10 +137,10 @@ def test_bytecode_that_is_part_of_a_release_is_in_its_digest(tmp_path: Path) -> 
     files = {**FILES, built.relative_to(folder).as_posix(): ""}
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
     build(folder, files=sums, digest=releases.digest_of(sums))
-    assert releases.faults(folder) == releases.faults_but_bytecode(folder) == []
+    assert releases.faults(folder) == releases.damage(folder) == []
     assert built.exists()
     forging.plant(folder / "app/main.py", "print('planted')")
-    (found,) = releases.faults_but_bytecode(folder)
+    (found,) = releases.damage(folder)
     assert "changed since it was built" in found
 
 
@@ -155,8 +155,25 @@ def test_what_lies_behind_a_link_is_in_no_digest(tmp_path: Path) -> None:
     assert releases.faults(folder) == [
         f"{name}: a link that leads out of the release to no file of it" for name in ("outside", "round", "to come")
     ]
+    assert releases.damage(folder) == [], "it was kept so, and a rollback is not held up by it"
     build(folder, image="sha256:1")
     assert releases.faults(folder) == [], "of an image nothing runs from here"
+
+
+def test_what_lies_in_a_cache_holds_up_no_rollback(tmp_path: Path) -> None:
+    """Packages keep more there than bytecode, and another account's cannot be removed."""
+    folder = build(tmp_path / "1.0.0")
+    cache = folder / "app" / "__pycache__"
+    forging.plant(folder / "app/main.py", "print('planted')")
+    (cache / "main.f-1.py311.nbi").write_bytes(b"numba")
+    assert len(releases.faults(folder)) == 2
+    assert releases.damage(folder) == []
+    assert [file.name for file in cache.iterdir()] == ["main.f-1.py311.nbi"]
+    forging.plant(folder / "app/main.py", "print('planted')")
+    build(folder, image="sha256:1")
+    assert releases.faults(folder) == [], "of an image that an earlier gate unpacked"
+    (folder / "app/more.py").write_text("")
+    assert releases.faults(folder) == releases.damage(folder) == ["app/more.py: not listed in release.json"]
 
 
 def test_another_file_of_the_manifests_name_counts(tmp_path: Path) -> None:
