@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ BENCHMARKS = {
     "watching": [],
     "detection": [],
     "healthy": ["--deploys", "200"],
-    "kill_matrix": ["--kind", "good", "bad", "stopped"],
+    "kill_matrix": ["--kind", "good", "bad", "stopped", "rolled back", "restored", "kept", "given up"],
     "database": ["--megabytes", "10", "200", "1000"],
     "engines": ["--rounds", "3"],
 }
@@ -64,7 +65,7 @@ def page(figures: dict[str, Any]) -> str:
     """The figures as a page, each section with the command that makes it and when that was run last."""
     results = {name: each["result"] for name, each in figures.items()}
     names = dict.fromkeys(name for steps in results["deployment"]["steps"].values() for name in steps)
-    commands = {name: " ".join(["python -m", f"benchmarks.{name}", *options]) for name, options in BENCHMARKS.items()}
+    commands = {name: shlex.join(["python", "-m", f"benchmarks.{name}", *words]) for name, words in BENCHMARKS.items()}
     told = {name: f"`{commands[name]}`, {each['measured_at'][:10]}" for name, each in figures.items()}
     template = jinja2.Template((HERE / "page.md.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
