@@ -2,25 +2,18 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo test test-parts test-swarm test-deployments check format bench lock clean
+.PHONY: demo test test-parts test-deployments check format bench lock clean
 
 demo: .venv/run.stamp
 	$(RUN) example/demo.py
 
-# Those of a swarm wait most of the time: here they run beside the rest.
-test: .venv/dev.stamp
-	$(MAKE) -j 2 test-swarm test-parts APART="$(MEASURED) tests/swarm"
-	$(MAKE) test-deployments
+test: test-parts test-deployments
 
 # Deployments whose timing is measured while they serve have the machine to themselves; the rest runs side by side.
 MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
-APART = $(MEASURED)
 
 test-parts: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(APART:%=--ignore %) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
-
-test-swarm: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests/swarm $(TESTS)
+	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(MEASURED:%=--ignore %) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-deployments: .venv/dev.stamp
 	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests $(MEASURED) $(TESTS)

@@ -140,13 +140,3 @@ def all_there() -> None:
             node.start()
     whole = dict.fromkeys((node.name for node in NODES), "ready reachable")
     assert wait_until(lambda: states() == whole, timeout=180, every=0.3), states()
-
-
-def remains() -> list[str]:
-    """What of the swarm is on this machine: engines, mounts, networks, its folder."""
-    engines = [str(process) for process in _serving((*_ENGINES, "docker-registry"), f"{PLACE}/")]
-    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if f" {PLACE}/" in line]
-    links = [
-        one.name for one in (Path("/sys/class/net") / "gsw-root", *Path("/run/netns").glob("gsw*")) if one.exists()
-    ]
-    return [*engines, *mounts, *links, *(["its folder"] if PLACE.exists() else [])]
