@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -172,16 +173,18 @@ try:
     shell.run(argv, timeout=8)
 except ShellError as fault:
     print(fault)
+mark.rename(mark.with_name("first"))
 with shell.start(argv, cwd=mark.parent, env={"PATH": "/usr/bin:/bin"}) as child:
+    assert shell.wait_until(lambda: mark.exists() and mark.read_text().strip(), timeout=30)
     assert not child.ended()
 """,
         str(tmp_path / "pid"),
     )
     assert ended.returncode == 0, ended.stderr
     assert "did not end within 8 s" in ended.stdout
-    pid = int((tmp_path / "pid").read_text())
 
-    def gone() -> bool:  # one that nobody collects has ended all the same
+    def gone(pid: int) -> bool:  # one that nobody collects has ended all the same
         return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
-    assert wait_until(gone, timeout=5)
+    for name in ("first", "pid"):
+        assert wait_until(partial(gone, int((tmp_path / name).read_text())), timeout=5), name
