@@ -141,7 +141,8 @@ class Terminal:
 
     def _shown(self, text: str) -> str:
         """What may be shown of a text that others wrote: no secret, and nothing that a terminal or a runner obeys."""
-        return plain(_OBEYED.sub("", self._redact(text)))
+        whole = _OBEYED.sub("", self._redact(text))
+        return plain(self._redact(whole))  # again: what stood in the middle of a secret is gone now
 
     def _print(self, text: Text) -> None:
         with suppress(OSError, ValueError):  # nobody reads any more: a closed pipe or terminal never stops a run

@@ -26,6 +26,14 @@ def test_a_table_in_a_pipe_is_whole() -> None:
     assert len(lines[1]) < 200
 
 
+@pytest.mark.parametrize("said", ["xK9-tiger\x07-mill-77", "xK9-\x1btiger-mill-77", "xK9-tiger-mi\x9bll-77"])
+def test_no_control_character_hides_a_secret(said: str) -> None:
+    stream = io.StringIO()
+    Terminal(stream, Redactor(["xK9-tiger-mill-77"])).note(said)
+    assert "tiger" not in stream.getvalue()
+    assert "[redacted]" in stream.getvalue()
+
+
 @pytest.mark.parametrize("hidden", ["\x07::error title=x::y", "\x1b[2J::error::y", "##\x07[error]y", "\x9b::error::y"])
 def test_what_others_say_moves_no_cursor_and_commands_no_runner(hidden: str) -> None:
     stream = io.StringIO()
