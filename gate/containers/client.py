@@ -13,6 +13,7 @@ from gate.config import ContainerSettings
 from gate.errors import EngineError
 
 _SECONDS = 60.0
+_NOT_FOUND = 404
 _SERVERS_OWN = 500  # from this HTTP status on it is not the question that is wrong
 
 Client = Any
@@ -99,6 +100,19 @@ def ended(end: Callable[[], object]) -> None:
     except docker.errors.APIError as fault:
         if fault.status_code not in {404, 409}:
             raise
+
+
+def managed(change: Callable[[], object]) -> bool:
+    """Whether the engine makes a change; False where it cannot at this moment, or there is nothing to change."""
+    import docker.errors
+
+    try:
+        change()
+    except docker.errors.APIError as fault:
+        if fault.status_code == _NOT_FOUND or fault.status_code is None or fault.status_code >= _SERVERS_OWN:
+            return False
+        raise
+    return True
 
 
 def found(get: Any, name: str) -> Any | None:

@@ -18,7 +18,7 @@ import requests
 
 from gate import dial, shell
 from gate.config import DockerSettings, Environment, Service
-from gate.containers.client import Client, asked, client, ended, epoch, found
+from gate.containers.client import Client, asked, client, ended, epoch, found, managed
 from gate.containers.images import image_of
 from gate.containers.meter import Meter, ProcessMeter, StatsMeter
 from gate.containers.options import LABEL, STATE, options
@@ -33,6 +33,7 @@ from gate.supervise import tail
 from gate.traffic import Traffic
 
 _OLDEST = (20, 10)
+_CHANGED = 5.0  # seconds in which Docker sees that a container ended
 _APART = 0.5  # seconds that two clocks may be
 _LOG = {"max-size": "50m", "max-file": "3"}
 
@@ -214,11 +215,20 @@ class Container:
         """Sends a signal to one that runs, and sees to it that it is not started again."""
         api = self._engine().api
         with asked(self.name):
-            found(lambda own: api.update_container(own, restart_policy={"Name": "no"}), self.name)
+            if not shell.wait_until(self._stays_down, timeout=_CHANGED):
+                api.update_container(self.name, restart_policy={"Name": "no"})  # for what the engine says to it
             made = self._made()
             if made is not None and made["State"]["Paused"]:
                 api.unpause(self.name)
             ended(lambda: api.kill(self.name, name))
+
+    def _stays_down(self) -> bool:
+        """Sees to it that Docker never starts it again; False where Docker cannot say so yet.
+
+        Docker fails to change a container that ends at that moment, and takes a while to see that it ended.
+        """
+        api = self._engine().api
+        return not self.held() or managed(lambda: api.update_container(self.name, restart_policy={"Name": "no"}))
 
     def survive(self) -> None:
         with asked(self.name):

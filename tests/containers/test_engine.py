@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -141,6 +143,15 @@ def test_one_that_waits_to_be_started_again_is_stopped_too(here: Dockered) -> No
     count = here.container("r6").attrs["RestartCount"]
     assert not wait_until(lambda: here.container("r6").attrs["RestartCount"] > count, timeout=2)
     assert "r6" not in [one.id for one in here.engine.instances()]
+
+
+def test_one_that_ends_as_it_is_stopped_is_stopped(here: Dockered) -> None:
+    release = here.release("1.1.0")
+    for _ in range(8):
+        instance = here.engine.start(release, "r8")
+        os.kill(here.container("r8").attrs["State"]["Pid"], signal.SIGKILL)
+        here.engine.stop(instance)
+        assert "r8" not in [one.id for one in here.engine.instances()]
 
 
 def test_traffic_goes_back_while_the_engine_cannot_tell(here: Dockered) -> None:
