@@ -17,6 +17,8 @@ from gate.database.manifest import Backup
 from gate.errors import DatabaseError, ShellError
 from gate.redact import Redactor
 
+THEIRS = "team"
+"""The folder below the gate's backups that is the commands' own: the gate neither reads nor removes what is in it."""
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
@@ -67,9 +69,12 @@ def _run(
     environment: Environment, key: str, backup_id: str, folder: Path, progress: Progress, *, data: Path | None = None
 ) -> str:
     tool = commands(environment)
-    known = {"python": sys.executable, "id": backup_id, "folder": str(folder)}
+    words: list[str] = getattr(tool, key)
+    known = {"python": sys.executable, "id": backup_id, "folder": str(folder / THEIRS)}
     known |= {"data": str(data)} if data is not None else {}
-    argv = [shell.fill(word, known) for word in getattr(tool, key)]
+    if any("{folder}" in word for word in words):
+        _make(folder / THEIRS)
+    argv = [shell.fill(word, known) for word in words]
     secret = {name: value.reveal() for name, value in tool.env.items()}
     env = {name: os.environ[name] for name in _KEPT if name in os.environ} | secret
     if data is None and environment.database is not None:  # a restore must not find the way to the live database
@@ -92,6 +97,13 @@ def _run(
         last = said.splitlines()[-1:]
         raise DatabaseError(": ".join([f"{name}: exit code {ended.code}", *last]))
     return said
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    except OSError as fault:
+        raise DatabaseError(f"{folder}: cannot be made: {fault.strerror}") from None
 
 
 def _ticking(progress: Progress, what: str) -> Callable[[], None]:

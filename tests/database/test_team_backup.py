@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gate.config import Environment
-from gate.database import backup, binaries, fingerprint, manifest
+from gate.database import backup, binaries, fingerprint, manifest, team_backup
 from gate.database.cluster import Cluster
 from gate.errors import ConfigError, DatabaseError
 from gate.redact import Secret
@@ -73,6 +73,25 @@ def test_a_tool_that_fails_leaves_nothing(home: Path, shop: Secret, tmp_path: Pa
     with pytest.raises(DatabaseError, match=r"backup command .*: exit code 1: no room, \[redacted\]"):
         backup.create(environment, tmp_path / "ours", label="r7")
     assert list((tmp_path / "ours").iterdir()) == []
+
+
+def test_what_a_tool_keeps_in_the_gates_folder_is_never_removed(home: Path, shop: Secret, tmp_path: Path) -> None:
+    script = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('all of it')"
+    files = [f"{{folder}}/{{id}}.{ending}" for ending in ("dump", "log", "json", "partial")]
+    for file in files:
+        environment = made_with(
+            home, shop, tmp_path, command=["{python}", "-c", script, file], verify=["test", "-s", file], restore=None
+        )
+        made = backup.create(environment, tmp_path / "ours", label="r7")
+        backup.verify(made, environment)
+        assert backup.prune(tmp_path / "ours", keep=5, pinned={made.id}) == []
+        backup.verify(made, environment)
+    ids = {made.id for made in backup.available(tmp_path / "ours")}
+    assert len(ids) == len(files)
+    backup.prune(tmp_path / "ours", keep=1, pinned=set())
+    assert len(list((tmp_path / "ours" / team_backup.THEIRS).iterdir())) == len(files), (
+        "how long is the team's business"
+    )
 
 
 def test_a_tool_that_does_not_end(home: Path, shop: Secret, tmp_path: Path) -> None:
