@@ -70,6 +70,18 @@ class Journal:
         """Steps that began and were not undone, latest first."""
         return to_undo(self._events)
 
+    def judged(self) -> dict[str, Any]:
+        """What the run that undid the steps had decided, as ``judged`` has it."""
+        return judged(self._events)
+
+
+def judged(events: Iterable[Event]) -> dict[str, Any]:
+    """The ``outcome`` a run was undone for and its ``reasons``, as the lines of its undo tell; empty where none does.
+
+    Its end may never have been written down: it died in its undo.
+    """
+    return next((event.facts for event in events if event.kind == "undo" and event.facts.get("outcome")), {})
+
 
 def to_undo(events: Iterable[Event]) -> list[Begun]:
     """Steps among ``events`` that began and were not undone, latest first."""

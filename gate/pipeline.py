@@ -16,7 +16,7 @@ from gate.evidence import StepRecord, reason
 from gate.interrupt import Interrupted
 from gate.journal import DIED, TOUCHING, Begun, to_undo
 from gate.results import Decision, Outcome, Severity, Verdict
-from gate.run import Run
+from gate.run import Facts, Run
 from gate.steps import permit
 from gate.steps.backup import Backup
 from gate.steps.base import Held, Step, StepFailed
@@ -130,7 +130,7 @@ def recover(run: Run, before: Deployment) -> Outcome:
     if run.journal.finished("accept") and _still_proven(run):
         outcome = _accepted(run)
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
-    why = [reason("before", text) for text in before.reasons]
+    why = [reason("before", text) for text in before.reasons or run.journal.judged().get("reasons", [])]
     if before.outcome is not Outcome.ROLLBACK_FAILED:
         _remember(run, "recover", DIED)
         why.append(reason("recover", "the run that did this died before it ended"))
@@ -352,20 +352,24 @@ def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outc
     run.pause.undoing()
     begun = run.journal.to_undo()
     known = {step.name: step for step in _all_steps(run)}
-    failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item)]
-    if not always_prove and not any(item.name in TOUCHING for item in begun):
+    touched = any(item.name in TOUCHING for item in begun)
+    why: Facts = {}
+    if touched and not always_prove:  # for whoever goes on if this process dies; ``recover`` itself judges nothing
+        why = {"outcome": str(outcome), "reasons": list(dict.fromkeys(item.text for item in run.evidence.reasons))}
+    failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item, why)]
+    if not always_prove and not touched:
         return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back
     return outcome if _verify(run) and not failed else Outcome.ROLLBACK_FAILED
 
 
-def _undo(run: Run, step: Step, begun: Begun) -> bool:
+def _undo(run: Run, step: Step, begun: Begun, why: Facts) -> bool:
     began = time.monotonic()
     record = next((item for item in run.evidence.steps if item.name == step.name), None)
     if record is None:
         record = StepRecord(step.name, run.clock(), "unfinished")
         run.evidence.steps.append(record)
     record.undo_at = run.clock()
-    _remember(run, step.name, "undo")
+    _remember(run, step.name, "undo", why)
     try:
         record.undo_detail = step.undo(run, begun.facts)
         record.undone = True
@@ -382,10 +386,10 @@ def _undo(run: Run, step: Step, begun: Begun) -> bool:
     return record.undone
 
 
-def _remember(run: Run, step: str, kind: str) -> None:
+def _remember(run: Run, step: str, kind: str, facts: Facts | None = None) -> None:
     """Writes to the journal during an undo, which our own bookkeeping never stops."""
     try:
-        run.journal.write(step, kind)
+        run.journal.write(step, kind, facts)
     except OperationFailed as fault:
         run.note(f"not in the journal: {step} {kind}: {fault}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.journal import DIED, to_undo
+from gate.journal import DIED, judged, to_undo
 from gate.results import Outcome
 from gate.store import Deployment, Store
 
@@ -46,7 +46,8 @@ def failed(store: Store, digest: str) -> Deployment | None:
     """The run in which a release with this digest was rolled back here, by the gate or by a person who went back from
     it, if it has not been kept since; None without one.
 
-    One that a person interrupted, or whose gate died, says nothing about the release. Raises OperationFailed.
+    One that a person interrupted, or whose gate died before it had decided to take it back, says nothing about the
+    release. Raises OperationFailed.
     """
     runs = store.deployments()
     served_as = {f"r{item.id}": item.digest for item in runs}
@@ -57,8 +58,10 @@ def failed(store: Store, digest: str) -> Deployment | None:
             if item.action == "rollback" and served_as.get(item.stable_instance or "") == digest:
                 return item
         elif item.action == "deploy" and item.digest == digest:
-            died = any(event.kind == DIED for event in store.events(item.id))
-            if item.outcome in (Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED) and not died:
+            events = store.events(item.id)
+            died = any(event.kind == DIED for event in events)
+            bad = judged(events).get("outcome") == Outcome.ROLLED_BACK if died else True
+            if item.outcome in (Outcome.ROLLED_BACK, Outcome.ROLLBACK_FAILED) and bad:
                 return item
     return None
 

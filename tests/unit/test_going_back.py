@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from gate import place, releases
+from gate import pipeline, place, releases
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed, Refused, UsageError
+from gate.evidence import Evidence, reason
 from gate.journal import DIED
 from gate.place import Folder
 from gate.records.sqlite import SqliteFile
@@ -255,3 +256,30 @@ def test_what_a_run_kept_is_written_down_and_nothing_else(
     kept.remember(run, outcome)
     stays = Ways(place.of(run.environment)).stays()
     assert [stay.version for stay in stays] == (["1.1.0"] if keeps else [])
+
+
+@pytest.mark.parametrize(
+    ("begun", "outcome", "failed"),
+    [
+        ("migrate", Outcome.ROLLED_BACK, True),
+        ("migrate", Outcome.INTERRUPTED, False),  # a person stopped it
+        ("backup", Outcome.ROLLED_BACK, False),  # nothing had been touched
+    ],
+)
+def test_what_had_been_decided_before_the_gate_died_in_its_undo_stays_decided(
+    tmp_path: Path, begun: str, outcome: Outcome, failed: bool
+) -> None:
+    first = made_run(tmp_path)
+    first.journal.write(begun, "do")
+    first.evidence.fail([reason("error_rate", "error rate 19 % > 5 %")], first.clock())
+    pipeline._undo_all(first, outcome)  # and dies before its end is on record
+    (dead,) = first.store.deployments()
+    assert (dead.outcome, dead.reasons) == (None, [])
+    second = replace(first, evidence=Evidence())
+    pipeline.recover(second, dead)
+    told = [item.text for item in second.evidence.reasons]
+    assert ("error rate 19 % > 5 %" in told) == (begun == "migrate"), "why it was undone stays known"
+    assert told[-1] == "the run that did this died before it ended"
+    first.store.end(dead.id, Outcome.ROLLED_BACK, told, cases=0, checks=0, report=None)
+    found = served.failed(first.store, dead.digest)
+    assert (found is not None) is failed, "what failed is refused until a person releases it again"
