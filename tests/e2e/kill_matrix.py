@@ -124,6 +124,7 @@ class Matrix:
         if ended not in (0, 1, 3, 4, 6):
             found.faults.append(f"exit code {ended}")
         self._look(found, settled, tally)
+        self._demand_served(found)
         return found
 
     def kill(self, point: Point) -> Survived:
@@ -137,10 +138,7 @@ class Matrix:
         if ended != -9:
             found.faults.append(f"the gate was not killed: exit code {ended}\n{told}")
         self._look(found, settled, tally)
-        serves = kind.target if self._took_over() else kind.base
-        if self.site.serving() != serves:
-            found.faults.append(f"{found.outcome}, so {serves} has to serve, and {self.site.serving()} does")
-        found.faults += self._schema_faults(kind, serves)
+        found.faults += self._schema_faults(kind, self._demand_served(found))
         by_the_bad = tally.failed_by.get(kind.target, 0) if kind.bad else 0
         found.failed = sum(tally.failed_by.values()) - by_the_bad
         unexplained = found.failed
@@ -151,6 +149,14 @@ class Matrix:
         if unexplained and not kind.restores:
             found.faults.append(f"{unexplained} of {found.failed} failed requests should not: {tally.failures[:3]}")
         return found
+
+    def _demand_served(self, found: Survived) -> str:
+        """The version that has to serve, by how the run ended on record; it is a fault if another one answers."""
+        kind = found.point.kind
+        serves = kind.target if self._took_over() else kind.base
+        if self.site.serving() != serves:
+            found.faults.append(f"{found.outcome}, so {serves} has to serve, and {self.site.serving()} does")
+        return serves
 
     def _settle(self) -> Ran:
         """What a person types after a death: what is held is rolled back, anything else is recovered."""
