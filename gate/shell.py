@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from gate.errors import ShellError
 
+_TIED = Path(__file__).with_name("tied.py")
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -43,18 +45,21 @@ def run(
     check: bool = True,
     stdin: str | None = None,
     tick: Callable[[], None] | None = None,
+    tied: bool = False,
 ) -> Finished:
     """Runs a command to its end and returns what it printed.
 
-    ``env`` replaces the whole environment when given; ``tick`` is called about once a second while it runs. Raises
-    ShellError when it cannot start, runs longer than ``timeout`` seconds, or, with ``check``, exits with anything but
-    0. On a time-out its whole group is killed.
+    ``env`` replaces the whole environment when given; ``tick`` is called about once a second while it runs. ``tied``:
+    on Linux it dies at once when this process is killed; ``argv`` begins with a whole path then. Raises ShellError when
+    it cannot start, runs longer than ``timeout`` seconds, or, with ``check``, exits with anything but 0. On a time-out
+    its whole group is killed.
     """
     name = Path(argv[0]).name
     began = time.monotonic()
+    alone = [sys.executable, "-I", "-S", str(_TIED), str(os.getpid())] if tied and sys.platform == "linux" else []
     try:
         process = subprocess.Popen(
-            list(argv),
+            [*alone, *argv],
             cwd=cwd,
             env=None if env is None else dict(env),
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,

@@ -112,7 +112,7 @@ def _run(argv: list[str], url: Secret, folder: Path, tick: Callable[[], None] | 
     name = Path(argv[0]).name
     command = [argv[0], "--no-password", f"--dbname={make_conninfo('', **parts)}", *argv[1:]]
     try:
-        shell.run(command, timeout=TIMEOUT, env=environment, tick=tick)
+        shell.run(command, timeout=TIMEOUT, env=environment, tick=tick, tied=True)
     except ShellError as fault:
         free = size(shutil.disk_usage(folder).free)
         raise DatabaseError(f"{where(url)}: {scrubbed(url, str(fault))} ({name}; {free} free in {folder})") from None

@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from gate import shell
@@ -23,9 +26,12 @@ from gate.database.dump import check_space, dump
 from gate.database.manifest import Backup
 from gate.errors import DatabaseError
 from gate.redact import Secret
+from gate.shell import wait_until
 from tests.database import project
 from tests.database.project import PASSWORD, run
 from tests.engine import disk
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -163,6 +169,39 @@ def test_a_table_that_stays_locked(environment: Environment, shop: Secret, folde
         with pytest.raises(DatabaseError, match="waited longer than lock_timeout"):
             backup.create(environment, folder, label="x")
     assert list(folder.iterdir()) == []
+
+
+DUMPING = """
+import sys
+from pathlib import Path
+from gate.database import binaries
+from gate.database.dump import dump
+from gate.redact import Secret
+dump(Secret(sys.argv[1]), Path(sys.argv[2]), server=binaries.major(), compression=1, lock_timeout=60)
+"""
+
+
+def test_a_dump_does_not_outlive_the_gate_that_is_killed(shop: Secret, tmp_path: Path) -> None:
+    """It would fill the disk with a file that ``recover`` has removed, and keep its locks on the live database."""
+    file = tmp_path / "x.dump"
+    argv = [sys.executable, "-c", DUMPING, shop.reveal(), str(file)]
+    waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'"
+    with connect(shop) as holder, holder.transaction():
+        holder.execute("LOCK TABLE public.items")
+        gate = subprocess.Popen(argv, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        try:
+            assert wait_until(lambda: bool(run(shop, waits)), timeout=60, every=0.1), "no pg_dump waits"
+            (dumping,) = _pg_dumps(file)
+        finally:
+            gate.kill()
+            gate.wait(timeout=10)
+        assert wait_until(lambda: not dumping.is_running(), timeout=10)
+
+
+def _pg_dumps(file: Path) -> list[psutil.Process]:
+    """The processes of pg_dump that write a file."""
+    running = psutil.process_iter(["name", "cmdline"])
+    return [each for each in running if each.info["name"] == "pg_dump" and f"--file={file}" in each.info["cmdline"]]
 
 
 @contextmanager
