@@ -145,6 +145,8 @@ class Lock:
             handle = os.open(self._file, os.O_RDWR)
         except FileNotFoundError:
             return None
+        except OSError as fault:
+            raise OperationFailed(f"{self._file}: who holds it cannot be told: {fault.strerror}") from None
         try:
             return None if flock.shared(handle) else _described(self._file)
         finally:

@@ -344,11 +344,6 @@ def _accepted(run: Run) -> Outcome:
 def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outcome:
     """Undoes everything the journal says was begun, by this process or by an earlier one."""
     run.stop_watching()
-    rival = run.rival()
-    if rival is not None:
-        text = f"nothing was undone, for the lock was lost and another run has it: {rival}; recover once that has ended"
-        run.evidence.reasons.append(reason("lock", text))
-        return Outcome.ROLLBACK_FAILED
     run.pause.undoing()
     begun = run.journal.to_undo()
     known = {step.name: step for step in _all_steps(run)}
@@ -356,20 +351,39 @@ def _undo_all(run: Run, outcome: Outcome, *, always_prove: bool = False) -> Outc
     why: Facts = {}
     if touched and not always_prove:  # for whoever goes on if this process dies; ``recover`` itself judges nothing
         why = {"outcome": str(outcome), "reasons": list(dict.fromkeys(item.text for item in run.evidence.reasons))}
-    failed = [item.name for item in begun if item.name in known and not _undo(run, known[item.name], item, why)]
+    failed, written = [], True
+    for item in (one for one in begun if one.name in known):
+        # While the records answer: asking a server that does not would only keep users waiting.
+        if written and not _alone(run):
+            return Outcome.ROLLBACK_FAILED
+        written = _remember(run, item.name, "undo", why)
+        if not _undo(run, known[item.name], item):
+            failed.append(item.name)
+    if written and not _alone(run):
+        return Outcome.ROLLBACK_FAILED
     if not always_prove and not touched:
         return Outcome.REFUSED if outcome is Outcome.ROLLED_BACK else outcome  # there was nothing to roll back
     return outcome if _verify(run) and not failed else Outcome.ROLLBACK_FAILED
 
 
-def _undo(run: Run, step: Step, begun: Begun, why: Facts) -> bool:
+def _alone(run: Run) -> bool:
+    """Whether nobody else has the environment by now: beside another run nothing is undone, and that is said."""
+    rival = run.rival()
+    if rival is not None:
+        text = (
+            f"nothing more was undone, for the lock is lost and another run has it: {rival}; recover once it has ended"
+        )
+        run.evidence.reasons.append(reason("lock", text))
+    return rival is None
+
+
+def _undo(run: Run, step: Step, begun: Begun) -> bool:
     began = time.monotonic()
     record = next((item for item in run.evidence.steps if item.name == step.name), None)
     if record is None:
         record = StepRecord(step.name, run.clock(), "unfinished")
         run.evidence.steps.append(record)
     record.undo_at = run.clock()
-    _remember(run, step.name, "undo", why)
     try:
         record.undo_detail = step.undo(run, begun.facts)
         record.undone = True
@@ -386,12 +400,14 @@ def _undo(run: Run, step: Step, begun: Begun, why: Facts) -> bool:
     return record.undone
 
 
-def _remember(run: Run, step: str, kind: str, facts: Facts | None = None) -> None:
-    """Writes to the journal during an undo, which our own bookkeeping never stops."""
+def _remember(run: Run, step: str, kind: str, facts: Facts | None = None) -> bool:
+    """Writes to the journal during an undo, which our own bookkeeping never stops; whether it could."""
     try:
         run.journal.write(step, kind, facts)
     except OperationFailed as fault:
         run.note(f"not in the journal: {step} {kind}: {fault}")
+        return False
+    return True
 
 
 def _verify(run: Run) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from gate.restoring import folder_of
 from gate.run import Facts, Run
 from gate.steps.base import Step
+from gate.store import Store
 
 
 class Backup(Step):
@@ -38,7 +40,8 @@ class Backup(Step):
             "rows": verified.rows,
             "schema_head": made.schema_head,
         }
-        pinned = {made.id} | ({run.restoring.backup.id} if run.restoring is not None else set())
+        pinned = {made.id} | undecided(run.store, (item.id for item in backup.available(folder)))
+        pinned |= {run.restoring.backup.id} if run.restoring is not None else set()
         kept = run.environment.retention
         backup.prune(folder, kept.backups, pinned=pinned, days=kept.backup_days)
         size = f"{made.bytes / 2**20:.1f} MB" if made.bytes >= 2**20 else f"{made.bytes / 2**10:.0f} kB"
@@ -48,3 +51,9 @@ class Backup(Step):
 
     def undo(self, run: Run, facts: Facts) -> str:
         return "the backup is kept" if run.evidence.backup else ""
+
+
+def undecided(store: Store, backups: Iterable[str]) -> set[str]:
+    """Those of these backups that a run made which has not ended, and may still need them. Raises OperationFailed."""
+    runs = tuple(f"-r{item.id}" for item in store.deployments() if item.ended_at is None)
+    return {name for name in backups if name.endswith(runs)} if runs else set()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 
 from gate import pipeline, place, releases
 from gate.engines.base import Engine, Instance
@@ -22,6 +23,7 @@ from gate.records.sqlite import SqliteFile
 from gate.results import Outcome
 from gate.rollback import kept, recorded, served, unrecorded
 from gate.rollback.kept import FILE, Stay, Ways
+from gate.steps.backup import undecided
 from gate.store import Store
 from tests.evidence.runs import made_run
 
@@ -283,3 +285,31 @@ def test_what_had_been_decided_before_the_gate_died_in_its_undo_stays_decided(
     first.store.end(dead.id, Outcome.ROLLED_BACK, told, cases=0, checks=0, report=None)
     found = served.failed(first.store, dead.digest)
     assert (found is not None) is failed, "what failed is refused until a person releases it again"
+
+
+@pytest.mark.parametrize("answer", [True, False], ids=["records that answer", "records that do not"])
+def test_nothing_more_is_undone_once_another_run_has_the_environment(tmp_path: Path, answer: bool) -> None:
+    run = made_run(tmp_path)
+    for step in ("migrate", "smoke", "accept"):
+        run.journal.write(step, "do")
+    if not answer:
+        run.store.execute(sa.text("DROP TABLE events"))
+    asked: list[str | None] = [None, "recovering by somebody else"]
+    run.rival = lambda: asked.pop(0)
+    ended = pipeline._undo_all(run, Outcome.ROLLED_BACK)
+    left = [step.name for step in run.journal.to_undo()]
+    if answer:
+        assert (ended, left) == (Outcome.ROLLBACK_FAILED, ["smoke", "migrate"])
+        assert "another run has it: recovering by somebody else" in run.evidence.reasons[-1].text
+    else:  # nobody waits for an answer at each step: the traffic goes back
+        assert (ended, left, len(asked)) == (Outcome.ROLLED_BACK, [], 1)
+
+
+def test_what_is_not_decided_yet_keeps_its_backup(tmp_path: Path) -> None:
+    first, second = made_run(tmp_path), made_run(tmp_path)
+    first.store.end(first.deployment, Outcome.RELEASED, [], cases=0, checks=0, report=None)
+    second.store.end(second.deployment, Outcome.ROLLBACK_FAILED, [], cases=0, checks=0, report=None)
+    made = [f"20261129T120000000000Z-r{number}" for number in (1, 2, 12)]
+    assert undecided(first.store, made) == {made[1]}
+    second.store.end(second.deployment, Outcome.ROLLED_BACK, [], cases=0, checks=0, report=None)
+    assert undecided(first.store, made) == set()

@@ -258,3 +258,10 @@ def test_a_rival_is_whoever_took_a_lock_that_was_lost(tmp_path: Path) -> None:
         assert lock.rival() is None, "lost, and nobody has it"
         with Lock(here).held("recovering"):
             assert str(lock.rival()).startswith("recovering by ")
+
+
+def test_a_holder_that_cannot_be_told_is_said(tmp_path: Path) -> None:
+    here = machine(tmp_path, "")
+    (here.state_folder / "lock").mkdir(parents=True)
+    with pytest.raises(OperationFailed, match=r"lock: who holds it cannot be told: Is a directory"):
+        Lock(here).holder()
