@@ -106,7 +106,7 @@ def parse(words: list[str], door: str) -> argparse.Namespace:
             "--emergency",
             metavar="REASON",
             default="",
-            help="wait for no sign-off, window, freeze or checklist; all else holds, and the roles sign within 24 h",
+            help="wait for no sign-off, soak, window, freeze, checklist; all else holds; the roles sign within 24 h",
         )
     if action == "deploy":
         top.add_argument("--dry-run", action="store_true", help="only run the checks (the same as plan)")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -267,6 +267,8 @@ class Commands:
         stable = self._stable_of(dead)
         release = known(dead.version, dead.digest, dead.commit, Path(dead.folder))
         run = self._new_run(store, release, stable, dead.action, deployment=dead.id)
+        with suppress(OperationFailed):  # which keeps nobody from a decision, and is told with what is owed
+            run.forced = owing.reason(store, dead.id)
         resealing.take_up(run)
         return run
 
@@ -390,12 +392,12 @@ class Commands:
                 run.engine.settle()
             except OperationFailed as fault:
                 run.note(f"what serves will not be started again by itself: {fault}")
+        serves = serving.look(run.engine)
         if run.action != "plan":
-            self._tell_people(lambda: messages.ended(run, outcome, next_step, shown), run.store)
+            self._tell_people(lambda: messages.ended(run, outcome, serves, next_step, shown), run.store)
         told = afterwards.tell(run, outcome, next_step, shown, self._terminal.note)
         if outcome is Outcome.HELD:
             self._start_keeper(run)
-        serves = serving.look(run.engine)
         if serves.unknown:
             run.note(f"what serves cannot be told: {serves.fault}")
         afterwards.show_standing(run, self._terminal)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from gate.dora import Course
+from gate.journal import to_undo
 from gate.store import Deployment, Event, Store
 
 _USERS = ("canary", "promote")
@@ -35,8 +36,13 @@ def _course(item: Deployment, journal: list[Event]) -> Course:
         decided=_first(journal, lambda event: event.kind == "undo"),
         freed=_first(reversed(journal), lambda event: event.step in _USERS and event.kind == "undone"),
         accepted=accepted,
-        undid=int(served[1]) if item.action == "rollback" and served else None,
+        undid=int(served[1]) if item.action == "rollback" and served and _kept(journal) else None,
     )
+
+
+def _kept(journal: list[Event]) -> bool:
+    """Whether a rollback led back: one that died, and was undone by ``recover``, took nothing back."""
+    return any(step.name == _ACCEPT and step.done for step in to_undo(journal))
 
 
 def _first(journal: Iterable[Event], wanted: Callable[[Event], bool]) -> datetime | None:

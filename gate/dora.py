@@ -103,9 +103,10 @@ def measures(courses: Sequence[Course], now: datetime) -> tuple[Measure, ...]:
         _share(
             "success_rate",
             "Deployments that succeed",
-            len(released),
+            len([item for item in released if item.id not in by_person]),
             len(concluded),
-            "released / (released + taken back); what was refused touched nothing and is not counted",
+            "released and not taken back later / (released + taken back); what was refused touched nothing and is not "
+            "counted",
         ),
         _middle(
             "deployment_time",

@@ -11,6 +11,7 @@ from gate.approval.book import Book
 from gate.config import Environment
 from gate.ledger import Ledger
 from gate.report import index
+from gate.rollback import served
 from gate.store import Store
 
 PAGE = "index.html"
@@ -40,11 +41,13 @@ def write(environment: Environment, store: Store, now: datetime) -> Path:
         )
         for item in store.deployments()
     ]
+    serves = served.last(store)
     page = index.render(
         app=environment.app.name,
         environment=environment.name,
         minimum=environment.readiness.minimum,
         rows=rows,
+        serves=serves.id if serves is not None else None,
         measures=dora.measures(courses.read(store), now),
         baseline=environment.baseline,
         gaps=[index.OpenGap(gap.seen, gap.opened_in, gap.opened_at) for gap in known if gap.open],

@@ -6,10 +6,13 @@ Started by the gate, never by hand: ``python -m gate.keeper ENVIRONMENT ROOT DEP
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
-from gate import engines, holding, shell
+from gate import engines, holding, shell, strays
 from gate.commands import Commands
 from gate.config import Environment
 from gate.environments import load
@@ -27,11 +30,31 @@ LOCKED_FOR = 3600.0
 """Seconds that another command may hold the lock without deciding."""
 
 
-def main(arguments: list[str]) -> int:
-    """Returns 0 when somebody else has decided, otherwise the exit code of the rollback."""
+def main(arguments: list[str], log: TextIO = sys.stdout) -> int:
+    """Returns 0 when somebody else has decided, otherwise the exit code of the rollback; 4 when it broke itself.
+
+    Its ``log`` is read by people: what it dies of is told there without secrets too, like everything else.
+    """
+
+    def write(text: str) -> None:
+        with suppress(OSError):  # a full disk: its time still comes
+            log.write(text)
+            log.flush()
+
+    with strays.heard(write) as heard:
+        try:
+            return _watch_over(arguments, log, heard)
+        except Exception as fault:  # noqa: BLE001 - Python itself would show the secrets in it
+            told = f"error: {fault}\n" if isinstance(fault, GateError) else traceback.format_exc()
+            write(heard.redact(told))
+            return Outcome.ROLLBACK_FAILED.exit_code
+
+
+def _watch_over(arguments: list[str], log: TextIO, heard: strays.Strays) -> int:
     name, root, number = arguments
     environment = load(name, Path(root))
-    terminal = Terminal(sys.stdout, environment.redactor)
+    heard.redact = environment.redactor
+    terminal = Terminal(log, environment.redactor)
     store = Store.of(environment)
     hold = holding.find(store)
     if hold is None or hold.deployment.id != int(number):

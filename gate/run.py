@@ -84,6 +84,8 @@ class Run:
         self.started_at = self.clock()
         self.journal = Journal(self.store, self.deployment)
         self.pause = Pause(self.environment)
+        self.forced = ""
+        """Why it was an emergency, where another process began it; empty where it was none."""
         self.stuck = False
         """Whether the schema could not be taken back, and there was no way back from the beginning."""
         self._way_back: WayBack | None = None
@@ -105,6 +107,15 @@ class Run:
         if self.stable is None:
             return None
         return known(self.stable.version, self.stable.digest, self.stable.commit, Path(self.stable.folder))
+
+    @property
+    def emergency(self) -> str:
+        """Why it went past what it had to wait for, in this process or in the one that began it; empty where it did
+        not."""
+        waited = self.evidence.permission
+        if waited is None:
+            return self.forced
+        return waited.emergency if waited.skipped else ""
 
     def note(self, text: str) -> None:
         """Something the report and the person must know, though it changes no outcome."""

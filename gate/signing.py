@@ -101,7 +101,10 @@ class Signing:
             self._demand_role(role, target.debt)
         found = [item for item in self._given(target) if item.revoked_at is None and role in (None, item.role)]
         if not found:
-            raise UsageError(f"nothing is signed for {self._told(target)}, so there is nothing to revoke")
+            raise UsageError(
+                f"nothing is signed for {self._told(target)}, so there is nothing to revoke",
+                next_step=f"{self._door} plan --version {target.subject.version}   shows who has signed",
+            )
         self._book.revoke(found, self._login, self._clock())
         if target.debt is not None:
             self._book.settle(target.debt.deployment, None)
@@ -172,7 +175,10 @@ class Signing:
         if name is None:
             return named(self._login, self._section.people) or self._login
         if not re.fullmatch(NAME, name):
-            raise UsageError(f"--as {name!r}: a name has no blank here, such as alice or alice@example.com")
+            raise UsageError(
+                f"--as {name!r}: a name has no blank here, such as alice or alice@example.com",
+                next_step="the same command with --as and one word",
+            )
         return name
 
     def _with_signature(self, item: SignOff, key: Path | None, council: Council) -> SignOff:
@@ -219,7 +225,10 @@ class Signing:
     def _debt(self, deployment: int) -> _Target:
         debt = next((item for item in self._book.debts() if item.deployment == deployment), None)
         if debt is None:
-            raise UsageError(f"deployment {deployment} was no emergency: nobody has to sign for it afterwards")
+            raise UsageError(
+                f"deployment {deployment} was no emergency: nobody has to sign for it afterwards",
+                next_step=f"{self._door} status   shows what is to be signed for",
+            )
         return _Target(debt.subject, councils.of(self._environment, debt.subject, debt.deployers), debt)
 
     def _wanted(self) -> Deployment | None:

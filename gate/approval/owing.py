@@ -15,6 +15,11 @@ def open_debts(environment: Environment, store: Store) -> list[DebtState]:
     return [state for debt in owed if (state := standing(environment, store, debt)).open]
 
 
+def reason(store: Store, deployment: int) -> str:
+    """Why a deployment was an emergency; empty where it was none. Raises OperationFailed."""
+    return next((debt.reason for debt in Book(store).debts() if debt.deployment == deployment), "")
+
+
 def standing(environment: Environment, store: Store, debt: Debt) -> DebtState:
     """How each role stands that has to sign for a debt: those of the moment it was made, whatever they are by now."""
     council = councils.of(environment, debt.subject, debt.deployers)

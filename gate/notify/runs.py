@@ -9,18 +9,20 @@ from gate.config.notifying import Occasion
 from gate.notify.message import Message
 from gate.results import Outcome
 from gate.run import Run
+from gate.serving import Serving
 from gate.store import Deployment
 
 _ENDED = {
     Outcome.RELEASED: (Occasion.RELEASED, "{version} is released and serves"),
-    Outcome.ROLLED_BACK: (Occasion.ROLLED_BACK, "rolled back from {version}; {stable} serves, proven"),
+    Outcome.ROLLED_BACK: (Occasion.ROLLED_BACK, "{undone}; {serves}"),
     Outcome.ROLLBACK_FAILED: (Occasion.ROLLBACK_FAILED, "the rollback failed: a person is needed now"),
     Outcome.HELD: (Occasion.HELD, "{version} is held: a person decides"),
     Outcome.RESTORED: (Occasion.RESTORED, "a backup is the live database now, proven"),
-    Outcome.REFUSED: (Occasion.REFUSED, "{version} is refused; nothing was touched"),
-    Outcome.INTERRUPTED: (Occasion.INTERRUPTED, "{version} was interrupted and undone"),
+    Outcome.REFUSED: (Occasion.REFUSED, "{what} is refused; nothing was touched"),
+    Outcome.INTERRUPTED: (Occasion.INTERRUPTED, "{what} was interrupted and undone"),
 }
 _ASKED_FOR = {"rollback": "back to {version}", "restore": "a restore", "deploy": "{version}"}
+_WHAT = {"rollback": "the rollback to {version}", "restore": "the restore"}
 
 
 def started(run: Run) -> Message:
@@ -31,21 +33,27 @@ def started(run: Run) -> Message:
     return _of(run, Occasion.STARTED, f"deployment {run.deployment} begins: {what} ({stable} serves){forced}")
 
 
-def ended(run: Run, outcome: Outcome, next_step: str, report: str | None) -> Message | None:
-    """How a run ended; None where nobody need be told: a plan."""
+def ended(run: Run, outcome: Outcome, serves: Serving, next_step: str, report: str | None) -> Message | None:
+    """How a run ended; ``serves`` is what is true then. None where nobody need be told: a plan."""
     if outcome not in _ENDED:
         return None
     event, title = _ENDED[outcome]
-    if run.action == "rollback" and outcome is Outcome.ROLLED_BACK:
-        title = "rolled back to {version}, which serves, proven"
-    stable = run.stable.version if run.stable is not None else "nothing"
+    version = run.release.version
+    what = _WHAT.get(run.action, "{version}").format(version=version)
+    proven = f"{serves}, proven" if serves.runs else str(serves)
+    told = title.format(version=version, what=what, undone=_undone(run, what), serves=proven)
     reasons = tuple(dict.fromkeys(item.text for item in run.evidence.reasons))
-    told = title.format(version=run.release.version, stable=stable)
-    waited = run.evidence.permission
-    if waited is not None and waited.skipped:
+    if run.emergency:
         told = f"EMERGENCY, sign-offs and waits skipped: {told}"
-        reasons = (f"emergency: {waited.emergency}", *reasons)
+        reasons = (f"emergency: {run.emergency}", *reasons)
     return _of(run, event, told, reasons, next_step=next_step, report=report or "")
+
+
+def _undone(run: Run, what: str) -> str:
+    """What went back: a rollback that died, and was undone by ``recover``, led nowhere."""
+    if run.action == "rollback" and any(step.name == "accept" and step.done for step in run.journal.to_undo()):
+        return f"rolled back to {run.release.version}"
+    return f"{what} was undone" if run.action in _WHAT else f"rolled back from {what}"
 
 
 def dead(environment: Environment, found: Deployment, told: str, *, next_step: str, at: datetime) -> Message:

@@ -92,6 +92,7 @@ def render(
     environment: str,
     minimum: float,
     rows: Sequence[Row],
+    serves: int | None,
     measures: Sequence[Measure],
     baseline: Baseline,
     gaps: Sequence[OpenGap],
@@ -100,7 +101,8 @@ def render(
     now: datetime,
     redact: Callable[[str], str],
 ) -> str:
-    """The whole page; ``rows`` newest first, ``owed`` a sentence for each emergency that is still to be signed for."""
+    """The whole page; ``rows`` newest first, ``serves`` the run whose release does, ``owed`` a sentence for each
+    emergency that is still to be signed for."""
     return (
         html.templates()
         .get_template("index.html")
@@ -109,7 +111,7 @@ def render(
             environment=environment,
             now=now,
             days=WINDOW.days,
-            statement=statement(rows),
+            statement=statement(rows, serves),
             newest=rows[0] if rows else None,
             rows=rows[:SHOWN],
             left_out=max(0, len(rows) - SHOWN),
@@ -125,13 +127,13 @@ def render(
     )
 
 
-def statement(rows: Sequence[Row]) -> str:
-    """What serves as far as the records know, and how the newest run ended where that is something else."""
+def statement(rows: Sequence[Row], last: int | None) -> str:
+    """What serves as far as the records know, since the run ``last``; and how the newest run ended where that is
+    something else."""
     if not rows:
         return "Nothing was deployed yet."
     newest = rows[0]
-    kept = (Outcome.RELEASED, "deploy"), (Outcome.ROLLED_BACK, "rollback")
-    serves = next((row for row in rows if (row.outcome, row.action) in kept), None)
+    serves = next((row for row in rows if row.id == last), None)
     told = f"{serves.version} serves since run {serves.id}." if serves else "Nothing was released yet."
     if serves is not None and newest.id == serves.id:
         return told

@@ -114,7 +114,7 @@ def finished(rig: Rig) -> tuple[Run, str]:
 
 def test_a_message_of_it_says_so_and_every_later_one_says_what_is_owed(rig: Rig) -> None:
     run, told = finished(rig)
-    started, ended = runs.started(run), runs.ended(run, Outcome.RELEASED, "", None)
+    started, ended = runs.started(run), runs.ended(run, Outcome.RELEASED, Serving(None), "", None)
     assert ended is not None
     assert f"an EMERGENCY: {WHY}" in started.title
     assert ended.title.startswith("EMERGENCY, sign-offs and waits skipped: ")
@@ -122,7 +122,7 @@ def test_a_message_of_it_says_so_and_every_later_one_says_what_is_owed(rig: Rig)
     commands = Commands(rig.environment, Terminal(io.StringIO(), Redactor()), door="gate", command="gate")
     sent: list[Message] = []
     commands._notifier = cast(Any, SimpleNamespace(send=sent.append))
-    later = runs.ended(rig.run(), Outcome.RELEASED, "", None)
+    later = runs.ended(rig.run(), Outcome.RELEASED, Serving(None), "", None)
     for store in (rig.store, None):
         commands._tell_people(lambda: later, store)
     assert [message.owed for message in sent] == [(told,), (told,)]

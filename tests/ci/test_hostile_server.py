@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import brought
 import pytest
+import server
 
+from gate.approval import logins
 from tests.ci.runner import Ended, Runner
 
 LIES = "  ::error title=lie::said by the server\n##[error]said by the server\n::stop-commands::forever\nno end"
@@ -156,10 +158,40 @@ def packed(kind: str) -> bytes:
 @pytest.mark.parametrize("kind", ["escapes", "a link", "a device", "no tar"])
 def test_nothing_but_files_within_a_reports_folder_is_unpacked(tmp_path: Path, kind: str) -> None:
     with pytest.raises(brought.Misplaced):
-        brought.unpack(packed(kind), tmp_path, REPORT)
+        brought.unpack(io.BytesIO(packed(kind)), tmp_path, REPORT)
     assert [place for place in tmp_path.rglob("*") if not place.is_dir()] == []
-    brought.unpack(packed("a file"), tmp_path, REPORT)
+    brought.unpack(io.BytesIO(packed("a file")), tmp_path, REPORT)
     assert brought.lies(tmp_path, REPORT)
+
+
+def test_a_report_of_too_many_files_is_not_unpacked(tmp_path: Path) -> None:
+    """Each costs memory, however little of the tar it takes."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for number in range(brought.MOST + 1):
+            tar.addfile(tarfile.TarInfo(str(number)))
+    made.seek(0)
+    with pytest.raises(brought.Misplaced, match="more than 2000 files"):
+        brought.unpack(made, tmp_path, REPORT)
+    assert not (tmp_path / REPORT).parent.exists()
+
+
+def test_a_server_that_never_stops_sending_is_not_listened_to_for_ever(
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, given = hostile.runner.step({"environment": "local", "version": "1.0.0", **hostile.inputs()})
+    for name, value in {**given, **hostile.variables}.items():
+        monkeypatch.setenv(name, value)
+    (Path(hostile.variables["LIES"]).parent / "tools" / "ssh").write_text("#!/bin/sh\nexec cat /dev/zero\n")
+    target = replace(server.Server.read("gate@shop.example", hostile.runner.workspace), largest=5_000_000)
+    with target.reached(), pytest.raises(brought.Misplaced, match="more than 5000000 bytes"):
+        target.fetch(REPORT)
+    assert not (hostile.runner.workspace / "reports").exists()
+
+
+def test_who_started_the_job_is_told_the_server_s_gate_by_every_name_that_it_knows() -> None:
+    """One that the gate asks for, and nobody hands on, is a hole in four eyes; it was the same list written twice."""
+    assert set(server.STARTED_BY) == set(logins.CI)
 
 
 def test_nothing_is_unpacked_or_published_behind_a_link(tmp_path: Path) -> None:
@@ -169,7 +201,7 @@ def test_nothing_is_unpacked_or_published_behind_a_link(tmp_path: Path) -> None:
     (project / "reports").mkdir(parents=True)
     (project / "reports" / "local").symlink_to(elsewhere)
     with pytest.raises(brought.Misplaced, match="link"):
-        brought.unpack(packed("a file"), project, REPORT)
+        brought.unpack(io.BytesIO(packed("a file")), project, REPORT)
     assert not brought.lies(project, REPORT)
 
 

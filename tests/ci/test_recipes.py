@@ -16,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gate import bundle, verify
+from gate.approval import logins
 from tests.ci.runner import ACTION, BASH, ROOT, WORKFLOW, Ended, Runner, parsed
 from tests.ci.sshd import Sshd
 
@@ -69,6 +70,13 @@ def test_jenkins_parentheses_and_credentials_are_whole() -> None:
     for opening, closing in ("{}", "()", "[]"):
         assert text.count(opening) == text.count(closing)
     assert "'''" not in text
+
+
+def test_jenkins_tells_who_let_it_deploy() -> None:
+    """It says of itself nothing that four eyes could go by: whoever had signed could start the pipeline."""
+    asked = re.findall(r"input \{\n.*?\n +submitterParameter '(\w+)'\n", RECIPES["jenkins"])
+    assert len(asked) == RECIPES["jenkins"].count("input {") == 2
+    assert set(asked) <= set(logins.CI)
 
 
 @pytest.mark.parametrize("recipe", ["gitlab", "jenkins"])

@@ -42,8 +42,10 @@ class History:
         took: float = 31,
         why: str = "",
         by: str = "alice@ops-1",
+        died: bool = False,
     ) -> int:
-        """One run: users reach it after ``users`` seconds, ``decided`` seconds later it is taken back or accepted."""
+        """One run: users reach it after ``users`` seconds, ``decided`` seconds later it is taken back or accepted.
+        ``died``: and then its gate was killed, and ``recover`` has undone it."""
         begun = self.now
         number = self.store.begin(
             action=action,
@@ -62,7 +64,10 @@ class History:
             self._line(begun, (users or 15) + decided, number, "promote" if users else "smoke", "undo")
             self._line(begun, (users or 15) + decided + 0.5, number, "promote" if users else "smoke", "undone")
         elif outcome in (Outcome.RELEASED, Outcome.ROLLED_BACK):
+            self._line(begun, took - 1, number, "accept", "do")
             self._line(begun, took - 1, number, "accept", "done")
+            if died:
+                self._line(begun, took - 0.5, number, "accept", "undone")
         self.now = begun + timedelta(seconds=took)
         if outcome is not None:
             self.store.end(number, outcome, [why] if why else [], cases=18, checks=23, report=None)

@@ -42,12 +42,19 @@ def test_each_formula(history: History) -> None:
     assert found["deployment_frequency"].value == pytest.approx(11 / weeks, rel=1e-3)
     assert found["lead_time"].value == pytest.approx(4 * HOUR + 63, abs=HOUR)
     assert (found["change_failure_rate"].value, found["change_failure_rate"].n) == (4 / 14, 14)
-    assert found["success_rate"].value == 11 / 15
+    assert found["success_rate"].value == 10 / 15, "the one that a person took back was no success either"
     assert found["deployment_time"].value == pytest.approx(64)
     # 2, 4 and 60 s after users reached it; by a person 601 s after it was accepted, which began 20 s after users did.
     assert found["detection_time"].value == pytest.approx((4 + 60) / 2)
     assert found["time_to_restore"].value == pytest.approx((4.5 + 8) / 2)
     assert found["rollback_time"].n == 5
+
+
+def test_a_rollback_that_died_and_was_undone_took_nothing_back(history: History) -> None:
+    good = history.run(Outcome.RELEASED)
+    before = {name: item.value for name, item in measured(history).items() if name.endswith(("rate", "restore"))}
+    history.run(Outcome.ROLLED_BACK, action="rollback", serving=good, users=1, took=8, died=True)
+    assert {name: item.value for name, item in measured(history).items() if name in before} == before
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.PLANNED, Outcome.LOCKED, Outcome.INTERRUPTED, None])

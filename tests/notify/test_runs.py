@@ -10,26 +10,37 @@ from typing import Any, cast
 
 import pytest
 
+from gate.approval.book import Book
+from gate.approval.debts import Debt
+from gate.approval.signoffs import Subject
 from gate.commands import Commands
 from gate.config import Environment
+from gate.engines.base import Instance
 from gate.errors import Locked
 from gate.evidence import Evidence, reason
+from gate.journal import Begun
 from gate.notify import runs
 from gate.parsing import parse
 from gate.results import Outcome
 from gate.run import Options, Run
+from gate.serving import Serving
 from gate.store import Store
 from gate.terminal import Terminal
 from tests.notify import listeners
 from tests.notify.test_notifier import AT, environment
 
 
-def ended(outcome: Outcome, action: str = "deploy") -> Any:
+def ended(
+    outcome: Outcome, action: str = "deploy", *, serves: str = "1.0.0", accepted: bool = True, forced: str = ""
+) -> Any:
     evidence = Evidence()
     evidence.fail([reason("smoke", "three cases failed"), reason("smoke", "three cases failed")], AT)
     fields = {"environment": environment(), "release": SimpleNamespace(version="1.1.0"), "deployment": 42}
     fields |= {"stable": SimpleNamespace(version="1.0.0"), "action": action, "by": "alice@ops", "clock": lambda: AT}
-    return runs.ended(cast(Run, SimpleNamespace(evidence=evidence, **fields)), outcome, "type this", "reports/r.html")
+    fields |= {"journal": SimpleNamespace(to_undo=lambda: [Begun("accept", {}, accepted)]), "emergency": forced}
+    instance = cast(Instance, SimpleNamespace(version=serves)) if serves else None
+    run = cast(Run, SimpleNamespace(evidence=evidence, **fields))
+    return runs.ended(run, outcome, Serving(instance), "type this", "reports/r.html")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +62,28 @@ def test_every_end_is_told(outcome: Outcome, event: str, title: str) -> None:
     assert told.contacts == ({"primary": "+49 30 1234"} if outcome is Outcome.ROLLBACK_FAILED else {})
 
 
-def test_a_rollback_that_was_asked_for_is_told_as_one() -> None:
-    assert ended(Outcome.ROLLED_BACK, "rollback").title == "rolled back to 1.1.0, which serves, proven"
+@pytest.mark.parametrize(
+    ("outcome", "action", "serves", "accepted", "title"),
+    [
+        (Outcome.ROLLED_BACK, "rollback", "1.1.0", True, "rolled back to 1.1.0; 1.1.0 serves, proven"),
+        # It died before it was accepted, and ``recover`` has undone it: 1.1.0 was where it was to lead.
+        (Outcome.ROLLED_BACK, "rollback", "1.0.0", False, "the rollback to 1.1.0 was undone; 1.0.0 serves, proven"),
+        (Outcome.ROLLED_BACK, "restore", "1.1.0", False, "the restore was undone; 1.1.0 serves, proven"),
+        (Outcome.ROLLED_BACK, "deploy", "", False, "rolled back from 1.1.0; nothing serves"),
+        (Outcome.INTERRUPTED, "rollback", "1.0.0", False, "the rollback to 1.1.0 was interrupted and undone"),
+        (Outcome.REFUSED, "restore", "1.1.0", False, "the restore is refused; nothing was touched"),
+    ],
+)
+def test_what_is_told_is_what_became_of_it(
+    outcome: Outcome, action: str, serves: str, accepted: bool, title: str
+) -> None:
+    assert ended(outcome, action, serves=serves, accepted=accepted).title == title
+
+
+def test_an_emergency_that_another_process_ends_is_called_one() -> None:
+    told = ended(Outcome.RELEASED, forced="checkout is down")
+    assert told.title == "EMERGENCY, sign-offs and waits skipped: 1.1.0 is released and serves"
+    assert told.reasons[0] == "emergency: checkout is down"
 
 
 def test_a_plan_is_told_to_nobody() -> None:
@@ -91,6 +122,23 @@ def test_whoever_finds_a_dead_run_tells_and_is_refused_all_the_same(tmp_path: Pa
     assert document["contacts"] == {"primary": "+49 30 1234"}
     assert "recover" in document["next"]
     assert ("board was not told" in said.getvalue()) == (status == 500)
+
+
+def test_an_emergency_that_recover_ends_is_called_one(tmp_path: Path) -> None:
+    with listeners.http(200) as heard:
+        board = {"kind": "webhook", "url": heard.url, "events": ["rolled_back"]}
+        here = project(tmp_path, heard.url, notify={"timeout": "3s", "targets": {"board": board}})
+        store = Store.of(here)
+        facts: dict[str, Any] = {"action": "deploy", "version": "1.1.0", "digest": "d", "commit": None, "folder": "f"}
+        number = store.begin(**facts, stable_version=None, stable_instance=None, by="bob@ci")
+        subject = Subject("shop", "local", "1.1.0", "d", "m", "s", "p", "", "ines")
+        Book(store).owe(
+            Debt(number, "checkout is down", "bob@ci", ("bob@ci",), AT, subject, ("business",), ("window",))
+        )
+        store.write(number, "start", "do", {})
+        Commands(here, Terminal(io.StringIO(), here.redactor), door="gate", command="gate local recover").recover()
+    (told,) = [json.loads(body) for _, body in heard.requests]
+    assert told["title"] == "EMERGENCY, sign-offs and waits skipped: rolled back from 1.1.0; nothing serves"
 
 
 def test_monitor_tells_of_a_dead_run_with_the_contacts(tmp_path: Path) -> None:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import socketserver
 import threading
 import warnings
+from pathlib import Path
+from typing import Any
 
-from gate import strays
+import pytest
+
+from gate import keeper, strays
+from gate.environments import load
 from gate.publish.attempts import Client
 from gate.redact import Redactor
+from gate.results import Outcome
+from gate.store import Store
+from tests.commands.little import ENVIRONMENT
 
 KEY = "T0KEN'of the-hook"
 
@@ -56,6 +65,24 @@ def test_a_thread_that_dies_a_warning_and_a_message_that_cannot_be_put_together(
     assert 'the key is "[redacted]"' in whole
     assert "[redacted] is old" in whole
     assert "of the-hook" not in whole
+
+
+def test_what_the_keeper_of_a_held_deployment_dies_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody runs it by hand; its log is read when it is gone."""
+    hook = f"https://hooks.example/{KEY.replace(' ', '-')}"
+    monkeypatch.setenv("HOOK", hook)
+    target = '[notify.targets.team]\nkind = "slack"\nurl = "${HOOK}"\n'
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "local.toml").write_text(ENVIRONMENT.format(port=8080) + target)
+    store = Store.of(load("local", tmp_path))
+    facts: dict[str, Any] = {"action": "deploy", "version": "1.1.0", "digest": "d", "commit": None, "folder": "f"}
+    number = store.begin(**facts, stable_version=None, stable_instance=None, by="bob@ci")
+    store.write(number, "smoke", "held", {"reasons": [], "share": 0.0})
+    store.end(number, Outcome.HELD, [], cases=1, checks=1, report=None)
+    log = io.StringIO()
+    assert keeper.main(["local", str(tmp_path), hook], log) == 4  # as its number: it says what is none
+    assert "ValueError: invalid literal" in log.getvalue()
+    assert "hooks.example" not in log.getvalue()
 
 
 def test_nothing_of_it_stays_behind() -> None:

@@ -5,13 +5,18 @@ Later steps publish what lies there, so nobody else says where it is: no absolut
 
 from __future__ import annotations
 
-import io
 import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+LARGEST = 1_000_000_000
+"""Bytes that a report may have with all that lies beside it; a few million are usual."""
+MOST = 2_000
+"""Files and folders of it; some tens are usual."""
+_PIECE = 1 << 20
 
 
 class Misplaced(Exception):  # noqa: N818 - read as "the report is misplaced"
@@ -41,7 +46,18 @@ def lies(folder: Path, report: Path) -> bool:
     return (folder / report).is_file() and not any(part.is_symlink() for part in parts)
 
 
-def unpack(packed: bytes, folder: Path, report: Path) -> None:
+def take(sent: IO[bytes], into: IO[bytes], largest: int) -> None:
+    """Writes what is sent into a file, from its beginning on. Raises Misplaced where it is more than ``largest``."""
+    size = 0
+    while piece := sent.read(_PIECE):
+        size += len(piece)
+        if size > largest:
+            raise Misplaced(f"the server sends more than {largest} bytes")
+        into.write(piece)
+    into.seek(0)
+
+
+def unpack(packed: IO[bytes], folder: Path, report: Path) -> None:
     """Puts a tar of a report's folder in that folder's place, as a whole. Raises Misplaced."""
     place = folder / report.parent
     if any((folder / part).is_symlink() for part in report.parents if part.parts):
@@ -59,13 +75,16 @@ def unpack(packed: bytes, folder: Path, report: Path) -> None:
     except Exception as fault:  # noqa: BLE001 - whatever bytes a server sends, the outcome stands
         raise Misplaced(f"{report.parent}: cannot be unpacked: {type(fault).__name__}") from None
     if strange:
-        raise Misplaced(f"{report.parent}: holds something that is neither a file nor a folder")
+        raise Misplaced(f"{report.parent}: {strange}")
 
 
-def _unpacked(packed: bytes, new: Path) -> bool:
-    """Unpacks a tar of files and folders; of one that holds anything else nothing, and True."""
-    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as tar:
-        strange = not all(entry.isdir() or (entry.isreg() and not entry.issparse()) for entry in tar)
-        if not strange:
-            tar.extractall(new, filter="data")
-    return strange
+def _unpacked(packed: IO[bytes], new: Path) -> str:
+    """Unpacks a tar of files and folders; of one that holds anything else, or too many, nothing: returns why."""
+    with tarfile.open(fileobj=packed, mode="r:") as tar:
+        for number, entry in enumerate(tar):
+            if number == MOST:
+                return f"holds more than {MOST} files"
+            if not (entry.isdir() or (entry.isreg() and not entry.issparse())):
+                return "holds something that is neither a file nor a folder"
+        tar.extractall(new, filter="data")
+    return ""

@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ _ALIVE = ("ServerAliveInterval=15", "ServerAliveCountMax=8")  # a connection tha
 _ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9._:-]+?|\[[0-9a-fA-F:]+\])(:(?P<port>\d+))?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COPY_SECONDS = 300
-_STARTED_BY = ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN", "GITLAB_USER_EMAIL")
+STARTED_BY = ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN", "GITLAB_USER_EMAIL", "BUILD_USER_ID")
 """Who started the job: the server's gate must know, or who signed could deploy by the CI's account."""
 
 _TAKE = """\
@@ -58,6 +59,7 @@ class Server:
     variables: tuple[str, ...]
     files: tuple[str, ...]
     prepare: str
+    largest: int = brought.LARGEST
     _options: list[str] = field(default_factory=list)
 
     @classmethod
@@ -119,7 +121,7 @@ class Server:
         return "\n".join([*self._given(), start, ""])
 
     def _given(self) -> list[str]:
-        wanted = dict.fromkeys((*self.variables, *_STARTED_BY))
+        wanted = dict.fromkeys((*self.variables, *STARTED_BY))
         values = {name: os.environ[name] for name in wanted if os.environ.get(name)}
         exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         return ["set -eu", f"cd {shlex.quote(self.path)}", *exports]
@@ -142,8 +144,22 @@ class Server:
 
     def fetch(self, report: Path) -> None:
         """Brings a report back, with what lies beside it. Raises Unreachable, Misplaced."""
-        packed = self._ask(f"cd {shlex.quote(f'{self.path}/{report.parent}')} && tar -c .", b"")
-        brought.unpack(packed, self.folder, report)
+        script = f"cd {shlex.quote(f'{self.path}/{report.parent}')} && tar -c ."
+        argv = self._ssh(f"sh -c {shlex.quote(script)}")
+        with tempfile.TemporaryFile() as packed:
+            with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+                late = threading.Timer(_COPY_SECONDS, child.kill)
+                late.start()
+                try:
+                    if child.stdout is not None:
+                        brought.take(child.stdout, packed, self.largest)
+                    child.wait()  # ``late`` ends it, if nothing else does
+                finally:
+                    late.cancel()
+                    child.kill()  # one that has ended hears nothing of it
+            if child.returncode != 0:
+                raise Unreachable(f"{self.address[0]}: exit code {child.returncode}, or no end in {_COPY_SECONDS} s")
+            brought.unpack(packed, self.folder, report)
 
     def _tracked(self) -> list[str]:
         listed = subprocess.run(
