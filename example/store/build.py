@@ -195,7 +195,7 @@ def digest(files: dict[str, str]) -> str:
     return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
 
 
-def build(version: str, into: Path, commit: str | None = None, changes: Path = CHANGES) -> str:
+def build(version: str, into: Path, commit: str | None = None, changes: Path = CHANGES, author: str = "") -> str:
     """Builds `version` into the folder `into`, which appears whole or not at all; returns the digest.
 
     A folder that holds this very release already is left as it is. Raises BuildError, also when it holds anything else.
@@ -217,7 +217,7 @@ def build(version: str, into: Path, commit: str | None = None, changes: Path = C
             "openapi": "openapi.json",
             "changelog": "CHANGELOG.md",
             "files": files,
-        }
+        } | ({"author": author} if author else {})
         (fresh / "release.json").write_text(json.dumps(manifest, indent=2) + "\n")
         try:
             fresh.rename(into)
@@ -234,6 +234,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("version", nargs="?", help="1.1.0, or a release with defects: 1.1.0+slow-checkout.logs-errors")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="the release's folder, made anew")
     parser.add_argument("--commit", help="the commit to name in release.json")
+    parser.add_argument("--author", default="", help="who wrote it, for release.json; several with ; between")
     parser.add_argument("--list", action="store_true", help="print what can be built")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON, with descriptions")
     options = parser.parse_args(arguments)
@@ -244,7 +245,7 @@ def main(arguments: list[str]) -> int:
     if options.version is None or options.into is None:
         parser.error("give a version and --into FOLDER, or --list")
     try:
-        print(build(options.version.removeprefix("v"), options.into, options.commit))
+        print(build(options.version.removeprefix("v"), options.into, options.commit, author=options.author))
     except UnknownVersionError as error:
         known = "\n  ".join(buildable(read_changes()))
         print(f"error: {error}. What can be built (defects joined with '.'):\n  {known}", file=sys.stderr)

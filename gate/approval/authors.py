@@ -20,13 +20,13 @@ _TIMEOUT = 20.0
 
 
 def of(subject: Subject, root: Path) -> list[str]:
-    """Author and co-authors of a release's commit, and the author its manifest names, if it does.
+    """Author and co-authors of a release's commit, and those its manifest names, semicolons between, if it does.
 
     Raises OperationFailed where neither tells: nobody can be proven not to be one then. So it does where the version's
     tag leads to another commit than the manifest names, which an author may have written.
     """
     commit = _confirmed(subject, root)
-    told = [subject.author] if subject.author else []
+    told = [name for part in subject.author.split(";") if (name := part.strip())]
     try:
         found = _told_by_git(commit, root)
     except OperationFailed as fault:

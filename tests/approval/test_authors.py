@@ -45,6 +45,15 @@ def test_with_a_range_for_a_commit_not_even_the_author_can_sign(rig: Rig) -> Non
             rig.approve("technical", name)
 
 
+def test_of_several_that_the_manifest_names_each_is_an_author(rig: Rig) -> None:
+    """A server that a CI reaches over SSH has no repository: the manifest alone tells there."""
+    rig.manifest("1.1.0", commit="a" * 40, author="Dora Ek <dora@shop.example>; Alice <alice@ops>")
+    assert of(rig) == ["Dora Ek <dora@shop.example>", "Alice <alice@ops>"]
+    with pytest.raises(Refused, match="alice is an author"):
+        rig.approve("technical", "alice")
+    assert rig.approve("security", "bob")["missing"] == ["technical", "business"]
+
+
 def test_a_commit_without_a_name_has_no_author(rig: Rig, tmp_path: Path) -> None:
     root = tmp_path / "another"
     root.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import tarfile
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import pytest
 import server
 
 from gate.approval import logins
-from tests.ci.runner import Ended, Runner
+from tests.ci.runner import ROOT, Ended, Runner
 
 LIES = "  ::error title=lie::said by the server\n##[error]said by the server\n::stop-commands::forever\nno end"
 REPORT = Path("reports", "local", "3", "report.html")
@@ -192,6 +193,40 @@ def test_a_server_that_never_stops_sending_is_not_listened_to_for_ever(
 def test_who_started_the_job_is_told_the_server_s_gate_by_every_name_that_it_knows() -> None:
     """One that the gate asks for, and nobody hands on, is a hole in four eyes; it was the same list written twice."""
     assert set(server.STARTED_BY) == set(logins.CI)
+
+
+def test_who_wrote_the_commit_is_told_the_server_where_git_knows_nothing(
+    hostile: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them nobody could sign for what the workflow deploys: only files are copied, and no repository."""
+    _, given = hostile.runner.step({"environment": "local", "version": "1.0.0", **hostile.inputs()})
+    for name, value in {**given, **hostile.variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("COMMIT_AUTHORS", raising=False)
+    assert "COMMIT_AUTHORS" not in server.Server.read("gate@shop.example", hostile.runner.workspace).script([])
+    who = ["-c", "user.name=Ines 'O\" $(x)", "-c", "user.email=ines@shop.example", "-c", "commit.gpgsign=false"]
+    message = "A note\n\nCo-authored-by: Otto Lind <otto@shop.example>"
+    commit = ["git", *who, "commit", "-q", "--allow-empty", "-m", message]
+    subprocess.run(commit, cwd=hostile.runner.workspace, check=True, timeout=30)
+    target = server.Server.read("gate@shop.example", hostile.runner.workspace)
+    (line,) = [line for line in target.preparation().splitlines() if "COMMIT_AUTHORS" in line]
+    assert line in target.script([]).splitlines()
+    said = subprocess.run(
+        ["sh", "-c", f'{line}; printf %s "$COMMIT_AUTHORS"'],  # noqa: S607
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert said.stdout == "Ines 'O\" $(x) <ines@shop.example>; Otto Lind <otto@shop.example>"
+
+
+def test_the_shop_s_preparation_puts_them_into_the_release(tmp_path: Path) -> None:
+    tool = tmp_path / ".venv" / "bin" / "python"
+    tool.parent.mkdir(parents=True)
+    tool.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >>asked\n')
+    tool.chmod(0o755)
+    given = {"PATH": os.environ["PATH"], "VERSION": "v1.1.0", "COMMIT": "abc", "COMMIT_AUTHORS": "-x <a@b>; B \"'"}
+    argv = ["sh", str(ROOT / "example" / "store" / "prepare.sh"), "staging"]
+    subprocess.run(argv, cwd=tmp_path, env=given, check=True, timeout=30)
+    assert "--author=-x <a@b>; B \"'" in (tmp_path / "asked").read_text().splitlines()
 
 
 def test_nothing_is_unpacked_or_published_behind_a_link(tmp_path: Path) -> None:

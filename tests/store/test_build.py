@@ -22,12 +22,13 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_release_is_the_same_each_time(tmp_path: Path, release: Callable[[str], Path]) -> None:
-    again = run("v1.1.0", "--into", tmp_path / "again", "--commit", "0a1b2c3")
+    again = run("v1.1.0", "--into", tmp_path / "again", "--commit", "0a1b2c3", "--author", "Ines <i@x>; Otto")
     assert again.returncode == 0, again.stderr
     first = json.loads((release("1.1.0") / "release.json").read_text())
     second = json.loads((tmp_path / "again" / "release.json").read_text())
     assert again.stdout.strip() == second["digest"]
     assert (first.pop("commit"), second.pop("commit")) == (None, "0a1b2c3")
+    assert second.pop("author") == "Ines <i@x>; Otto"
     assert first == second
     assert [path.name for path in tmp_path.iterdir()] == ["again"]
 

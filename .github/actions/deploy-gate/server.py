@@ -32,6 +32,10 @@ _COPY_SECONDS = 300
 STARTED_BY = ("GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR", "GITLAB_USER_LOGIN", "GITLAB_USER_EMAIL", "BUILD_USER_ID")
 """Who started the job: the server's gate must know, or who signed could deploy by the CI's account."""
 
+AUTHORS = "COMMIT_AUTHORS"
+"""Who wrote the commit that is checked out: the server has no repository to ask, and no author may sign."""
+_WROTE = "%an <%ae>%n%(trailers:key=Co-authored-by,valueonly)"
+
 _TAKE = """\
 set -eu
 export LC_ALL=C
@@ -59,6 +63,7 @@ class Server:
     variables: tuple[str, ...]
     files: tuple[str, ...]
     prepare: str
+    authors: str = ""
     largest: int = brought.LARGEST
     _options: list[str] = field(default_factory=list)
 
@@ -90,6 +95,7 @@ class Server:
             variables=tuple(given["VARIABLES"].split()),
             files=tuple(line.strip() for line in given["FILES"].splitlines() if line.strip()),
             prepare=os.environ.get("GATE_PREPARE", ""),
+            authors=os.environ.get(AUTHORS) or _wrote(folder),
         )
 
     @contextmanager
@@ -123,6 +129,7 @@ class Server:
     def _given(self) -> list[str]:
         wanted = dict.fromkeys((*self.variables, *STARTED_BY))
         values = {name: os.environ[name] for name in wanted if os.environ.get(name)}
+        values |= {AUTHORS: self.authors} if self.authors else {}
         exports = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
         return ["set -eu", f"cd {shlex.quote(self.path)}", *exports]
 
@@ -187,6 +194,19 @@ class Server:
 
     def _ssh(self, command: str) -> list[str]:
         return ["ssh", *self._options, f"{self.address['user']}@{self.address['host'].strip('[]')}", command]
+
+
+def _wrote(folder: Path) -> str:
+    """Author and co-authors of the commit that is checked out, with semicolons between; empty where git tells none."""
+    told = subprocess.run(
+        ["git", "log", "-1", "--no-show-signature", f"--format={_WROTE}"],  # noqa: S607 - the runner's git
+        cwd=folder,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    lines = told.stdout.decode(errors="replace").splitlines() if told.returncode == 0 else []
+    return "; ".join(" ".join(line.split()) for line in lines if line.strip())
 
 
 _SETTINGS = ("SERVER_PATH", "SERVER_KEY", "VARIABLES", "FILES", "PREPARE")
