@@ -26,7 +26,7 @@ def find(environment: Environment, store: Store) -> Deployment | None:
 
 def untouched(store: Store, left: Deployment) -> bool:
     """Whether it died before it touched anything. Raises OperationFailed."""
-    return left.outcome is None and not store.events(left.id)
+    return left.outcome is None and not any(event.kind == "do" for event in store.events(left.id))
 
 
 def end_untouched(environment: Environment, store: Store, say: Callable[[str], None]) -> bool:
