@@ -90,6 +90,8 @@ class _Alembic:
 
     def _check_target(self, connection: Any) -> None:
         self.gate.check_target("env.py", lambda query: connection.exec_driver_sql(query).scalar())
+        for name, value in self.gate.settings:
+            connection.exec_driver_sql(f"SELECT set_config('{name}', '{value}', false)")
 
     def _run(self, work: Callable[[Any, Any], Any], **options: Any) -> None:
         with EnvironmentContext(self.config, self.script, fn=work, **options):

@@ -43,9 +43,8 @@ def run(gate: Any, settings: str, command: str, *arguments: str) -> None:
                 return cursor.fetchone()[0]
 
             gate.check_target(f"the default database of {settings}", ask)
-            for word in os.environ.get("PGOPTIONS", "").replace("-c ", "").split():
-                name, _, value = word.partition("=")
-                cursor.execute("SELECT set_config(%s, %s, false)", [name, value])
+            for setting in gate.settings:
+                cursor.execute("SELECT set_config(%s, %s, false)", list(setting))
 
     connection_created.connect(connected, weak=False)
     _COMMANDS[command](gate, *arguments)

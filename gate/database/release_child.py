@@ -33,6 +33,9 @@ class Gate:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        words = os.environ.get("PGOPTIONS", "").replace("-c ", "").split()
+        self.settings = [(name, value) for name, _, value in (word.partition("=") for word in words)]
+        """The server's settings for a session that migrates: not every driver reads PGOPTIONS (asyncpg, pg8000)."""
 
     def tell(self, **document: Any) -> None:
         self._out.write(json.dumps(document) + "\n")

@@ -197,6 +197,15 @@ def test_a_statement_that_takes_too_long(tmp_path: Path, live: Secret) -> None:
     assert caught.value.revision == "0001"
 
 
+def test_a_driver_that_does_not_read_pgoptions_gets_the_time_outs_all_the_same(tmp_path: Path, live: Secret) -> None:
+    """Such as asyncpg and pg8000; without them an ALTER would wait for a lock with everybody behind it."""
+    settings = "current_setting('lock_timeout') AS lock, current_setting('statement_timeout') AS statement"
+    sees = revision("0001", None, f'op.execute("CREATE TABLE seen AS SELECT {settings}")')
+    deaf = '(os.environ.pop("PGOPTIONS", None), os.environ["DATABASE_URL"])[1]'
+    tool(tmp_path, sees, statement_timeout=7.0, url=deaf).upgrade(live)
+    assert run(live, "SELECT lock, statement FROM seen") == [("500ms", "7s")]
+
+
 def test_a_migration_that_never_ends(tmp_path: Path, live: Secret) -> None:
     forever = revision("0001", None, "import threading\nthreading.Event().wait()")
     with pytest.raises(MigrationFailed, match=r"upgrade of 0001.*did not end in time; the database is at no revision"):
