@@ -6,6 +6,7 @@ Heavy modules are imported only by the command that needs them.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import select
@@ -64,6 +65,9 @@ def _main(words: list[str]) -> int:
     for name in ("stdout", "stderr"):  # closed by whoever started us
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for as long as we run
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):  # a sign that a terminal's encoding has not must not silence it
+            stream.reconfigure(errors="backslashreplace")
     door = _door()
     as_json = "--json" in words
     try:
@@ -320,7 +324,12 @@ def _end(
 
 
 def _print(document: dict[str, Any]) -> None:
-    _write(sys.stdout, json.dumps(document, indent=2, ensure_ascii=False).replace("##[", "##\\u005b") + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # in JSON every sign can be said in ASCII
+        text = json.dumps(document, indent=2)
+    _write(sys.stdout, text.replace("##[", "##\\u005b") + "\n")
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -23,13 +23,18 @@ SHORTEST_SCRUBBED = SHORTEST
 
 
 class Redactor:
-    """Scrubs known secret values, in every form they commonly travel in, and tokens by shape."""
+    """Scrubs known secret values, in every form they commonly travel in, and tokens by shape.
+
+    Half a character, as a byte of another encoding becomes, is escaped: no terminal, file or message could hold it, and
+    what is around it would be lost with it.
+    """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self._known = Known(values)
 
     def __call__(self, text: str) -> str:
-        return withhold(self._known(text))
+        scrubbed = withhold(self._known(text))
+        return scrubbed if scrubbed.isascii() else scrubbed.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def tree(self, value: Any) -> Any:
         """The same for every string inside a JSON-like value, keys included; lists and tuples stay what they are."""

@@ -103,6 +103,10 @@ class Colour(StrEnum):
     RED = "some-secret"
 
 
+def test_half_a_character_is_escaped() -> None:
+    assert Redactor(["hunter2hunter2"])("caf\udce9 hunter2hunter2 é") == "caf\\udce9 [redacted] é"
+
+
 def test_tree() -> None:
     redact = Redactor(["some-secret"])
     value = {"some-secret": ["a some-secret", ("some-secret", 1, None)], "n": 1.5, "enum": Colour.RED}

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -49,3 +54,29 @@ def test_what_others_say_moves_no_cursor_and_commands_no_runner(hidden: str) -> 
     assert told.count("y") >= 8
     assert not [character for character in told if not character.isprintable() and character != "\n"]
     assert not re.search(r"^\s*::|##\[", told, re.M)
+
+
+def test_half_a_character_loses_neither_its_line_nor_what_comes_after() -> None:
+    """As a program leaves it that takes bytes of another encoding for a text: everything from there on was lost."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    terminal = Terminal(stream, Redactor())
+    for line in ("no file caf\udce9.txt", "rolled back"):
+        terminal.say(line)
+    stream.seek(0)
+    assert stream.read() == "no file caf\\udce9.txt\nrolled back\n"
+
+
+def test_an_answer_for_machines_comes_whatever_the_encoding() -> None:
+    """Without one a CI takes the outcome for unknown, and calls people."""
+    ended = subprocess.run(
+        [sys.executable, "deploy_gate.py", b"caf\xe9\xc3\xa9", "status", "--json"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    answer = json.loads(ended.stdout)
+    assert (ended.returncode, answer["exit_code"], answer["environment"]) == (2, 2, "caf\udce9é")
+    assert "caf" in answer["reasons"][0]["text"]
+    assert b"error: no environment" in ended.stderr
