@@ -130,7 +130,8 @@ def recover(run: Run, before: Deployment) -> Outcome:
     if run.journal.finished("accept") and _still_proven(run):
         outcome = _accepted(run)
         return _ROLLED_BACK_TO.get(outcome, outcome) if run.action == "rollback" else outcome
-    why = [reason("before", text) for text in before.reasons or run.journal.judged().get("reasons", [])]
+    known = dict.fromkeys([*before.reasons, *run.journal.judged().get("reasons", [])])
+    why = [reason("before", text) for text in known]
     if before.outcome is not Outcome.ROLLBACK_FAILED:
         _remember(run, "recover", DIED)
         why.append(reason("recover", "the run that did this died before it ended"))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.commands.little import little
+from tests.commands.little import HOUSE, little
 from tests.engine import disk
 from tests.engine.site import folder
+
+PROMOTED = "11"
+"""Which line of the journal says that the candidate has all traffic; the first one is 0."""
 
 
 def test_commands_on_a_full_disk() -> None:
@@ -64,6 +70,31 @@ def test_the_disk_fills_up_in_the_middle_of_a_deployment(whole: bool) -> None:
             assert [item["version"] for item in status["instances"]] == ["1.0.0"]
             assert here.deploy("1.1.0").code == 0
             assert here.serving() == "1.1.0"
+
+
+def test_recover_on_a_full_disk_gives_the_traffic_back_and_finishes_once_there_is_room() -> None:
+    """A gate was killed when its candidate had all traffic, and then the disk filled up."""
+    with folder() as root, disk.tiny(root / ".gate", "8m") as state, little(root, "1.0.0") as here:
+        here.release("1.1.0")
+        argv = [sys.executable, str(HOUSE / "tests" / "e2e" / "killing.py"), "gate", PROMOTED, "after", ""]
+        killed = subprocess.run(
+            [*argv, "deploy", "1.1.0"],
+            cwd=root, env=here.environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert (killed.returncode, here.serving()) == (-9, "1.1.0"), killed.stderr
+        disk.fill(state)
+        ran = here.gate("recover")
+        assert ran.code in (3, 4), f"what cannot be proven is not said to be: {ran.told}"
+        assert "defect" not in ran.told + ran.reasons
+        assert "Traceback" not in ran.told
+        assert here.serving() == ("1.0.0" if ran.code == 4 else "1.1.0"), "undone, or refused and nothing touched"
+        assert here.deploy("1.1.0").code in (3, 5), "what is not finished stands in the way"
+        (state / "filler").unlink()
+        ended = here.gate("recover")
+        assert (ended.code, ended.document["outcome"]) == (1, "ROLLED_BACK"), ended.told
+        status = here.gate("status").document
+        assert [item["version"] for item in status["instances"]] == [here.serving()] == ["1.0.0"]
+        assert (status["unfinished"], status["lock"]) == (None, None)
 
 
 def test_a_report_that_finds_no_room_changes_no_outcome() -> None:
