@@ -112,7 +112,8 @@ def _closing(gaps: Iterable[Gap], deployment: int, at: str, how: str) -> list[An
 
 
 def _text(seen: Seen) -> dict[str, str]:
-    return {**vars(seen), "severity": str(seen.severity)}
+    """As any database can keep it: a message is whatever a case said, and PostgreSQL knows no NUL."""
+    return {name: str(value).replace("\0", "") for name, value in vars(seen).items()}
 
 
 def _gap(row: Any) -> Gap:

@@ -6,6 +6,8 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,21 @@ import pytest
 import sqlalchemy as sa
 
 from gate.approval.book import Book
+from gate.approval.checklists import Tick as ListTick
+from gate.approval.debts import Debt
+from gate.approval.signoffs import SignOff, Subject
 from gate.database.cluster import Cluster, scratch
 from gate.errors import OperationFailed
+from gate.gaps import Changes, Seen
+from gate.ledger import Ledger
+from gate.monitoring import ticks
+from gate.monitoring.phases import Tick
 from gate.records import schema
 from gate.records.place import Place
 from gate.records.postgres import PostgresSchema, lock_key, schema_name
 from gate.records.sqlite import SqliteFile
 from gate.redact import Secret
-from gate.results import Outcome
+from gate.results import Decision, Outcome, Severity
 from gate.store import FLAKY, Flake, Store
 
 # What a gate of version 0.1.0 made of its file before the schema of records had numbers.
@@ -88,6 +97,33 @@ def test_a_number_is_given_above_what_is_left_and_never_twice(place: Place) -> N
     numbers = [store.begin(above=above, **facts) for above in (0, 40, 0, 12)]
     assert numbers[1] == 41
     assert numbers == sorted(set(numbers))
+
+
+def test_what_people_sign_and_what_is_found_is_kept_alike(place: Place) -> None:
+    store = Store(place)
+    number, at = deployed(store, Outcome.RELEASED), datetime(2026, 11, 29, 2, tzinfo=UTC)
+    subject = Subject("store", "production", "1.1.0", "d", "m", "s", "p", "", "ines")
+    item = SignOff("business", "carol", "carol@ops", subject, at, at + timedelta(days=30), signature="-----BEGIN\n")
+    tick = ListTick("on-call", "On-call's ready", "d", "1.1.0", True, "bob", "bob@ops", at)
+    debt = Debt(number, "it's down", "dora", ("dora", "ci"), at, subject, ("business",), ("window: closed",))
+    look = Tick(number, 3, at, 1.5, Decision.ROLLBACK, ("down\0",), ("few",))
+    book = Book(store)
+    book.sign(item)
+    book.tick(tick)
+    book.owe(debt)
+    book.settle(number, at)
+    ticks.acted(store, ticks.add(store, look), "alerted")
+    seen = Seen("checks/test_x.py::test_y", "Security", Severity.HIGH, "a title", "not\0 as it should be")
+    Ledger(store).track(number, Changes((seen,), (), (), ()))
+    again = Store(place)
+    (found,) = Book(again).signoffs(version="1.1.0")
+    assert replace(found, id=0) == item
+    assert Book(again).ticks("d") == [tick]
+    assert Book(again).debts() == [replace(debt, settled_at=at)]
+    assert [replace(one, id=0) for one in ticks.of(again, number)] == [replace(look, acted="alerted")]
+    assert [gap.seen.message for gap in Ledger(again).gaps()] == ["not as it should be"]
+    Book(again).revoke([found], "carol", at)
+    assert [one.revoked_by for one in Book(store).signoffs(version="1.1.0")] == ["carol"]
 
 
 def test_flakes_of_the_last_deployments(place: Place) -> None:
