@@ -41,8 +41,8 @@ from benchmarks.detectors import (
     recorded,
     simulate,
 )
-from gate import detection
-from gate.observations import from_row
+from gate.judging import detection
+from gate.live.observations import from_row
 
 FAULTS = (0.05, 0.1, 0.2, 0.5)
 BASE = 0.001
@@ -103,7 +103,7 @@ def whole(seed: int, rate: float, stable: float, deployments: int) -> Result:
 
 
 def early(seed: int, rate: float, stable: float, deployments: int) -> Result:
-    """The same with canary steps that end as soon as the test accepts, by gate.detection itself."""
+    """The same with canary steps that end as soon as the test accepts, by gate.judging.detection itself."""
     chance = np.random.default_rng(seed)
     ended = {"rolled_back": 0, "held": 0}
     for _ in range(deployments):
@@ -206,13 +206,13 @@ def _quantiles(values: npt.NDArray[np.float64]) -> dict[str, float | None]:
 
 
 def check(deployments: int = 25) -> None:
-    """The vectorised form says what gate.detection says, tick for tick, of healthy, bad and late-bad deployments."""
+    """The vectorised form says what gate.judging.detection says, tick for tick: healthy, bad, late-bad deployments."""
     for seed, (rate, fault, stable) in enumerate([(0.01, 0.01, 0.005), (0.002, 0.05, 0.001), (0.05, 0.3, 0.03)]):
         shares = [(LATE, rate), (sum(step.ticks for step in DEFAULT) - LATE, fault)]
         trace = simulate(np.random.default_rng(seed), deployments, DEFAULT, shares, stable)
         verdicts = ours(trace)
         both = list(zip(verdicts.rejected.tolist(), verdicts.accepted.tolist(), strict=True))
-        assert both == one_by_one(trace), "benchmarks.detectors.ours is not gate.detection"
+        assert both == one_by_one(trace), "benchmarks.detectors.ours is not gate.judging.detection"
 
 
 def of_records(files: Sequence[Path]) -> Result:

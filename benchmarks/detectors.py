@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from gate import detection
-from gate.observations import Observation, Requests, Role, TrafficStep
+from gate.judging import detection
+from gate.live.observations import Observation, Requests, Role, TrafficStep
 
 Counts = npt.NDArray[np.int32]
 Ticks = npt.NDArray[np.int64]
@@ -139,7 +139,7 @@ class Verdicts:
 
 
 def ours(trace: Trace, alpha: float = ALPHA, beta: float = detection.BETA) -> Verdicts:
-    """gate.detection for all deployments at once: the same sums, as plain numbers instead of logarithms."""
+    """gate.judging.detection for all deployments at once: the same sums, as plain numbers instead of logarithms."""
     deployments = trace.bad.shape[1]
     parts = np.array(detection.SIZES)[:, None]
     worth = np.zeros((len(parts), deployments))
@@ -266,7 +266,7 @@ RULES: dict[str, Rule] = {
 
 
 def one_by_one(trace: Trace, alpha: float = ALPHA) -> list[tuple[int, bool]]:
-    """What gate.detection itself says of each deployment: the tick of rejection, and whether it accepts at the end."""
+    """What gate.judging.detection itself says of each deployment: its tick of rejection, whether it accepts."""
     verdicts = []
     for number in range(trace.bad.shape[1]):
         stream = detection.Stream(alpha=alpha)

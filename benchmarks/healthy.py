@@ -28,10 +28,10 @@ from example.customers import Customers
 from gate.config import Environment
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
+from gate.machine.shell import wait_until
 from gate.releases import Source
 from gate.results import Decision
-from gate.shell import wait_until
-from gate.watch import Watch
+from gate.watching.watch import Watch
 
 CANARY, BAKE = (0.5, 20.0), (1.0, 4.0)
 PAUSE = 0.03  # seconds between a customer's orders

@@ -22,10 +22,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gate import suite
 from gate.config import Environment
-from gate.context import CHECKS, Context
 from gate.environments import load
+from gate.suites import suite
+from gate.suites.context import CHECKS, Context
 
 # No configuration and no plugin: the least that pytest can do.
 BARE = ("-c", "/dev/null", "-p", "no:cacheprovider", "--disable-plugin-autoload", "--noconftest")

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 from benchmarks.detectors import ALPHA
-from gate import detection
+from gate.judging import detection
 
 TOLERATED = (0.01, 0.02, 0.05)
 FAULTS = (0.05, 0.1, 0.2, 0.5)

@@ -19,8 +19,8 @@ from typing import Protocol
 
 import jinja2
 
-from gate import shell
 from gate.errors import ShellError
+from gate.machine import shell
 from gate.stack.proxy import binary
 from tests.engine.site import free_port
 

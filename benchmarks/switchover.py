@@ -31,8 +31,8 @@ from gate.config import Environment
 from gate.database import migrations
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
+from gate.machine.shell import wait_until
 from gate.releases import Source
-from gate.shell import wait_until
 from gate.stack import Stack
 
 REPOSITORY = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 Each release is a canary beside 1.0.0 (10% 20s, 50% 20s) and then takes all traffic for 60 s, and nobody judges it: a
 trace that a gate had cut short would say nothing of slower rules. Written to benchmarks/traces/RELEASE.json, rows of
-gate.observations with all routes as one; benchmarks.detection replays them. Takes two minutes a release.
+gate.live.observations with all routes as one; benchmarks.detection replays them. Takes two minutes a release.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from example.customers import Customers
 from gate.config import Environment
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
-from gate.observations import Observation, Requests, Role, TrafficStep, to_row
+from gate.live.observations import Observation, Requests, Role, TrafficStep, to_row
+from gate.machine.shell import wait_until
 from gate.releases import Source
-from gate.shell import wait_until
+from gate.routing.traffic import Traffic
 from gate.signals.access_log import AccessLog
-from gate.traffic import Traffic
 
 FOLDER = Path(__file__).parent / "traces"
 RELEASES = ("1.1.0", "1.1.0+fails-real-sales", "1.1.0+late-500s")

@@ -28,7 +28,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from gate.observations import TICK, Requests, Role
+from gate.live.observations import TICK, Requests, Role
 from gate.signals.access_log import AccessLog
 
 QUIET = 100

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
 from gate.config import Environment  # noqa: E402 - the project's folder has to be found first
-from gate.rules import DEFAULTS  # noqa: E402
+from gate.judging.rules import DEFAULTS  # noqa: E402
 
 TARGET = HERE / "configuration.md"
 HEAD = """\

@@ -1,4 +1,4 @@
-"""The command line: arguments (``gate.arguments``) in, one exit code out.
+"""The command line: arguments (``gate.commands.arguments``) in, one exit code out.
 
 Heavy modules are imported only by the command that needs them.
 """
@@ -20,17 +20,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from gate.arguments import parse
+from gate.commands.arguments import parse
 from gate.errors import GateError, Locked, Refused, UsageError
-from gate.interrupt import HEARD
+from gate.machine.interrupt import HEARD
 from gate.results import Outcome
 
 if TYPE_CHECKING:
-    from gate.answers import Answer
     from gate.config import Environment
     from gate.redact import Redactor
-    from gate.strays import Strays
-    from gate.terminal import Terminal
+    from gate.terminal.answers import Answer
+    from gate.terminal.strays import Strays
+    from gate.terminal.terminal import Terminal
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,7 +76,7 @@ def _main(words: list[str]) -> int:
         return _fail(fault, as_json, words[0] if words and not words[0].startswith("-") else "")
     except SystemExit:  # --help
         return 0
-    from gate import runner, strays
+    from gate.terminal import runner, strays
 
     with strays.heard(lambda text: _write(sys.stderr, runner.plain(text))) as heard:
         return _obeyed(arguments, words, door, heard)
@@ -120,7 +120,7 @@ def _root() -> Path:
 
 def _command(arguments: argparse.Namespace, environment: Environment, door: str, command: str) -> int:
     from gate.environments import demand_files
-    from gate.terminal import Terminal
+    from gate.terminal.terminal import Terminal
 
     if arguments.action in ("deploy", "plan", "status", "monitor"):
         demand_files(environment)
@@ -139,7 +139,7 @@ def _command(arguments: argparse.Namespace, environment: Environment, door: str,
         return _report(arguments, environment, terminal)
     if arguments.action == "notify":
         return _done(_trial(environment, terminal), arguments, environment)
-    from gate.inspection import Inspection
+    from gate.commands.inspection import Inspection
 
     inspection = Inspection(environment, terminal)
     documents: dict[str, Callable[[], dict[str, Any]]] = {
@@ -165,7 +165,7 @@ def _done(document: dict[str, Any], arguments: argparse.Namespace, environment: 
 
 
 def _trial(environment: Environment, terminal: Terminal) -> dict[str, Any]:
-    from gate.account import whoami
+    from gate.machine.account import whoami
     from gate.notify.trial import trial
 
     with terminal.working("telling"):
@@ -174,8 +174,9 @@ def _trial(environment: Environment, terminal: Terminal) -> dict[str, Any]:
 
 def _watch(environment: Environment, *, as_json: bool) -> int:
     """Ctrl-C is how it ends: nothing was begun, so nothing is undone, and nothing went wrong."""
-    from gate import engines, onlooking
-    from gate.onlooker import Onlooker
+    from gate import engines
+    from gate.commands import onlooking
+    from gate.watching.onlooker import Onlooker
 
     try:
         onlooker = Onlooker(environment, engines.create(environment))
@@ -186,7 +187,7 @@ def _watch(environment: Environment, *, as_json: bool) -> int:
 
 
 def _report(arguments: argparse.Namespace, environment: Environment, terminal: Terminal) -> int:
-    from gate.reporting import Reporting
+    from gate.commands.reporting import Reporting
 
     reporting = Reporting(environment, terminal)
     acts: dict[str, Callable[[], dict[str, Any]]] = {
@@ -197,7 +198,7 @@ def _report(arguments: argparse.Namespace, environment: Environment, terminal: T
 
 
 def _signing(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str) -> int:
-    from gate.signing import Signing
+    from gate.commands.signing import Signing
 
     if arguments.action == "checklist" and bool(arguments.act) != bool(arguments.item):
         raise UsageError("say which items to tick", next_step=f"{door} {environment.name} checklist   shows their keys")
@@ -214,9 +215,9 @@ def _signing(arguments: argparse.Namespace, environment: Environment, terminal: 
 
 
 def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:
-    from gate.commands import Commands
-    from gate.holding import asker
-    from gate.run import Options
+    from gate.commands.commands import Commands
+    from gate.deployment.holding import asker
+    from gate.deployment.run import Options
 
     person = sys.stdin.isatty() and not arguments.json and not getattr(arguments, "yes", False)
     # Elsewhere a terminal cannot be looked at without waiting for it: a person decides with another command.
@@ -295,8 +296,8 @@ def _end(
     *,
     redact: Redactor | None = None,
 ) -> int:
-    from gate import runner
     from gate.redact import Redactor
+    from gate.terminal import runner
 
     redact = redact or Redactor()
     for line in redact(text).splitlines():  # all of it at once: a secret may go over several lines

@@ -14,8 +14,8 @@ from typing import Any
 from gate.config import Environment
 from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
+from gate.config.parsing import parse, parse_section, variables_of
 from gate.errors import ConfigError, UsageError
-from gate.parsing import parse, parse_section, variables_of
 
 FOLDER = "environments"
 

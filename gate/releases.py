@@ -18,9 +18,9 @@ from typing import Any
 
 import semver
 
-from gate import bytecode, shell
 from gate.config import ContainerSettings, Environment
 from gate.errors import OperationFailed, ShellError, UsageError
+from gate.machine import bytecode, shell
 
 MANIFEST = "release.json"
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate import bundle
 from gate.errors import GateError, Refused, UsageError
-from gate.ledger import Seal
+from gate.evidence import bundle
+from gate.records.ledger import Seal
 from gate.results import Outcome
 
 SHOWN = 20

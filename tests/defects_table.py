@@ -22,14 +22,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from example.store import build
-from gate import readiness, releases, suite, verdict
-from gate.context import CANDIDATE, CHECKS, Context
+from gate import releases
 from gate.database import migrations
 from gate.engines.base import Instance
 from gate.errors import GateError
+from gate.judging import readiness, verdict
+from gate.machine.shell import wait_until
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Decision, SuiteResult
-from gate.shell import wait_until
+from gate.suites import suite
+from gate.suites.context import CANDIDATE, CHECKS, Context
 from tests.smoke.shop import BASE, Shop, shop_open
 
 START_WITHIN = 10.0

@@ -11,9 +11,9 @@ from gate.approval.book import Book
 from gate.approval.checklists import ItemState, Span
 from gate.config import Environment
 from gate.config.approval import Checklist
-from gate.journal import TOUCHING
+from gate.records.journal import TOUCHING
+from gate.records.store import UNTOUCHED, Deployment, Store
 from gate.results import Outcome
-from gate.store import UNTOUCHED, Deployment, Store
 
 LISTED = "listed"
 """Kind of the journal's line that says what the checklist said when a deployment began."""

@@ -6,9 +6,9 @@ import os
 import re
 from pathlib import Path
 
-from gate import shell
 from gate.approval.signoffs import Subject
 from gate.errors import OperationFailed, ShellError
+from gate.machine import shell
 from gate.releases import MANIFEST, Release, manifest_of
 
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from gate.approval.checklists import Tick
 from gate.approval.debts import Debt
 from gate.approval.signoffs import SignOff, Subject
-from gate.store import Store
+from gate.records.store import Store
 
 _META = sa.MetaData()
 

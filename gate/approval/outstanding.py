@@ -14,7 +14,7 @@ from gate.approval.debts import DebtState
 from gate.approval.signoffs import SignOff
 from gate.config import Environment
 from gate.errors import OperationFailed
-from gate.store import Deployment, Store
+from gate.records.store import Deployment, Store
 
 Document = dict[str, Any]
 

@@ -6,7 +6,7 @@ from gate.approval import councils
 from gate.approval.book import Book
 from gate.approval.debts import Debt, DebtState
 from gate.config import Environment
-from gate.store import Store
+from gate.records.store import Store
 
 
 def open_debts(environment: Environment, store: Store) -> list[DebtState]:

@@ -7,9 +7,9 @@ import stat
 import tempfile
 from pathlib import Path
 
-from gate import shell
 from gate.approval.signoffs import SignOff
 from gate.errors import OperationFailed, Refused, ShellError
+from gate.machine import shell
 
 _TIMEOUT = 60.0  # an agent may ask its owner first
 

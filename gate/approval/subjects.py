@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gate import bytecode, environments
+from gate import environments
 from gate.approval import authors
 from gate.approval.signoffs import Subject
 from gate.config import Environment
 from gate.database import migrations
 from gate.errors import GateError, OperationFailed
+from gate.machine import bytecode
 from gate.releases import Release
 
 BESIDE = {"contacts", "notify", "publish", "releases", "retention", "stack", "state"}

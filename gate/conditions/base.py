@@ -11,9 +11,9 @@ from gate.approval import subjects
 from gate.approval.book import Book
 from gate.approval.signoffs import SignOff, Subject
 from gate.config import Environment
+from gate.records.store import Store
 from gate.releases import Release
 from gate.results import Decision, Reason
-from gate.store import Store
 
 
 @dataclass(frozen=True)

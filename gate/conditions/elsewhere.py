@@ -18,8 +18,8 @@ from gate.monitoring import ticks
 from gate.monitoring.phases import standing
 from gate.monitoring.standings import released_at
 from gate.records import place_at
+from gate.records.store import Store
 from gate.rollback import served
-from gate.store import Store
 
 
 def history(name: str, root: Path, digest: str, now: datetime) -> History:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from gate.conditions.base import Condition, Question, unmet
-from gate.journal import DIED
+from gate.records.journal import DIED
+from gate.records.store import Store
 from gate.results import Outcome
 from gate.schedule.calendar import local
-from gate.store import Store
 
 _LAST = 5
 """Past deployments that tell how long one takes; the slowest of them counts."""

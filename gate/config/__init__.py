@@ -1,6 +1,6 @@
 """The environment file as types: frozen, validated once, each key with its meaning; one file for each part of it.
 
-How a table becomes one of these is ``gate.parsing``; reading files is ``gate.environments``.
+How a table becomes one of these is ``gate.config.parsing``; reading files is ``gate.environments``.
 """
 
 from gate.config.database import AlembicTool, BackupCommands, CommandTool, Database, DjangoTool, SqlTool

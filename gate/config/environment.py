@@ -23,7 +23,7 @@ from gate.config.releases import App, Releases
 from gate.config.schedule import Schedule
 from gate.config.services import Service
 from gate.config.traffic import Traffic
-from gate.limits import Rule
+from gate.judging.limits import Rule
 from gate.redact import Redactor, Secret
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from gate.limits import parse_duration, parse_size
+from gate.judging.limits import parse_duration, parse_size
 
 
 def parsed_by(parse: Any, kind: str) -> Any:

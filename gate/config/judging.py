@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from gate.config.fields import Seconds, Section
-from gate.limits import Statistic, Unit
+from gate.judging.limits import Statistic, Unit
 from gate.results import Category, Severity
 
 

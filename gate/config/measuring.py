@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from gate.config.fields import Section
-from gate.limits import parse_duration
+from gate.judging.limits import parse_duration
 
 _SPAN = r"^\s*\d+(\.\d+)?(ms|s|m|h|d)(\s*-\s*\d+(\.\d+)?(ms|s|m|h|d))?\s*$"
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from gate import deadline
 from gate.config import ContainerSettings
 from gate.errors import EngineError
+from gate.machine import deadline
 
 _SECONDS = 60.0
 _NOT_FOUND = 404

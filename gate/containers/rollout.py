@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping
 from typing import Protocol
 
-from gate import shell
 from gate.config import SwarmSettings
 from gate.containers.client import Silent
 from gate.containers.swarm import (
@@ -25,6 +24,7 @@ from gate.containers.swarm import (
     update_of,
 )
 from gate.errors import EngineError
+from gate.machine import shell
 
 _SECOND = 1_000_000_000  # nanoseconds
 _NOT_YET = {"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"}

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import semver
 
-from gate import cut, shell
 from gate.config import SwarmSettings
 from gate.containers.client import Client, Silent, asked, client, found, within
 from gate.containers.images import version_of
 from gate.errors import EngineError
+from gate.machine import shell
+from gate.redact import cut
 
 LEADERLESS = 40.0
 """Seconds that an answer, or that an order is taken, is waited for."""

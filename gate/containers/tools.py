@@ -11,13 +11,13 @@ from pathlib import Path
 
 import requests
 
-from gate import shell
 from gate.config import ContainerSettings
 from gate.containers.client import Client, asked, client, within
 from gate.containers.images import image_of, packed
 from gate.containers.options import STATE, TOOL, options
 from gate.database.tools import FRAME
 from gate.errors import EngineError, ShellError
+from gate.machine import shell
 from gate.releases import Release
 
 _PLACE = "/gate"

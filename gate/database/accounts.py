@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import shell
 from gate.errors import DatabaseError, ShellError
+from gate.machine import shell
 
 if TYPE_CHECKING:
     import pwd

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from gate import durable
 from gate.database import fingerprint
 from gate.database.connection import connect, snapshot
 from gate.errors import DatabaseError
+from gate.machine import durable
 from gate.redact import Secret
 
 if TYPE_CHECKING:

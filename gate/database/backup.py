@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import durable
 from gate.config import Database, Environment
 from gate.database import base_backup, catalog, fingerprint, manifest, team_backup
 from gate.database.binaries import major
@@ -29,6 +28,7 @@ from gate.database.dump import base_backup as base_backup_of
 from gate.database.manifest import Backup
 from gate.database.origin import Origin, make_room, origin_of
 from gate.errors import DatabaseError
+from gate.machine import durable
 from gate.redact import Secret
 
 if TYPE_CHECKING:

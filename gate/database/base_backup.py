@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import shell
 from gate.config import Database
 from gate.database import fingerprint
 from gate.database.binaries import major, tool
@@ -22,6 +21,7 @@ from gate.database.dump import TIMEOUT, Progress, demands_tls, size
 from gate.database.fingerprint import TableFingerprint
 from gate.database.manifest import Backup
 from gate.errors import DatabaseError, ShellError
+from gate.machine import shell
 from gate.redact import Secret
 
 if TYPE_CHECKING:

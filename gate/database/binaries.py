@@ -9,8 +9,8 @@ import re
 import shutil
 from pathlib import Path
 
-from gate import shell
 from gate.errors import DatabaseError, ShellError
+from gate.machine import shell
 
 # Where distributions keep the server's programs when they are not on PATH.
 _SYSTEM = ("usr/lib/postgresql/*/bin", "usr/pgsql-*/bin", "usr/local/pgsql/bin")

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gate import shell
 from gate.database import release_process
 from gate.database.connection import scrubbed
 from gate.database.migrations import Ran, failed
 from gate.database.patience import Patience
 from gate.database.tools import Tools
 from gate.errors import DatabaseError
+from gate.machine import shell
 from gate.redact import Secret
 from gate.releases import Release
 

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from gate import flock, shell, sockets
 from gate.database import accounts
 from gate.database.accounts import Account
 from gate.database.binaries import binaries, major, tool
 from gate.errors import DatabaseError, ShellError
+from gate.machine import flock, shell, sockets
+from gate.machine.supervise import Process, end_all
 from gate.redact import Secret
-from gate.supervise import Process, end_all
 
 SUPERUSER = "gate"
 _SOCKET_PORT = 5432  # only a part of the socket's file name where no port is listened on

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gate import shell
 from gate.config import CommandTool
 from gate.database import release_process
 from gate.database.child import OFFLINE
@@ -18,6 +17,7 @@ from gate.database.migrations import Migration, Ran, failed, not_below, unknown
 from gate.database.patience import LOCK_NOT_AVAILABLE, Patience
 from gate.database.tools import Here, Tools
 from gate.errors import DatabaseError, ShellError
+from gate.machine import shell
 from gate.redact import Secret
 from gate.releases import Release
 

@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from gate import shell
 from gate.database.binaries import binaries, major, tool, wheel
 from gate.database.connection import CONNECT_TIMEOUT, parameters, scrubbed, where
 from gate.errors import DatabaseError, ShellError
-from gate.limits import Unit, show
+from gate.judging.limits import Unit, show
+from gate.machine import shell
 from gate.redact import Secret
 
 Progress = Callable[[str], None]

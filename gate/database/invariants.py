@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gate import cut
 from gate.database.connection import connect, explain, snapshot
 from gate.errors import DatabaseError
-from gate.redact import Secret
+from gate.redact import Secret, cut
 
 if TYPE_CHECKING:
     from gate.database.connection import Connection

@@ -10,10 +10,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gate import durable
 from gate.database.fingerprint import Sequenced, TableFingerprint
 from gate.database.origin import Origin, Role
 from gate.errors import DatabaseError
+from gate.machine import durable
 
 _FORMAT = 1
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gate import shell
 from gate.config import BackupCommands, Environment
 from gate.database import base_backup
 from gate.database.cluster import Cluster, reserved
 from gate.database.dump import Progress
 from gate.database.manifest import Backup
 from gate.errors import DatabaseError, ShellError
+from gate.machine import shell
 from gate.redact import Redactor
 
 THEIRS = "team"

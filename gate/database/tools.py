@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from gate import shell
 from gate.config import ContainerSettings, Environment
 from gate.errors import ShellError
+from gate.machine import shell
 from gate.releases import Release
 
 FRAME = Path(__file__).with_name("release_child.py")

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gate.dial import Address
 from gate.engines.base import Host
 from gate.engines.instances import Instances
-from gate.traffic import Traffic
+from gate.routing.dial import Address
+from gate.routing.traffic import Traffic
 
 
 class Reach(Protocol):

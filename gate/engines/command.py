@@ -14,9 +14,7 @@ from pathlib import Path
 
 import semver
 
-from gate import shell, tls
 from gate.config import CommandSettings, Environment
-from gate.dial import INSTANCE
 from gate.engines import probing, usage
 from gate.engines.base import NOT_HERE, Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
@@ -24,7 +22,10 @@ from gate.engines.later import LaterLines
 from gate.engines.probing import NO_ANSWER, status_at
 from gate.engines.runner import Runner
 from gate.errors import EngineError, OperationFailed
+from gate.machine import shell
 from gate.releases import Release
+from gate.routing import tls
+from gate.routing.dial import INSTANCE
 
 _ENDED = 3  # exit code of `health` for one that has ended for good
 _ASKING = 30.0  # seconds at most for a command that changes nothing

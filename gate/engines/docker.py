@@ -16,21 +16,22 @@ from typing import Any
 
 import requests
 
-from gate import dial, shell
 from gate.config import DockerSettings, Environment, Service
 from gate.containers.client import Client, asked, client, ended, epoch, found, managed
 from gate.containers.images import image_of
 from gate.containers.meter import Meter, ProcessMeter, StatsMeter
 from gate.containers.options import LABEL, STATE, options
-from gate.dial import Address
 from gate.engines.around import Around
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
 from gate.engines.local import LocalEngine, here
 from gate.engines.units import Ended, Lines
+from gate.machine import shell
+from gate.machine.supervise import tail
 from gate.releases import read
-from gate.supervise import tail
-from gate.traffic import Traffic
+from gate.routing import dial
+from gate.routing.dial import Address
+from gate.routing.traffic import Traffic
 
 _OLDEST = (20, 10)
 _CHANGED = 5.0  # seconds in which Docker sees that a container ended

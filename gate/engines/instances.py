@@ -12,11 +12,11 @@ from pathlib import PurePath
 from typing import Any
 
 from gate.config import Limits, Service
-from gate.dial import INSTANCE
 from gate.engines.base import Instance
 from gate.errors import EngineError
-from gate.place import Damaged, Place
 from gate.redact import Redactor
+from gate.routing.dial import INSTANCE
+from gate.routing.place import Damaged, Place
 
 FACTS = "instance.json"
 _NEEDED = ("version", "digest", "commit", "folder", "services")

@@ -10,8 +10,8 @@ from gate.config import Environment
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
 from gate.errors import EngineError, OperationFailed
-from gate.place import Folder
 from gate.releases import Release, read
+from gate.routing.place import Folder
 
 _FOUND = ("r0", "r0x")  # what served before the gate deployed anything here; another that somebody deployed past it
 

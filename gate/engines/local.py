@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from gate import shell, tls
 from gate.config import Environment, Service
 from gate.engines import probing, usage
 from gate.engines.around import Around
@@ -14,10 +13,12 @@ from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceS
 from gate.engines.instances import Instances
 from gate.engines.units import Units
 from gate.errors import EngineError, OperationFailed, ShellError, StackError
-from gate.place import Folder
+from gate.machine import shell
 from gate.releases import Release
+from gate.routing import tls
+from gate.routing.place import Folder
+from gate.routing.traffic import Traffic
 from gate.stack import proxy
-from gate.traffic import Traffic
 
 _QUIET_READINGS = 3  # in a row: a request may be between the proxy and the service at one of them
 _BETWEEN_READINGS = 0.05

@@ -10,9 +10,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gate import shell
-from gate.dial import Address, free_port
 from gate.engines.base import Endpoint
+from gate.machine import shell
+from gate.routing.dial import Address, free_port
 
 if TYPE_CHECKING:
     import httpx

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from gate import dial, shell
 from gate.config import Environment, Service
-from gate.dial import Address
 from gate.engines import usage
 from gate.engines.base import Instance
 from gate.engines.local import LocalEngine, here
 from gate.engines.units import Ended, Lines
 from gate.errors import EngineError, OperationFailed
+from gate.machine import shell
+from gate.machine.supervise import Process, tail
+from gate.routing import dial
+from gate.routing.dial import Address
+from gate.routing.traffic import Traffic
 from gate.signals.log_files import LogFiles
-from gate.supervise import Process, tail
-from gate.traffic import Traffic
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")
 

@@ -14,8 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate import shell
-from gate.supervise import tail
+from gate.machine import shell
+from gate.machine.supervise import tail
 
 _GRACE = 10.0  # seconds a command gets to end when nobody waits for it any more
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from gate import tls
 from gate.config import Environment, SwarmSettings
 from gate.containers import swarm
 from gate.containers.images import tag_of
@@ -22,6 +21,7 @@ from gate.engines.known import Known
 from gate.engines.later import LaterLines
 from gate.errors import EngineError
 from gate.releases import Release
+from gate.routing import tls
 
 
 class SwarmEngine:

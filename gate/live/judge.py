@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gate import detection
-from gate import rules as known_rules
-from gate.limits import Rule
+from gate.judging import detection
+from gate.judging import rules as known_rules
+from gate.judging.limits import Rule
 from gate.live.latency import Latency
+from gate.live.observations import ErrorLines, Kept, Observation, Requests, Role, TrafficStep, Wanted
 from gate.live.reasons import reason, unmeasured
 from gate.live.shares import WHOLE, Shares, Tested, summed
 from gate.live.states import States
-from gate.observations import ErrorLines, Kept, Observation, Requests, Role, TrafficStep, Wanted
 from gate.results import Decision, Reason
 
 _EXAMPLE = 160  # characters of a log line that are told

@@ -6,11 +6,11 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from gate.limits import Rule
+from gate.judging.limits import Rule
 from gate.live.histogram import Histogram
+from gate.live.observations import Requests, Role
 from gate.live.reasons import reason, unmeasured
 from gate.live.shares import WHOLE, Counts, Shares, Tested, at_least, summed
-from gate.observations import Requests, Role
 from gate.results import Decision, Reason
 
 _SLOW_P0 = 0.01  # tolerated share of requests beyond the limit on p95

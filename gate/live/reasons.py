@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.limits import Rule, show
+from gate.judging.limits import Rule, show
 from gate.results import Decision, Reason
 
 

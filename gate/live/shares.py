@@ -1,7 +1,7 @@
 """Yes-or-no signals of every request (it failed, it was too slow), tested on the whole and per route.
 
-The tests are those of ``gate.detection``. What is tolerated comes from stable's own share; when stable is bad at the
-same time, the release is not to blame.
+The tests are those of ``gate.judging.detection``. What is tolerated comes from stable's own share; when stable is bad
+at the same time, the release is not to blame.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gate import detection
-from gate.limits import Rule, Statistic
+from gate.judging import detection
+from gate.judging.limits import Rule, Statistic
+from gate.live.observations import TICK, Requests, Role
 from gate.live.reasons import reason, unmeasured
-from gate.observations import TICK, Requests, Role
 from gate.results import Decision, Reason
 
 WHOLE = ""

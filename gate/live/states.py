@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
-from gate.limits import Rule
-from gate.live.reasons import reason, unmeasured
-from gate.observations import (
+from gate.judging.limits import Rule
+from gate.live.observations import (
     Blind,
     Heard,
     HostUsed,
@@ -18,6 +17,7 @@ from gate.observations import (
     ServiceSeen,
     Used,
 )
+from gate.live.reasons import reason, unmeasured
 from gate.results import Decision, Reason
 
 UNHEALTHY_IN_A_ROW = 3

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gate.limits import Rule
+from gate.judging.limits import Rule
 from gate.live.histogram import Histogram
 from gate.live.judge import Judge, Standing
-from gate.observations import Kept, Moment, Observation, Requests, Role, TrafficStep
+from gate.live.observations import Kept, Moment, Observation, Requests, Role, TrafficStep
 from gate.results import Decision
 
 EVERY = 0.5

@@ -11,28 +11,30 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gate import rules, shell, suite, verdict
 from gate.config import Environment
-from gate.confirm import Confirmation
-from gate.context import FRONT, Context
+from gate.deployment.view import View
 from gate.engines.base import Engine, Instance
 from gate.engines.probing import field_at
-from gate.limits import Rule, Unit, show
+from gate.judging import rules, verdict
+from gate.judging.confirm import Confirmation
+from gate.judging.limits import Rule, Unit, show
 from gate.live.histogram import Histogram
+from gate.live.observations import Blind, Identified, Observation
 from gate.live.reasons import reason, unmeasured
 from gate.live.states import UNHEALTHY_IN_A_ROW, States
-from gate.looks import Looks, asked_by_the_gate
+from gate.machine import shell
 from gate.monitoring.phases import moment
-from gate.observations import Blind, Identified, Observation
+from gate.records.store import Deployment
 from gate.releases import known
 from gate.results import Case, Decision, Reason, Severity, SuiteResult, Verdict
+from gate.routing.traffic import request_log
 from gate.signals.access_log import AccessLog
 from gate.signals.review import Review, review
-from gate.store import Deployment
-from gate.suite import Stop, never
-from gate.traffic import request_log
-from gate.view import View
-from gate.watch import LOG_LAG, LOOK
+from gate.suites import suite
+from gate.suites.context import FRONT, Context
+from gate.suites.suite import Stop, never
+from gate.watching.looks import Looks, asked_by_the_gate
+from gate.watching.watch import LOG_LAG, LOOK
 
 _LOOKS_WITHIN = 60.0
 """Seconds for all looks of a tick; a service that hangs takes seconds for each."""

@@ -11,20 +11,22 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 
-from gate import abandoned, engines, holding, serving
-from gate.answers import Answer
+from gate import engines
 from gate.config import Environment
+from gate.deployment import abandoned, holding
+from gate.deployment.view import View
 from gate.errors import GateError, Locked, OperationFailed, UsageError
-from gate.lock import LOOKS, Lock
 from gate.monitoring import looking, policy, standings, ticks
 from gate.monitoring.looking import Seen
 from gate.monitoring.paging import Pager
 from gate.monitoring.phases import Due, Tick, moment
 from gate.monitoring.premises import Premises, Serves
 from gate.monitoring.standings import Monitored
+from gate.records.lock import LOOKS, Lock
+from gate.records.store import Deployment, Store
 from gate.results import Decision, Outcome, Reason
-from gate.store import Deployment, Store
-from gate.view import View
+from gate.terminal.answers import Answer
+from gate.watching import serving
 
 Look = Callable[[Deployment, datetime, datetime, Callable[[], str]], Seen]
 """Looks at what a deployment made serve: users' requests count from the first time on, the second is now. The last is

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gate.config import Environment
-from gate.store import Deployment
+from gate.records.store import Deployment
 
 Alert = Callable[[str, Sequence[str], Deployment], None]
 """Tells people who are not here: what is wrong in one sentence, why, and with what."""

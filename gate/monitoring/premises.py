@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gate.errors import OperationFailed
-from gate.store import Deployment, Store
+from gate.records.store import Deployment, Store
 
 Serves = Callable[[], str]
 """The name of the instance that traffic points at, empty for none. Raises OperationFailed where it cannot be told."""

@@ -9,9 +9,9 @@ from typing import Any
 from gate.config import Environment
 from gate.monitoring import ticks
 from gate.monitoring.phases import Standing, Tick, moment, offsets, standing
+from gate.records.store import Deployment, Store
 from gate.results import Outcome
 from gate.rollback import served
-from gate.store import Deployment, Store
 
 _SHOWN = 5
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from gate.monitoring.phases import Tick
+from gate.records.store import Store
 from gate.results import Decision
-from gate.store import Store
 
 _TICKS = sa.Table(
     "monitor_ticks",

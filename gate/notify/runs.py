@@ -6,11 +6,11 @@ from datetime import datetime
 
 from gate.config import Environment
 from gate.config.notifying import Occasion
+from gate.deployment.run import Run
 from gate.notify.message import Message
+from gate.records.store import Deployment
 from gate.results import Outcome
-from gate.run import Run
-from gate.serving import Serving
-from gate.store import Deployment
+from gate.watching.serving import Serving
 
 _ENDED = {
     Outcome.RELEASED: (Occasion.RELEASED, "{version} is released and serves"),

@@ -11,9 +11,9 @@ import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
 
-from gate import deadline
 from gate.config.notifying import Email, Slack, Target, Webhook
 from gate.errors import OperationFailed
+from gate.machine import deadline
 from gate.notify.message import Message
 from gate.publish.attempts import Again, Client
 

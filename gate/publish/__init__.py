@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gate import bundle
 from gate.config import Environment
 from gate.errors import GateError, UsageError
+from gate.evidence import bundle
 from gate.publish.parcel import Parcel, Target
 
 REPORT = "report.html"

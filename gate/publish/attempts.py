@@ -19,8 +19,8 @@ import tenacity
 import urllib3.exceptions
 from requests.utils import parse_header_links
 
-from gate import deadline
 from gate.errors import OperationFailed
+from gate.machine import deadline
 
 T = TypeVar("T")
 

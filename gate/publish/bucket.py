@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from gate import cut
 from gate.config.publishing import Bucket as Settings
 from gate.errors import OperationFailed
 from gate.publish.attempts import Client
 from gate.publish.parcel import KINDS, Parcel
+from gate.redact import cut
 
 
 class Bucket:

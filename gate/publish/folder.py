@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from gate import deadline
 from gate.errors import OperationFailed
+from gate.machine import deadline
 from gate.publish.parcel import Parcel
 
 

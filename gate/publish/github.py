@@ -9,11 +9,11 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from gate import cut
 from gate.config.publishing import GithubRelease as Settings
 from gate.errors import OperationFailed
 from gate.publish.attempts import Again, Answer, Client
 from gate.publish.parcel import KINDS, Parcel
+from gate.redact import cut
 
 T = TypeVar("T")
 

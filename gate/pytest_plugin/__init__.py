@@ -13,7 +13,6 @@ import pytest
 
 from gate import environments
 from gate.config import Environment
-from gate.context import Context
 from gate.errors import GateError
 from gate.pytest_plugin import alone
 from gate.pytest_plugin.collecting import Collecting
@@ -22,6 +21,7 @@ from gate.pytest_plugin.recorder import EventFile, Recorder
 from gate.pytest_plugin.reporting import Reporting
 from gate.pytest_plugin.running import Running
 from gate.pytest_plugin.session import SESSION, Session, told
+from gate.suites.context import Context
 
 _NOTHING_PROVEN = (pytest.PytestReturnNotNoneWarning, pytest.PytestCollectionWarning)
 """What pytest only warns of: a case that returns its finding cannot fail, a class it cannot make is never run."""

@@ -10,13 +10,14 @@ from urllib.parse import urlsplit
 
 import semver
 
-from gate import environments, readiness, releases, verdict
+from gate import environments, releases
 from gate.config import Environment
-from gate.context import CHECKS, FRONT, Context
 from gate.engines.base import Endpoint, Instance
 from gate.errors import UsageError
+from gate.judging import readiness, verdict
 from gate.releases import Release, source
 from gate.results import Decision, SuiteResult, Verdict
+from gate.suites.context import CHECKS, FRONT, Context
 
 _DIGEST = len("sha256:") + 12
 
@@ -132,7 +133,7 @@ def _version(text: str, environment: Environment) -> str:
 def _known_digests(environment: Environment) -> dict[str, str]:
     if environment.state.url is None and not (environment.state_folder / "gate.db").is_file():
         return {}
-    from gate.store import Store
+    from gate.records.store import Store
 
     return Store.of(environment).known_digests()
 

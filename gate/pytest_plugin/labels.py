@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gate.events import UNKNOWN, Label
 from gate.results import Category, Severity
+from gate.suites.events import UNKNOWN, Label
 
 _SEVERITIES = {str(severity): severity for severity in Severity}
 _PLAIN = ("manual", "corruption")

@@ -11,11 +11,11 @@ from typing import IO, Any
 
 import pytest
 
-from gate import events
-from gate.events import Broken, Event, Finished, Label, Planned, Started
 from gate.pytest_plugin.facts import ATTRIBUTE
 from gate.redact import Redactor
 from gate.results import Case, CaseOutcome, Decision, Measurement, SuiteResult
+from gate.suites import events
+from gate.suites.events import Broken, Event, Finished, Label, Planned, Started
 
 _LONGEST_DETAILS = 20_000
 _WORST = (

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from gate.errors import GateError
+from gate.judging.verdict import counted
 from gate.pytest_plugin import alone
 from gate.pytest_plugin.recorder import Recorder
 from gate.pytest_plugin.session import Session, told
 from gate.results import Decision, Verdict
-from gate.verdict import counted
 
 
 class Reporting:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from gate import releases
 from gate.config import CommandSettings, ContainerSettings, Environment, SwarmSettings
-from gate.context import CANDIDATE, CHECKS, Context
 from gate.errors import OperationFailed
 from gate.releases import Release
+from gate.suites.context import CANDIDATE, CHECKS, Context
 
 
 def _describes_api(release: Release | None) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from gate.config import Environment
-from gate.context import Context
 from gate.errors import GateError
-from gate.measurements import nothing_measured
+from gate.judging.measurements import nothing_measured
 from gate.redact import Redactor
 from gate.results import Measurement
+from gate.suites.context import Context
 
 
 @dataclass

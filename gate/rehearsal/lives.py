@@ -13,17 +13,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gate import engines, mending, suite, verdict
+from gate import engines
 from gate.config import CommandSettings, DockerSettings, Environment, SwarmSettings
-from gate.context import CANDIDATE, Context
 from gate.database.cluster import reserved
 from gate.errors import OperationFailed
-from gate.limits import Rule
+from gate.judging import verdict
+from gate.judging.limits import Rule
 from gate.redact import Secret
 from gate.rehearsal.place import CannotRehearse, Place
 from gate.releases import Release
 from gate.results import Decision, Severity, SuiteResult
+from gate.rollback import mending
 from gate.stack import Stack
+from gate.suites import suite
+from gate.suites.context import CANDIDATE, Context
 
 _UNMEASURED = ("coverage", "checker_errors")
 """Signals of a suite that did not measure all it should have."""

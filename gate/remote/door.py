@@ -13,11 +13,11 @@ import time
 from pathlib import PurePosixPath
 from typing import Any
 
-from gate import cut
 from gate.config import DockerSettings, Environment
 from gate.containers.client import Client, asked, client, found, within
 from gate.containers.options import LABEL, STATE
 from gate.errors import EngineError
+from gate.redact import cut
 from gate.remote.session import Session
 
 FOLDER = PurePosixPath("/gate")

@@ -10,16 +10,18 @@ import json
 import re
 from typing import Any
 
-from gate import cut, shell, tls
 from gate.config import DockerSettings, Environment
 from gate.containers.client import asked
 from gate.engines import probing
 from gate.errors import EngineError, StackError
+from gate.machine import shell
+from gate.redact import cut
 from gate.remote.door import FOLDER, Door
 from gate.remote.reach import Beyond
+from gate.routing import tls
+from gate.routing.traffic import Traffic
 from gate.stack.parts import Part
 from gate.stack.proxy import fault
-from gate.traffic import Traffic
 
 _CONFIG = "caddy.json"
 _ADMIN = FOLDER / "admin.sock"

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 from gate.config import DockerSettings, Environment
-from gate.dial import Address
 from gate.engines import probing
 from gate.engines.base import Host
 from gate.remote.door import FOLDER, Door
 from gate.remote.ssh import connection
-from gate.tls import TOKEN_HEADER
-from gate.traffic import ADDRESS_HEADER, ANSWERED_HEADER, OPEN_HEADER, Traffic
+from gate.routing.dial import Address
+from gate.routing.tls import TOKEN_HEADER
+from gate.routing.traffic import ADDRESS_HEADER, ANSWERED_HEADER, OPEN_HEADER, Traffic
 
 _SECONDS = 5.0
 _AGAIN = 0.1  # seconds until connections are counted once more

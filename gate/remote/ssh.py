@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gate import shell
 from gate.config import ContainerSettings, DockerSettings
 from gate.errors import EngineError, ShellError
+from gate.machine import shell
 
 SOCKET = "/var/run/docker.sock"
 _CONNECT = 20.0  # seconds

@@ -13,8 +13,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gate import durable
 from gate.errors import OperationFailed
+from gate.machine import durable
 from gate.redact import Redactor
 from gate.report.record import FORMAT, DecisionRecord
 

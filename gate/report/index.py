@@ -11,8 +11,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from gate.config.measuring import Baseline
-from gate.dora import WINDOW, Measure
-from gate.gaps import Seen
+from gate.judging.dora import WINDOW, Measure
+from gate.judging.gaps import Seen
 from gate.report import bars, charts, html, wording
 from gate.results import Outcome
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
-from gate.limits import Rule, Unit
+from gate.judging.limits import Rule, Unit
 from gate.report.permission import PermissionRecord
 from gate.results import Case, Decision, Outcome, Reason, Severity, SuiteResult
 
@@ -310,7 +310,7 @@ class EvidencePoint:
 
 @dataclass(frozen=True)
 class WatchRecord:
-    """All that a watch saw: rows of ``gate.observations``, times in seconds since ``began_at``. ``replay`` reads it.
+    """All that a watch saw: rows of observations, times in seconds since ``began_at``. ``replay`` reads it.
 
     ``held``: over a release that waited for a person, who decides anything but a rollback.
     """

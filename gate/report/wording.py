@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from gate.limits import Unit, show
+from gate.judging.limits import Unit, show
 from gate.report.record import DecisionRecord, RuleRecord
 from gate.results import Case, Measurement, Outcome, Reason
 

@@ -10,13 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from gate import place
 from gate.config import Environment
-from gate.place import Damaged, Place
+from gate.deployment.run import Run
+from gate.records.store import Store
 from gate.results import Outcome
 from gate.rollback import served
-from gate.run import Run
-from gate.store import Store
+from gate.routing import place
+from gate.routing.place import Damaged, Place
 
 FILE = "kept.json"
 _MOST = 20

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from gate.engines.base import Instance
 from gate.errors import OperationFailed, Refused, UsageError
+from gate.records.store import Deployment, Store
 from gate.releases import Release, damage, parse_version, read
 from gate.rollback import served
-from gate.store import Deployment, Store
 
 
 def target(store: Store, stable: Instance, version: str | None, command: str) -> Release:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gate.journal import DIED, judged, to_undo
+from gate.records.journal import DIED, judged, to_undo
+from gate.records.store import Deployment, Store
 from gate.results import Outcome
-from gate.store import Deployment, Store
 
 
 def way_back(store: Store) -> list[Deployment]:

@@ -6,14 +6,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from gate import place
 from gate.config import Environment
 from gate.engines.base import Engine, Instance
 from gate.errors import EngineError, OperationFailed, Refused
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.releases import Release, damage, read, source
 from gate.rollback.kept import Stay, Ways
-from gate.store import Store
+from gate.routing import place
 
 _NEEDS = 64 * 1024  # bytes
 

@@ -1,7 +1,7 @@
 """The proxy's log of requests as observations: who answered what, how fast, in ticks of 0.1 seconds.
 
-``upstream`` in a line names the instance that was dialled last (``gate.traffic``). A client can put anything into a
-path, so a line is data to be counted, never a reason to stop.
+``upstream`` in a line names the instance that was dialled last (``gate.routing.traffic``). A client can put anything
+into a path, so a line is data to be counted, never a reason to stop.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gate.dial import instance_of
-from gate.observations import TICK, Blind, Requests, Role
+from gate.live.observations import TICK, Blind, Requests, Role
+from gate.routing.dial import instance_of
 from gate.signals.routes import Routes
 from gate.signals.switching import Recent, Switching
 from gate.signals.tail import Follower

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from gate.errors import EngineError
-from gate.observations import Blind, ErrorLines, Role
+from gate.live.observations import Blind, ErrorLines, Role
 
 _FIRST = 300  # characters of a line that are shown
 _SEARCHED = 4096

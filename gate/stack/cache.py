@@ -9,13 +9,13 @@ import re
 import shutil
 from pathlib import Path
 
-from gate import shell
 from gate.config import Environment, Port
 from gate.errors import ShellError, StackError
+from gate.machine import shell
+from gate.machine.supervise import Process
 from gate.stack import ports
 from gate.stack.addresses import HOST, address
 from gate.stack.parts import Part
-from gate.supervise import Process
 
 _MEMORY = "64mb"
 

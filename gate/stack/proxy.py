@@ -1,4 +1,4 @@
-"""Caddy: found, started, kept. Its configuration comes from ``gate.traffic``."""
+"""Caddy: found, started, kept. Its configuration comes from ``gate.routing.traffic``."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import shutil
 import sysconfig
 from pathlib import Path
 
-from gate import shell, tls
 from gate.config import Environment
 from gate.engines import probing
 from gate.engines.instances import Instances
 from gate.errors import ShellError, StackError
-from gate.place import Folder
+from gate.machine import shell
+from gate.machine.supervise import Process
+from gate.routing import tls
+from gate.routing.place import Folder
+from gate.routing.traffic import Traffic
 from gate.stack import ports
 from gate.stack.parts import Part
-from gate.supervise import Process
-from gate.traffic import Traffic
 
 # Before it, a POST that waited for a release to answer was sent without its body.
 SUPPORTED = (2, 11, 2)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from gate.restoring import folder_of
-from gate.run import Facts, Run
+from gate.database.restoring import folder_of
+from gate.deployment.run import Facts, Run
+from gate.records.store import Store
 from gate.steps.base import Step
-from gate.store import Store
 
 
 class Backup(Step):

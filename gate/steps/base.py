@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from gate.deployment.evidence import reason
+from gate.deployment.run import Facts, Run
 from gate.errors import OperationFailed
-from gate.evidence import reason
 from gate.results import Reason
-from gate.run import Facts, Run
 
 
 class StepFailed(OperationFailed):

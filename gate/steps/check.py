@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gate import readiness, verdict
+from gate.deployment.run import Run
 from gate.errors import Refused, SuiteError
+from gate.judging import readiness, verdict
+from gate.judging.way_back import WayBack
 from gate.results import Decision, Outcome, Reason, Severity, SuiteResult, Verdict
-from gate.run import Run
-from gate.way_back import WayBack
 
 
 def check(run: Run) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from gate.deployment.run import Facts, Run
 from gate.errors import DatabaseError, OperationFailed
-from gate.run import Facts, Run
+from gate.judging.way_back import WayBack
 from gate.steps.base import Step, StepFailed
-from gate.way_back import WayBack
 
 if TYPE_CHECKING:
     from gate.database.migrations import Migration

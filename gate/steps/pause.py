@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gate.run import Facts, Run
+from gate.deployment.run import Facts, Run
 from gate.steps.base import Step, StepFailed
 from gate.steps.promote import revive, switch
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gate import bytecode
 from gate.approval import attempts, logins, subjects
 from gate.approval.book import Book
 from gate.approval.debts import Debt
@@ -10,8 +9,9 @@ from gate.approval.signoffs import ANYBODY
 from gate.conditions import permission
 from gate.conditions.base import Question
 from gate.conditions.permission import Permission
+from gate.deployment.run import Run
 from gate.errors import Refused
-from gate.run import Run
+from gate.machine import bytecode
 
 
 def write_down(run: Run) -> None:

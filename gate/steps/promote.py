@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
+from gate.deployment.evidence import Switch
+from gate.deployment.run import Facts, Run
 from gate.engines.base import Instance
 from gate.errors import EngineError, OperationFailed
-from gate.evidence import Switch
-from gate.run import Facts, Run
+from gate.judging.way_back import WayBack
 from gate.steps.base import Step, StepFailed
 from gate.steps.start import remark, told, wait_healthy
-from gate.way_back import WayBack
 
 
 class Promote(Step):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 
-from gate.restoring import Restoring, server_of
+from gate.database.restoring import Restoring, server_of
+from gate.deployment.run import Facts, Run
 from gate.results import Severity
-from gate.run import Facts, Run
 from gate.steps.base import Step, StepFailed
 from gate.steps.smoke import judge
 

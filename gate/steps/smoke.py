@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from gate import verdict
-from gate.confirm import Budget, Confirmation, short, suspect
-from gate.context import RESTORED
+from gate.deployment.run import Facts, Run
 from gate.errors import EngineError
+from gate.judging import verdict
+from gate.judging.confirm import Budget, Confirmation, short, suspect
+from gate.judging.rules import SIGNALS
+from gate.records.store import FLAKY
 from gate.results import Case, Decision, Severity, SuiteResult, Verdict
-from gate.rules import SIGNALS
-from gate.run import Facts, Run
 from gate.steps.base import Held, Step, StepFailed
 from gate.steps.watch import demand_go
-from gate.store import FLAKY
+from gate.suites.context import RESTORED
 
 FLAKES_COUNTED_OVER = 20
 """Deployments that a flake budget is for, the one that runs included."""

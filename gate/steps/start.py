@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from gate import shell
+from gate.deployment.evidence import reason
+from gate.deployment.run import Facts, Run
 from gate.engines.base import NOT_HERE, Instance, ServiceState
 from gate.errors import EngineError, OperationFailed
-from gate.evidence import reason
-from gate.run import Facts, Run
+from gate.machine import shell
 from gate.steps.base import Step, StepFailed
 
 LOG_LINES = 200

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gate import shell
+from gate.deployment.run import Facts, Run
 from gate.live.judge import Standing
+from gate.machine import shell
 from gate.results import Decision, Reason, Verdict
-from gate.run import Facts, Run
 from gate.steps.base import Held, Step, StepFailed
 from gate.steps.promote import share
 

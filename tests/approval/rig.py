@@ -11,23 +11,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
-from gate import releases, shell
+from gate import releases
+from gate.commands.signing import Signing
 from gate.conditions import permission
 from gate.conditions.base import Question
 from gate.conditions.permission import Permission
 from gate.config import Environment
+from gate.config.parsing import parse
+from gate.deployment.run import Options, Run
+from gate.deployment.view import Silent
 from gate.engines.base import Engine
-from gate.interrupt import Interrupts
-from gate.parsing import parse
+from gate.machine import shell
+from gate.machine.interrupt import Interrupts
 from gate.records import place_of
+from gate.records.store import Store
 from gate.redact import Redactor
 from gate.releases import Release
 from gate.results import Outcome
-from gate.run import Options, Run
-from gate.signing import Signing
-from gate.store import Store
-from gate.terminal import Terminal
-from gate.view import Silent
+from gate.terminal.terminal import Terminal
 
 START = datetime(2026, 11, 24, 1, 30, tzinfo=UTC)
 ROLES = ("technical", "security", "business")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gate import releases, shell
+from gate import releases
 from gate.approval import authors, subjects
 from gate.errors import OperationFailed, Refused
+from gate.machine import shell
 from tests.approval.rig import Rig, commit_by_ines
 
 

@@ -11,22 +11,23 @@ from typing import Any, cast
 
 import pytest
 
-from gate import actions, answers, index
 from gate.approval import outstanding, owing
-from gate.commands import Commands
+from gate.commands.commands import Commands
+from gate.commands.inspection import Inspection
+from gate.commands.onlooking import line, picture
+from gate.deployment.run import Run
 from gate.engines.base import Engine
 from gate.errors import Refused, UsageError
-from gate.inspection import Inspection
+from gate.evidence import index
 from gate.notify import runs
 from gate.notify.message import Message, without_secrets
-from gate.onlooker import Onlooker
-from gate.onlooking import line, picture
 from gate.redact import Redactor
 from gate.results import Outcome
-from gate.run import Run
-from gate.serving import Serving
 from gate.steps import permit
-from gate.terminal import Terminal
+from gate.terminal import actions, answers
+from gate.terminal.terminal import Terminal
+from gate.watching.onlooker import Onlooker
+from gate.watching.serving import Serving
 from tests.approval.rig import Rig
 
 WHY = "checkout is down & <b>on fire</b>"

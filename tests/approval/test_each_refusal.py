@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from gate import pipeline
 from gate.approval import attempts
+from gate.deployment import pipeline
 from gate.errors import Refused
 from gate.monitoring import ticks
 from gate.monitoring.phases import Tick
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.results import Decision, Outcome
-from gate.store import Store
 from tests.approval.rig import PEOPLE, START, Rig, keys
 
 STAGING = """

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
-from gate import cli, pipeline
+from gate import cli
 from gate.approval import attempts, outstanding, owing
 from gate.approval.book import Book
 from gate.conditions.permission import waits
 from gate.config import Environment
 from gate.config.approval import Approval, Checklist
+from gate.deployment import pipeline
+from gate.deployment.view import Silent
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.recording import _permission as recorded
+from gate.evidence.recording import _permission as recorded
 from gate.results import Outcome
 from gate.steps import permit
-from gate.view import Silent
 from tests.approval.rig import Rig
 from tests.unit import forging
 

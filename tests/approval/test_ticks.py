@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from gate import abandoned, pipeline
 from gate.approval import attempts, outstanding
 from gate.approval.book import Book
+from gate.deployment import abandoned, pipeline
 from gate.errors import Refused
-from gate.journal import Journal
-from gate.recording import _permission
+from gate.evidence.recording import _permission
+from gate.records.journal import Journal
 from gate.results import Outcome
 from gate.steps import permit
 from tests.approval.rig import Rig

@@ -13,11 +13,13 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from gate import environments, releases, shell, suite
+from gate import environments, releases
 from gate.config import Environment
-from gate.context import CHECKS, Context
+from gate.machine import shell
 from gate.releases import Release
 from gate.results import Case, SuiteResult
+from gate.suites import suite
+from gate.suites.context import CHECKS, Context
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # The suite is the project's own: its cases and fixtures are part of what is tested.

@@ -1,4 +1,4 @@
-"""gate.openapi: each way an API can break its callers is seen, and what breaks nobody is not."""
+"""gate.judging.openapi: each way an API can break its callers is seen, and what breaks nobody is not."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gate import openapi
 from gate.errors import OperationFailed
+from gate.judging import openapi
 
 Table = dict[str, Any]
 

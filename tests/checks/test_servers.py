@@ -11,9 +11,9 @@ import psycopg
 import pytest
 import redis
 
-from gate import shell
 from gate.database.cluster import Cluster
 from gate.errors import DatabaseError
+from gate.machine import shell
 from gate.results import CaseOutcome
 from tests.checks.projects import FIRST, Project
 

@@ -1,4 +1,4 @@
-"""gate.settings: placeholders and default passwords are seen, real values are not mistaken for them."""
+"""gate.config.settings: placeholders and default passwords are seen, real values are not mistaken for them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gate import settings
-from gate.parsing import parse
+from gate.config import settings
+from gate.config.parsing import parse
 
 
 @pytest.mark.parametrize(

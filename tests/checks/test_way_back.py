@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from gate.judging.way_back import WayBack
 from gate.results import CaseOutcome
-from gate.way_back import WayBack
 from tests.checks.projects import FIRST, SECOND, Project, migration
 
 PASSED, WARNING, FAILED = CaseOutcome.PASSED, CaseOutcome.WARNING, CaseOutcome.FAILED

@@ -20,7 +20,7 @@ WORKFLOW = ROOT / ".github" / "workflows" / "deploy.yml"
 # A gate that takes the arguments the real one takes, and then does as one test wants.
 STAND_IN = """
 import os, sys
-from gate.arguments import parse
+from gate.commands.arguments import parse
 words = sys.argv[1:]
 parse(words, "gate")
 {does}

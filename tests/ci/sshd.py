@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.engine.site import free_port
 
 

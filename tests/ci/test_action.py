@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.ci.runner import Runner
 from tests.commands.little import little
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from gate import bundle, verify
+from gate import verify
 from gate.approval import logins
+from gate.evidence import bundle
 from tests.ci.runner import ACTION, BASH, ROOT, WORKFLOW, Ended, Runner, parsed
 from tests.ci.sshd import Sshd
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.ci.runner import Ended, Runner
 from tests.ci.sshd import Sshd
 
@@ -152,7 +152,7 @@ def test_a_preparation_that_fails_starts_nothing(far: Far) -> None:
 def test_a_connection_that_is_lost_is_not_an_outcome_and_ends_nothing(far: Far) -> None:
     far.does("""
 import pathlib, json
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 pathlib.Path("began").touch()
 assert wait_until(pathlib.Path("go").exists, timeout=60)
 try:

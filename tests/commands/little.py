@@ -13,10 +13,10 @@ from pathlib import Path
 
 from gate.config import Environment
 from gate.environments import load
-from gate.shell import wait_until
-from gate.store import Store
-from gate.supervise import Process
-from gate.traffic import Traffic
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
+from gate.records.store import Store
+from gate.routing.traffic import Traffic
 from tests.e2e import sites
 from tests.engine import site as engine_site
 

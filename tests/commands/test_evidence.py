@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gate.commands.reporting import Reporting
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.reporting import Reporting
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
 from tests.commands.little import Little, little
 
 PUBLISH = """

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gate.database.cluster import scratch
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.commands.little import Little, little
 from tests.e2e.sites import Ran, Site
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from gate import holding, lock
-from gate.shell import wait_until
+from gate.deployment import holding
+from gate.machine.shell import wait_until
+from gate.records import lock
 from tests.commands.little import Little, little
 
 # One that is not critical fails: neither good nor bad.

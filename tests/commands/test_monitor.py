@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from gate import verify
-from gate.ledger import Ledger
+from gate.machine.shell import wait_until
 from gate.monitoring import ticks
-from gate.shell import wait_until
+from gate.records.ledger import Ledger
 from tests.commands.little import Little, little
 
 MONITORING = """

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from gate.database.cluster import Cluster, scratch
+from gate.machine.shell import wait_until
 from gate.records.advisory import AdvisoryLock
 from gate.records.postgres import PostgresSchema, schema_name
-from gate.shell import wait_until
 from tests.commands.little import Little, little
 from tests.commands.test_fifty import WAITS
 

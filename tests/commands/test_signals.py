@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
-from gate.supervise import Process
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
 from tests.commands.little import HOUSE, Little, little
 from tests.e2e.sites import Ran, Site
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.commands.little import Little, little
 
 BROKEN = "assert 2 + 2 == 5, 'the planted fault'"

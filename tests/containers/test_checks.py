@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gate import suite
-from gate.context import CHECKS, Context
 from gate.releases import Release
 from gate.results import Case, CaseOutcome
+from gate.suites import suite
+from gate.suites.context import CHECKS, Context
 from tests.checks.projects import REPOSITORY, toml
 from tests.containers.dockered import IMAGE, Dockered, dockered, service
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from gate import dial, releases
+from gate import releases
 from gate.config import DockerSettings
 from gate.containers.client import listed
 from gate.engines.docker import DockerEngine
 from gate.errors import EngineError, UsageError
+from gate.machine.shell import wait_until
 from gate.releases import faults
-from gate.shell import wait_until
+from gate.routing import dial
 from tests.containers.dockered import IMAGE, Dockered, dockered, service
 from tests.engine.site import Site, folder, read, table
 

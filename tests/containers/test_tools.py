@@ -21,8 +21,8 @@ from gate.containers.options import STATE, TOOL, socket_folders
 from gate.containers.sweep import sweep
 from gate.containers.tools import InContainer
 from gate.errors import OperationFailed, ShellError
+from gate.machine.shell import wait_until
 from gate.releases import Release
-from gate.shell import wait_until
 from tests.containers.dockered import Dockered, dockered
 
 REPOSITORY = Path(__file__).parents[2]

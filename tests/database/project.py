@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gate.config import Environment
+from gate.config.parsing import parse
 from gate.database.connection import connect
-from gate.parsing import parse
 from gate.redact import Secret
 from gate.releases import Release
 

@@ -18,15 +18,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gate import shell
 from gate.config import Environment
 from gate.database import backup, manifest
 from gate.database.connection import connect
 from gate.database.dump import check_space, dump
 from gate.database.manifest import Backup
 from gate.errors import DatabaseError
+from gate.machine import shell
+from gate.machine.shell import wait_until
 from gate.redact import Secret
-from gate.shell import wait_until
 from tests.database import project
 from tests.database.project import PASSWORD, run
 from tests.engine import disk

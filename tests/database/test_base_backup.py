@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from gate import shell
 from gate.config import Environment
 from gate.database import backup, base_backup, fingerprint, manifest
 from gate.database.cluster import Cluster
 from gate.database.connection import connect
 from gate.errors import DatabaseError
+from gate.machine import shell
 from gate.redact import Secret
 from tests.database.project import run
 

@@ -17,8 +17,8 @@ from gate.database.connection import connect
 from gate.database.migrations import MigrationFailed, UnknownRevision
 from gate.database.patience import Patience
 from gate.errors import DatabaseError
+from gate.machine.shell import wait_until
 from gate.redact import Secret
-from gate.shell import wait_until
 from tests.database import project
 from tests.database.project import ITEMS, NOTE, PASSWORD, at_first, first, revision, run, second
 

@@ -14,15 +14,15 @@ import pytest
 from gate.config import Database, Environment
 from gate.database import backup, dump, fingerprint, swap
 from gate.database.cluster import Cluster
+from gate.database.restoring import Restoring
 from gate.errors import DatabaseError
 from gate.redact import Secret
-from gate.restoring import Restoring
 from gate.steps.base import StepFailed
 from gate.steps.restore import Beside, Swap
 from tests.database.project import PASSWORD, run
 
 if TYPE_CHECKING:
-    from gate.run import Run
+    from gate.deployment.run import Run
 
 BESIDE, KEPT = "shop_beside_r7", "shop_before_r7"
 

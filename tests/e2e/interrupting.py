@@ -16,11 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd()))
 
-from gate.commands import Commands
+from gate.commands.commands import Commands
+from gate.deployment.run import Options
 from gate.environments import load
 from gate.redact import Redactor
-from gate.run import Options
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
 
 
 class Interrupting(Terminal):

@@ -20,16 +20,15 @@ from datetime import datetime
 from pathlib import Path
 
 from example.customers import Customers, Tally
-from gate import restoring
 from gate.config import Environment
-from gate.database import backup, migrations, swap
+from gate.database import backup, migrations, restoring, swap
 from gate.environments import load
+from gate.machine.shell import wait_until
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Event, Store
 from gate.releases import Source
 from gate.results import Outcome
 from gate.rollback import served
-from gate.shell import wait_until
-from gate.store import Event, Store
 from tests.e2e.kill_kinds import PARTS, Kind, Point
 from tests.e2e.left_behind import databases, processes, sockets
 from tests.e2e.sites import FEW_CHECKS, FEW_SMOKE, Ran, Site, few_cases, make_site

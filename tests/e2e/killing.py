@@ -19,15 +19,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
-from gate.answers import Answer
-from gate.commands import Commands
+from gate.commands.commands import Commands
+from gate.deployment.run import Options
 from gate.environments import load
 from gate.records import place_of
 from gate.records.place import Place
+from gate.records.store import Store
 from gate.redact import Redactor
-from gate.run import Options
-from gate.store import Store
-from gate.terminal import Terminal
+from gate.terminal.answers import Answer
+from gate.terminal.terminal import Terminal
 
 MISSED = 99
 """The exit code of a run whose victim was not there."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from example.customers import Customers
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.e2e.sites import Ran, Site, few_cases, make_site
 
 STEPS = '["50% 20s", "100% 12s"]'

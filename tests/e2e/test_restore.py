@@ -12,14 +12,13 @@ import pytest
 from psycopg import sql
 
 from example.customers import Customers
-from gate import restoring
-from gate.database import backup, swap
+from gate.database import backup, restoring, swap
 from gate.environments import load
+from gate.machine.shell import wait_until
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.results import Outcome
 from gate.rollback import served
-from gate.shell import wait_until
-from gate.store import Store
 from tests.e2e.sites import Ran, Site
 
 BREAK = "UPDATE stock SET quantity = quantity + 1 WHERE sku = (SELECT min(sku) FROM stock) AND NOT training"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.e2e.sites import FEW_CHECKS, FEW_SMOKE, Site
 
 

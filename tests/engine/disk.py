@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gate import shell
 from gate.errors import ShellError
+from gate.machine import shell
 
 
 @contextmanager

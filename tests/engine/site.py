@@ -18,15 +18,15 @@ import httpx
 
 from gate import engines, releases
 from gate.config import Environment
+from gate.config.parsing import parse
 from gate.engines.base import Instance
 from gate.engines.local import LocalEngine
-from gate.parsing import parse
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
 from gate.releases import Release
-from gate.shell import wait_until
+from gate.routing.traffic import Traffic
 from gate.stack import Stack
 from gate.stack.proxy import Proxy
-from gate.supervise import Process
-from gate.traffic import Traffic
 
 APP = Path(__file__).with_name("app.py")
 

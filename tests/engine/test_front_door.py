@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from gate.errors import EngineError, StackError
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from gate.stack import Stack
 from tests.engine import disk
 from tests.engine.site import WORKER, Site, changed, folder, kill, kill_proxy, site, web

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gate import dial
-from gate.dial import Address
 from gate.engines import probing
 from gate.errors import EngineError
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
+from gate.routing import dial
+from gate.routing.dial import Address
 from tests.engine.site import Site, kill, site, web
 
 ON_A_PORT = ["{python}", "-m", "uvicorn", "app:app", "--host", "{host}", "--port", "{port}", "--log-level", "warning"]

@@ -6,8 +6,8 @@ import socket
 import threading
 from pathlib import Path
 
-from gate.dial import Address
 from gate.engines import probing
+from gate.routing.dial import Address
 from tests.engine.site import folder
 
 

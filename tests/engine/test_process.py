@@ -9,9 +9,9 @@ import pytest
 
 from gate.engines.process import ProcessEngine
 from gate.errors import EngineError
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
 from gate.releases import faults
-from gate.shell import wait_until
-from gate.supervise import Process
 from tests.engine.site import Site, folder, kill, read, site, table, web
 
 

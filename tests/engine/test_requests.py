@@ -7,9 +7,9 @@ import threading
 import httpx
 import pytest
 
-from gate.shell import wait_until
-from gate.tls import TOKEN_HEADER
-from gate.traffic import DIAL_HEADER
+from gate.machine.shell import wait_until
+from gate.routing.tls import TOKEN_HEADER
+from gate.routing.traffic import DIAL_HEADER
 from tests.engine.site import Site, kill, site, web
 
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from gate.engines.base import Instance
-from gate.shell import wait_until
-from gate.supervise import Process
-from gate.traffic import COOKIE
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
+from gate.routing.traffic import COOKIE
 from tests.engine.site import Site, sticky_site
 
 STABLE, CANDIDATE = "1.0.0", "1.1.0"

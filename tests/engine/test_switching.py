@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.engine.site import Site, site, sticky_site
 
 CLIENTS = 6

@@ -14,10 +14,10 @@ import pytest
 import trustme
 
 from fixtures.app import client
-from gate import tls
 from gate.engines.base import Instance
 from gate.errors import ConfigError
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
+from gate.routing import tls
 from gate.stack import Stack
 from tests.engine.site import Site, folder, free_port, read, site, table
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gate import shell
 from gate.engines.usage import Machine, Spent, shares
+from gate.machine import shell
 
 BURN = "while True: pass"
 

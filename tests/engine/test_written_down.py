@@ -9,8 +9,8 @@ import pytest
 
 from gate.engines.process import ProcessEngine
 from gate.errors import EngineError
-from gate.shell import wait_until
-from gate.supervise import Process
+from gate.machine.shell import wait_until
+from gate.machine.supervise import Process
 from tests.engine.site import WORKER, Site, changed, folder, kill, read, site, table, web
 
 

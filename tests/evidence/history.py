@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from gate.gaps import Changes, Seen
-from gate.ledger import Ledger, Scores
+from gate.judging.gaps import Changes, Seen
+from gate.records.ledger import Ledger, Scores
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.results import Category, Outcome, Severity
-from gate.store import Store
 
 START = datetime(2026, 9, 1, 2, 0, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from gate import environments
+from gate.deployment.run import Run
+from gate.deployment.view import Silent
 from gate.engines.process import ProcessEngine
-from gate.interrupt import Interrupts
+from gate.machine.interrupt import Interrupts
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.releases import Release
-from gate.run import Run
-from gate.store import Store
-from gate.view import Silent
 
 ENVIRONMENT = """
 app = { name = "made-up", url = "http://127.0.0.1:1" }

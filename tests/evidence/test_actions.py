@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from gate import actions, cli, readiness
+from gate import cli
 from gate.config import Environment
+from gate.deployment.run import Run
+from gate.judging import readiness
 from gate.redact import Redactor
 from gate.results import CaseOutcome, Decision, Outcome, Reason, Severity
-from gate.run import Run
-from gate.runner import Annotation, plain, runs_here
-from gate.terminal import Terminal
+from gate.terminal import actions
+from gate.terminal.runner import Annotation, plain, runs_here
+from gate.terminal.terminal import Terminal
 from tests.evidence.runs import made_run
 from tests.unit.suites import made_case, made_suite
 

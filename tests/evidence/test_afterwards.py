@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from gate import afterwards, verify
+from gate import verify
+from gate.deployment.run import Run
+from gate.evidence import afterwards
 from gate.results import Outcome
 from gate.rollback import unrecorded
-from gate.run import Run
-from gate.serving import Serving
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
+from gate.watching.serving import Serving
 from tests.evidence.runs import made_run
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from gate import bundle, verify
+from gate import verify
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.ledger import Ledger, Seal
+from gate.evidence import bundle
+from gate.records.ledger import Ledger, Seal
 from gate.records.sqlite import SqliteFile
-from gate.store import Store
+from gate.records.store import Store
 
 AT = datetime(2026, 11, 28, 2, 14, tzinfo=UTC)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from gate import deadline
 from gate.config.notifying import Email, Occasion, Webhook
 from gate.config.publishing import Bucket as BucketSettings
 from gate.config.publishing import GithubRelease as Settings
 from gate.errors import OperationFailed
+from gate.machine import deadline
 from gate.notify import targets
 from gate.notify.message import Message
 from gate.publish.attempts import LARGEST, Again, Client

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from gate import courses, dora
-from gate.dora import Measure
+from gate.evidence import courses
+from gate.judging import dora
+from gate.judging.dora import Measure
 from gate.results import Outcome
 from tests.evidence.history import History, a_quarter
 

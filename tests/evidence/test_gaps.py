@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gate import gaps, readiness, standing
-from gate.evidence import SuiteRun
-from gate.gaps import Gap, Ran, Tally
+from gate.deployment.evidence import SuiteRun
+from gate.deployment.run import Run
+from gate.evidence import standing
+from gate.evidence.standing import Standing
+from gate.judging import gaps, readiness
+from gate.judging.gaps import Gap, Ran, Tally
 from gate.results import Case, CaseOutcome, Decision, Outcome, Severity, Verdict
-from gate.run import Run
-from gate.standing import Standing
 from tests.evidence.runs import made_run
 from tests.unit.suites import inconclusive, made_case, made_suite
 

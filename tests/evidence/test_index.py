@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gate import commits, environments, index, shell
+from gate import environments
 from gate.config import Environment
 from gate.config.measuring import Baseline
-from gate.parsing import parse
+from gate.config.parsing import parse
+from gate.evidence import commits, index
+from gate.machine import shell
 from gate.results import Outcome
 from tests.evidence.history import History, a_quarter
 from tests.evidence.runs import ENVIRONMENT

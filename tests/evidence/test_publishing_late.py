@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from gate import afterwards, verify
-from gate.commands import Commands
+from gate import verify
+from gate.commands.commands import Commands
+from gate.commands.reporting import Reporting
 from gate.config import Environment
+from gate.deployment.run import Options
 from gate.environments import load
-from gate.lock import Lock
-from gate.reporting import Reporting
+from gate.evidence import afterwards
+from gate.records.lock import Lock
+from gate.records.store import Store
 from gate.results import Outcome
-from gate.run import Options
-from gate.store import Store
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
 from tests.engine.site import Site
 from tests.evidence.runs import ENVIRONMENT, made_run
 

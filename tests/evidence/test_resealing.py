@@ -12,20 +12,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gate import afterwards, answers, appended, bundle, recording, resealing, verify
+from gate import verify
+from gate.commands.reporting import Reporting
+from gate.deployment.evidence import Evidence
+from gate.deployment.run import Run
+from gate.deployment.view import Silent
 from gate.errors import Refused
-from gate.evidence import Evidence
-from gate.ledger import Ledger
+from gate.evidence import afterwards, appended, bundle, recording, resealing
 from gate.monitoring.phases import Standing
 from gate.monitoring.standings import Monitored
 from gate.notify import Delivery, Notifier
 from gate.notify.message import alert
-from gate.reporting import Reporting
+from gate.records.ledger import Ledger
 from gate.results import Outcome
-from gate.run import Run
-from gate.serving import Serving
-from gate.terminal import Terminal
-from gate.view import Silent
+from gate.terminal import answers
+from gate.terminal.terminal import Terminal
+from gate.watching.serving import Serving
 from tests.evidence.runs import made_run
 
 

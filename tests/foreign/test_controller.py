@@ -20,8 +20,8 @@ import pytest
 from gate.config import Environment
 from gate.environments import load
 from gate.errors import Locked
-from gate.lock import Lock
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
+from gate.records.lock import Lock
 from tests.commands.little import ENVIRONMENT
 from tests.engine.site import folder
 from tests.team.conftest import IN_PLACE, Team, team
@@ -165,7 +165,7 @@ def test_what_takes_too_long_ends_with_all_it_started(tmp_path: Path) -> None:
         """
 import sys
 from pathlib import Path
-from gate import shell
+from gate.machine import shell
 from gate.errors import ShellError
 mark = Path(sys.argv[1])
 argv = ["sh", "-c", f"sleep 600 & echo $! >{mark}; wait"]

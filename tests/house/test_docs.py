@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gate import environments
-from gate.arguments import ACTIONS
-from gate.parsing import parse, variables_of
-from gate.readiness import Change, assess
+from gate.commands.arguments import ACTIONS
+from gate.config.parsing import parse, variables_of
+from gate.judging.readiness import Change, assess
 from gate.results import Case, CaseOutcome, Measurement, Outcome, Severity, SuiteResult
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 GATE = Path(__file__).resolve().parents[2] / "gate"
 SERVERS = {"asyncio", "http.server", "multiprocessing.connection", "socketserver", "uvicorn", "wsgiref", "xmlrpc"}
-ASK_WHETHER_A_PORT_IS_FREE = {"dial.py", "rehearsal/lives.py", "remote/ssh.py", "stack/ports.py"}
+ASK_WHETHER_A_PORT_IS_FREE = {"routing/dial.py", "rehearsal/lives.py", "remote/ssh.py", "stack/ports.py"}
 """They bind a socket and close it again; nobody is ever answered."""
 
 

@@ -17,12 +17,12 @@ import pytest
 
 from gate.config import Environment
 from gate.config.notifying import Occasion
+from gate.config.parsing import parse
 from gate.errors import ConfigError, OperationFailed, UsageError
 from gate.notify import Notifier, say_failures
 from gate.notify.message import Message, alert
 from gate.notify.targets import DELIVERY, SIGNATURE
 from gate.notify.trial import trial
-from gate.parsing import parse
 from tests.notify import listeners
 
 AT = datetime(2026, 11, 28, 2, 14, 7, tzinfo=UTC)

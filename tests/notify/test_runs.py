@@ -13,19 +13,19 @@ import pytest
 from gate.approval.book import Book
 from gate.approval.debts import Debt
 from gate.approval.signoffs import Subject
-from gate.commands import Commands
+from gate.commands.commands import Commands
 from gate.config import Environment
+from gate.config.parsing import parse
+from gate.deployment.evidence import Evidence, reason
+from gate.deployment.run import Options, Run
 from gate.engines.base import Instance
 from gate.errors import Locked
-from gate.evidence import Evidence, reason
-from gate.journal import Begun
 from gate.notify import runs
-from gate.parsing import parse
+from gate.records.journal import Begun
+from gate.records.store import Store
 from gate.results import Outcome
-from gate.run import Options, Run
-from gate.serving import Serving
-from gate.store import Store
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
+from gate.watching.serving import Serving
 from tests.notify import listeners
 from tests.notify.test_notifier import AT, environment
 

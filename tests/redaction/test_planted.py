@@ -8,8 +8,7 @@ import time
 
 import pytest
 
-from gate import cut
-from gate.redact import REDACTED, Redactor
+from gate.redact import REDACTED, Redactor, cut
 from gate.redact.reading import Reading, bare
 from tests.redaction import planted
 

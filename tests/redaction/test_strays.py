@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from gate import keeper, strays
+from gate.commands import keeper
 from gate.environments import load
 from gate.publish.attempts import Client
+from gate.records.store import Store
 from gate.redact import Redactor
 from gate.results import Outcome
-from gate.store import Store
+from gate.terminal import strays
 from tests.commands.little import ENVIRONMENT
 
 KEY = "T0KEN'of the-hook"

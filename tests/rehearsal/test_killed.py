@@ -16,7 +16,7 @@ STARTS = """
 import sys
 from pathlib import Path
 from gate.database.cluster import reserved
-from gate.supervise import Process
+from gate.machine.supervise import Process
 with reserved(Path(sys.argv[1])) as spare:
     place = spare.folder.parent / "local" / "rel" / "r1"
     place.mkdir(parents=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from gate.config import DockerSettings, Environment
 from gate.containers.client import client, found, listed
+from gate.machine.shell import wait_until
 from gate.remote.door import Door
-from gate.shell import wait_until
 from tests.containers.dockered import Dockered, dockered
 from tests.engine.site import folder, free_port
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from gate import place
 from gate.environments import load
-from gate.shell import wait_until
-from gate.traffic import Traffic
+from gate.machine.shell import wait_until
+from gate.routing import place
+from gate.routing.traffic import Traffic
 from tests.commands.little import CASE, HOUSE
 from tests.containers.dockered import IMAGE, Dockered
 from tests.e2e.sites import Site

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from gate import dial, engines, releases
+from gate import engines, releases
 from gate.config import DockerSettings
 from gate.containers.client import client
 from gate.errors import EngineError, StackError
+from gate.machine.shell import wait_until
 from gate.redact import Secret
 from gate.remote.door import Door, session
 from gate.remote.proxy import RemoteProxy
 from gate.remote.ssh import connection
-from gate.shell import wait_until
-from gate.traffic import request_log
+from gate.routing import dial
+from gate.routing.traffic import request_log
 from tests.containers.dockered import Dockered
 from tests.engine.site import folder
 from tests.remote.server import Server, deployed, docker_of

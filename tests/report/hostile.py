@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gate import environments, index
-from gate.gaps import Changes, Seen
-from gate.ledger import Ledger
+from gate import environments
+from gate.evidence import index
+from gate.judging.gaps import Changes, Seen
+from gate.records.ledger import Ledger
 from gate.redact import Redactor
 from gate.report import document
 from gate.report.record import MonitoringRecord, TickRecord

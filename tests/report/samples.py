@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+from gate.judging.rules import DEFAULTS
 from gate.report.record import (
     DecisionRecord,
     FileRecord,
@@ -24,7 +25,6 @@ from gate.report.record import (
     Undo,
 )
 from gate.results import Case, CaseOutcome, Category, Decision, Measurement, Outcome, Reason, Severity
-from gate.rules import DEFAULTS
 from tests.report.shop import (
     AUDIT_CASE,
     AUDIT_GAP,

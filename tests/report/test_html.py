@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from gate.errors import OperationFailed
-from gate.measurements import nothing_measured
+from gate.judging.measurements import nothing_measured
 from gate.report import views, wording
 from gate.report.html import render
 from gate.report.record import DecisionRecord, PhaseVerdict, SuiteRecord, TrafficRecord

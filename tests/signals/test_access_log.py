@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.observations import Blind, Requests, Role, from_row, to_row
+from gate.live.observations import Blind, Requests, Role, from_row, to_row
 from gate.signals.access_log import AccessLog
 from tests.signals.lines import ORIGIN, Log, line
 

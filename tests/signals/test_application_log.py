@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gate.errors import EngineError
-from gate.observations import Blind, ErrorLines, Role
+from gate.live.observations import Blind, ErrorLines, Role
 from gate.signals.application_log import ErrorWatch
 from gate.signals.log_files import LogFiles
 from tests.signals.lines import Log

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from gate.observations import Requests, Role
-from gate.shell import wait_until
+from gate.live.observations import Requests, Role
+from gate.machine.shell import wait_until
 from gate.signals.access_log import AccessLog
 from tests.engine.site import Site, free_port, site, web
 

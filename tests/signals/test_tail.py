@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from gate.signals.tail import LONGEST, Follower
 from tests.signals.lines import Log
 

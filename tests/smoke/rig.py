@@ -11,15 +11,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gate import environments, releases, shell, suite
+from gate import environments, releases
 from gate.config import Environment
-from gate.context import Context
 from gate.engines.base import Instance
 from gate.engines.process import ProcessEngine
+from gate.machine import shell
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Severity, SuiteResult
+from gate.routing.traffic import Traffic
 from gate.stack import Stack
-from gate.traffic import Traffic
+from gate.suites import suite
+from gate.suites.context import Context
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).parent

@@ -10,10 +10,10 @@ from itertools import count
 
 import pytest
 
-from gate import shell
 from gate.engines.base import Instance
+from gate.machine import shell
+from gate.machine.supervise import Process
 from gate.results import CaseOutcome
-from gate.supervise import Process
 from tests.smoke.rig import LOW_CPU_LIMIT, REPOSITORY, TINY, Place, failed, place, tiny_release
 
 Start = Callable[..., Instance]

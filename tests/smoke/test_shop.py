@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from example.store import build
-from gate import shell
 from gate.engines.base import Instance
+from gate.machine import shell
 from gate.results import CaseOutcome, Severity
 from tests.smoke.rig import LOW_CPU_LIMIT, failed
 from tests.smoke.shop import BASE, Shop, shop_open

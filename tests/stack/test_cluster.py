@@ -13,12 +13,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gate import shell
 from gate.database import accounts, binaries
 from gate.database.accounts import Account
 from gate.database.cluster import Cluster, scratch, sweep
 from gate.errors import DatabaseError
-from gate.supervise import Process
+from gate.machine import shell
+from gate.machine.supervise import Process
 from tests.engine.site import folder, free_port
 
 

@@ -15,12 +15,12 @@ import psycopg
 import pytest
 import redis
 
-from gate import shell
 from gate.config import Environment
 from gate.database import accounts
 from gate.errors import StackError
+from gate.machine import shell
+from gate.machine.supervise import Process
 from gate.stack import Stack, proxy
-from gate.supervise import Process
 from tests.engine.site import folder, free_port, read, table
 
 PASSWORD = "it's a pässword/with:@%"

@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gate import shell, supervise
 from gate.errors import OperationFailed, ShellError
-from gate.supervise import Process
+from gate.machine import shell, supervise
+from gate.machine.supervise import Process
 from tests.engine import disk
 
 SLEEPS = "import time; time.sleep(600)"

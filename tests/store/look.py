@@ -12,7 +12,7 @@ import psutil
 import psycopg
 
 from example.store import build
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.store.running import Instance, order, settings_for
 
 SALES = 5

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gate import environments, shell, suite
+from gate import environments
 from gate.config import Environment
-from gate.context import Context
+from gate.machine import shell
 from gate.results import Case, CaseOutcome, SuiteResult, Verdict
+from gate.suites import suite
+from gate.suites.context import Context
 
 HOUSE = Path(__file__).parents[2]
 SECRET = "Zq8-correct-horse+staple/7"

@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gate import releases, shell
+from gate import releases
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
-from gate.place import Folder
-from gate.traffic import Traffic
+from gate.machine import shell
+from gate.routing.place import Folder
+from gate.routing.traffic import Traffic
 from tests.suite.project import Project
 
 GOOD = "def test_good(): pass\n"

@@ -16,18 +16,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gate import shell
-from gate.confirm import CORRUPTION
+from gate.deployment.run import Run
+from gate.deployment.view import Silent
 from gate.engines.process import ProcessEngine
-from gate.interrupt import Interrupted, Interrupts
+from gate.judging.confirm import CORRUPTION
+from gate.machine import shell
+from gate.machine.interrupt import Interrupted, Interrupts
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Flake, Store
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Decision, Outcome, SuiteResult, Verdict
-from gate.run import Run
 from gate.steps.base import StepFailed
 from gate.steps.smoke import judge
-from gate.store import Flake, Store
-from gate.view import Silent
 from tests.suite.project import Project, case, outcomes
 
 PASSED, FAILED, ERROR = CaseOutcome.PASSED, CaseOutcome.FAILED, CaseOutcome.ERROR
@@ -232,7 +232,7 @@ def test_wrong_data_that_was_told_while_another_failure_stopped_the_suite_is_not
         (smoke.root / "conftest.py").read_text()
         + """
 import pytest
-from gate import events
+from gate.suites import events
 
 class Hold:
     held: list = []

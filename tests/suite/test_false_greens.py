@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from gate import readiness, verdict
+from gate.judging import readiness, verdict
 from gate.results import CaseOutcome, Decision, SuiteResult, Verdict
 from tests.suite.project import Project, case, outcomes
 

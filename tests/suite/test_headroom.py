@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import psutil
 
-from gate import shell
+from gate.machine import shell
 from gate.results import CaseOutcome
 from tests.suite.project import HOUSE, Project, case
 

@@ -15,12 +15,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gate import shell, suite, verdict
-from gate.context import Context
 from gate.errors import SuiteError
-from gate.interrupt import Interrupted
+from gate.judging import verdict
+from gate.machine import shell
+from gate.machine.interrupt import Interrupted
 from gate.releases import Release
 from gate.results import Case, CaseOutcome, Decision, Severity, SuiteResult, Verdict
+from gate.suites import suite
+from gate.suites.context import Context
 from tests.engine import disk
 from tests.suite.project import Project, outcomes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gate import shell
+from gate.machine import shell
 from tests.suite.project import HOUSE
 
 HEAVY = (

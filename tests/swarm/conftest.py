@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gate.containers.client import at
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.e2e.sites import Site
 from tests.engine.site import folder, free_port
 from tests.swarm.book import Book, book

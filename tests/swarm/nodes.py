@@ -14,7 +14,7 @@ import psutil
 
 from gate.containers.client import at
 from gate.errors import EngineError
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 
 PLACE = Path(os.environ.get("GATE_TEST_SWARM", "/var/tmp/gate-test-swarm"))  # noqa: S108
 SETUP = Path(__file__).with_name("setup")

@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.e2e.sites import Ran
 from tests.swarm.conftest import HOUSE, Swarmed, swarmed
 from tests.swarm.nodes import NODES, Node, all_there, leader, registry_stopped

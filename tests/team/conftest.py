@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from gate import releases
-from gate.shell import wait_until
+from gate.machine.shell import wait_until
 from tests.e2e.sites import Site
 from tests.engine.site import folder, free_port
 

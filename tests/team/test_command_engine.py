@@ -11,8 +11,8 @@ import pytest
 
 from gate import engines
 from gate.environments import load
+from gate.machine.shell import wait_until
 from gate.releases import source
-from gate.shell import wait_until
 from tests.team.conftest import CHECK, TOKEN, Team
 from tests.team.users import shopping
 

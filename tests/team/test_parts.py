@@ -12,12 +12,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gate import shell
 from gate.engines import later
 from gate.engines.later import LaterLines
 from gate.engines.runner import Runner
 from gate.errors import EngineError, ShellError
-from gate.shell import wait_until
+from gate.machine import shell
+from gate.machine.shell import wait_until
 
 HOUSE = Path(__file__).parents[2]
 # A tool that cleans up when it is asked to end, as helm and terraform do.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gate.measurements import nothing_measured
+from gate.judging.measurements import nothing_measured
 from gate.results import Case, CaseOutcome, Category, Measurement, Severity, SuiteResult
 
 

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from gate.account import account_of, whoami
+from gate.machine.account import account_of, whoami
 
 
 @pytest.mark.parametrize("variable", ["LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gate import bytecode
 from gate.errors import OperationFailed
+from gate.machine import bytecode
 from tests.unit import forging
 
 

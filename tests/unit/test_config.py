@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gate.config import Environment
+from gate.config.parsing import parse, variables_of
 from gate.errors import ConfigError
-from gate.parsing import parse, variables_of
 from gate.redact import REDACTED
 from gate.results import Decision, Severity
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import verdict
-from gate.confirm import CORRUPTION, Budget, Confirmation, condemned, suspect
-from gate.measurements import judged
+from gate.judging import verdict
+from gate.judging.confirm import CORRUPTION, Budget, Confirmation, condemned, suspect
+from gate.judging.measurements import judged
+from gate.judging.rules import DEFAULTS
 from gate.results import Attempt, Case, CaseOutcome, Decision, Severity
-from gate.rules import DEFAULTS
 from tests.unit.suites import inconclusive, made_case, made_suite
 
 PASSED, WARNING, FAILED = CaseOutcome.PASSED, CaseOutcome.WARNING, CaseOutcome.FAILED

@@ -11,11 +11,11 @@ from rich.table import Table
 from gate.config import Environment
 from gate.errors import ConfigError
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.redact import REDACTED
 from gate.results import Outcome
 from gate.signals.routes import Routes
-from gate.store import Store
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
 from tests.unit.test_config import VARIABLES, read, table
 
 OTHERS = {"ADDRESS": "https://shop.example", "HOOK_TOKEN": "tok-77-long-enough", "MODE": "production", "PIN": "4711"}

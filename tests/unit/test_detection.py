@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.detection import ALPHA, BETA, FLOOR, Stream, faults, share_of, tolerated
+from gate.judging.detection import ALPHA, BETA, FLOOR, Stream, faults, share_of, tolerated
 
 Tick = tuple[int, int]
 TICKS = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=30)

@@ -23,9 +23,9 @@ from benchmarks.detectors import (
     recorded,
     simulate,
 )
-from gate.detection import FLOOR, Stream
+from gate.judging.detection import FLOOR, Stream
 from gate.live.judge import Judge
-from gate.observations import Observation, Requests, Role, TrafficStep
+from gate.live.observations import Observation, Requests, Role, TrafficStep
 
 
 def trace(failing: set[int], seconds: int = 120) -> Trace:

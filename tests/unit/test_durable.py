@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gate import durable
+from gate.machine import durable
 
 
 def test_the_old_one_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:

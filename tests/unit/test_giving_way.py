@@ -10,13 +10,13 @@ from typing import cast
 
 import pytest
 
-from gate import lock
+from gate.deployment.view import Silent
 from gate.engines.base import Engine
-from gate.lock import LOOKS, Lock
 from gate.monitoring import looking
 from gate.monitoring.premises import EVERY, Premises
+from gate.records import lock
+from gate.records.lock import LOOKS, Lock
 from gate.results import Decision, Outcome
-from gate.view import Silent
 from tests.unit.test_looking import SERVES, Serves
 from tests.unit.test_monitor import GO, HOLD, ROLLBACK, Here, made
 

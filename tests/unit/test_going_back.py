@@ -13,18 +13,20 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from gate import pipeline, place, releases
+from gate import releases
+from gate.deployment import pipeline
+from gate.deployment.evidence import Evidence, reason
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.evidence import Evidence, reason
-from gate.journal import DIED
-from gate.place import Folder
+from gate.records.journal import DIED
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.results import Outcome
 from gate.rollback import kept, recorded, served, unrecorded
 from gate.rollback.kept import FILE, Stay, Ways
+from gate.routing import place
+from gate.routing.place import Folder
 from gate.steps.backup import undecided
-from gate.store import Store
 from tests.evidence.runs import made_run
 
 VERSION = {"A": "1.0.0", "B": "1.1.0", "C": "1.2.0", "D": "0.9.0"}

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from gate import replay, watched
-from gate.evidence import LIVE
+from gate.deployment.evidence import LIVE
+from gate.evidence import replay
 from gate.live import trace
-from gate.observations import Identified, Kept, Moment, Observation, Requests, Role, TrafficStep, Wanted, to_row
+from gate.live.observations import Identified, Kept, Moment, Observation, Requests, Role, TrafficStep, Wanted, to_row
 from gate.redact import Redactor
 from gate.report.record import DecisionRecord, PhaseVerdict, TrafficRecord, WatchRecord
 from gate.results import Decision, Verdict
+from gate.watching import watched
 from tests.report import samples
 
 STRANGER = Identified(1.0, "1.1.0", "1.0.0")

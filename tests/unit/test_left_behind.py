@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gate import abandoned
-from gate.lock import Lock
+from gate.deployment import abandoned
+from gate.records.lock import Lock
 from gate.results import Outcome
 from tests.unit.test_monitor import ROLLBACK, Here, made, raises
 

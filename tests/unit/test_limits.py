@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.limits import Limit, Rule, Unit, parse_duration, parse_size, show
+from gate.judging.limits import Limit, Rule, Unit, parse_duration, parse_size, show
 from gate.results import Decision
 
 

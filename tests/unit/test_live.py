@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.limits import Limit, Rule, Statistic, Unit
+from gate.judging.limits import Limit, Rule, Statistic, Unit
+from gate.judging.rules import DEFAULTS
 from gate.live.judge import GRACE, Judge, Standing
-from gate.observations import (
+from gate.live.observations import (
     Blind,
     ErrorLines,
     Heard,
@@ -32,7 +33,6 @@ from gate.observations import (
     to_row,
 )
 from gate.results import Decision
-from gate.rules import DEFAULTS
 
 GO, HOLD, ROLLBACK = Decision.GO, Decision.HOLD, Decision.ROLLBACK
 CANDIDATE, STABLE = Role.CANDIDATE, Role.STABLE

@@ -20,10 +20,10 @@ from gate.config import Environment
 from gate.database.cluster import Cluster, scratch
 from gate.environments import load
 from gate.errors import Locked, OperationFailed
-from gate.lock import LOOKS, Lock
+from gate.machine.shell import wait_until
 from gate.records.advisory import AdvisoryLock, Holder
+from gate.records.lock import LOOKS, Lock
 from gate.records.postgres import PostgresSchema, schema_name
-from gate.shell import wait_until
 from tests.commands.little import ENVIRONMENT, HOUSE
 
 HOLDS = """
@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from gate.environments import load
 from gate.errors import Locked
-from gate.lock import Lock
+from gate.records.lock import Lock
 try:
     with Lock(load("local", Path(sys.argv[1]))).held("deploying 1.0.0"):
         print("held", flush=True)

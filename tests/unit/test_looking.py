@@ -11,16 +11,16 @@ from typing import Any, cast
 
 import pytest
 
+from gate.config.parsing import parse
+from gate.deployment.view import Silent
 from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
 from gate.errors import EngineError
+from gate.judging.rules import DEFAULTS
 from gate.monitoring import looking
 from gate.monitoring.looking import of_requests, of_times
-from gate.parsing import parse
+from gate.records.store import Deployment
 from gate.results import Decision, Outcome, Reason
-from gate.rules import DEFAULTS
 from gate.signals.review import Review
-from gate.store import Deployment
-from gate.view import Silent
 from tests.signals.lines import ORIGIN, Log, line
 from tests.unit.test_config import VARIABLES, table
 from tests.unit.test_watch import Door

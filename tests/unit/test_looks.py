@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from gate.looks import Looks
-from gate.observations import HostUsed
+from gate.live.observations import HostUsed
+from gate.watching.looks import Looks
 
 
 class Clock:

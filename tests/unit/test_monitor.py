@@ -12,20 +12,19 @@ from typing import Any
 
 import pytest
 
-from gate import lock
-from gate.answers import Answer
 from gate.config import Environment
+from gate.config.parsing import parse
+from gate.deployment.view import Silent
 from gate.errors import OperationFailed, UsageError
 from gate.monitoring import ticks
 from gate.monitoring.looking import Seen
 from gate.monitoring.monitor import Monitor
 from gate.monitoring.paging import Pager
 from gate.monitoring.standings import Monitored
-from gate.parsing import parse
-from gate.records import place_of
+from gate.records import lock, place_of
+from gate.records.store import Deployment, Store
 from gate.results import Decision, Outcome, Reason
-from gate.store import Deployment, Store
-from gate.view import Silent
+from gate.terminal.answers import Answer
 from tests.unit.test_config import VARIABLES, table
 
 RELEASED = datetime(2026, 11, 2, 2, 30, tzinfo=UTC)

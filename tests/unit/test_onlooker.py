@@ -12,13 +12,13 @@ from typing import cast
 import pytest
 from rich.console import Console
 
-from gate import onlooking
+from gate.commands import onlooking
+from gate.config.parsing import parse
 from gate.engines.base import Engine, Facts, Instance, ServiceState, Usage
 from gate.errors import EngineError
-from gate.onlooker import Onlooker
-from gate.parsing import parse
 from gate.redact import Redactor
-from gate.traffic import Traffic
+from gate.routing.traffic import Traffic
+from gate.watching.onlooker import Onlooker
 from tests.signals.lines import ORIGIN, Log, line
 from tests.unit.test_config import VARIABLES, table
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate.readiness import Change, Risk, assess
+from gate.judging.readiness import Change, Risk, assess
 from gate.results import Case, CaseOutcome, Category, Severity
 from tests.unit.suites import inconclusive, made_case, made_suite
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import events, junit
-from gate.events import Broken, Finished, Label, Planned, Started
-from gate.measurements import judged, nothing_measured, sentence
+from gate.judging.measurements import judged, nothing_measured, sentence
+from gate.judging.rules import DEFAULTS
 from gate.redact import Redactor
 from gate.results import Attempt, Case, CaseOutcome, Decision, Measurement, Severity
-from gate.rules import DEFAULTS
+from gate.suites import events, junit
+from gate.suites.events import Broken, Finished, Label, Planned, Started
 from tests.unit.suites import made_case, made_suite
 
 RULES = {rule.signal: rule for rule in DEFAULTS}

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from gate.limits import Statistic, Unit
+from gate.judging.limits import Statistic, Unit
+from gate.judging.rules import DEFAULTS, SIGNALS, build
 from gate.live.judge import Judge
-from gate.observations import Requests, Role, TrafficStep
+from gate.live.observations import Requests, Role, TrafficStep
 from gate.results import Decision, Severity
-from gate.rules import DEFAULTS, SIGNALS, build
 
 GO, HOLD, ROLLBACK = Decision.GO, Decision.HOLD, Decision.ROLLBACK
 

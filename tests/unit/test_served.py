@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from gate.journal import DIED
+from gate.records.journal import DIED
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.results import Outcome
 from gate.rollback import served
-from gate.store import Store
 
 DONE = {"deploy": Outcome.RELEASED, "rollback": Outcome.ROLLED_BACK}
 

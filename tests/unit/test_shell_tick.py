@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from gate import shell
 from gate.errors import ShellError
+from gate.machine import shell
 
 TALKS = (
     "import sys, threading; print(len(sys.stdin.read())); sys.stdout.flush(); threading.Event().wait(1.6); print('end')"

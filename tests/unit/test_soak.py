@@ -15,14 +15,14 @@ from gate.conditions import elsewhere
 from gate.conditions.base import Question
 from gate.conditions.permission import ask, waits
 from gate.conditions.soak import Soaked, judge
+from gate.config.parsing import parse
 from gate.errors import ConfigError, OperationFailed, UsageError
 from gate.monitoring import ticks
 from gate.monitoring.phases import Tick
-from gate.parsing import parse
 from gate.records.sqlite import SqliteFile
+from gate.records.store import Store
 from gate.releases import Release
 from gate.results import Decision, Outcome
-from gate.store import Store
 from tests.unit.test_config import VARIABLES, table
 
 MONDAY = datetime(2026, 11, 2, 10, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gate.errors import OperationFailed
-from gate.sockets import LONGEST, forget, reachable
+from gate.machine.sockets import LONGEST, forget, reachable
 
 
 @pytest.fixture(autouse=True)

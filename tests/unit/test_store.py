@@ -20,17 +20,17 @@ from gate.approval.debts import Debt
 from gate.approval.signoffs import SignOff, Subject
 from gate.database.cluster import Cluster, scratch
 from gate.errors import OperationFailed
-from gate.gaps import Changes, Seen
-from gate.ledger import Ledger
+from gate.judging.gaps import Changes, Seen
 from gate.monitoring import ticks
 from gate.monitoring.phases import Tick
 from gate.records import schema
+from gate.records.ledger import Ledger
 from gate.records.place import Place
 from gate.records.postgres import PostgresSchema, lock_key, schema_name
 from gate.records.sqlite import SqliteFile
+from gate.records.store import FLAKY, Flake, Store
 from gate.redact import Secret
 from gate.results import Decision, Outcome, Severity
-from gate.store import FLAKY, Flake, Store
 
 # What a gate of version 0.1.0 made of its file before the schema of records had numbers.
 UNNUMBERED = """

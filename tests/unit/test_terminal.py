@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gate.redact import Redactor
 from gate.results import Case, CaseOutcome, Severity
-from gate.terminal import Terminal
+from gate.terminal.terminal import Terminal
 
 
 def test_a_table_in_a_pipe_is_whole() -> None:

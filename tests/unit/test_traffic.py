@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import sockets
+from gate.config.parsing import parse
 from gate.errors import ConfigError, EngineError
-from gate.parsing import parse
-from gate.traffic import COOKIE, Traffic, _below, _share
+from gate.machine import sockets
+from gate.routing.traffic import COOKIE, Traffic, _below, _share
 from tests.engine import disk
 
 

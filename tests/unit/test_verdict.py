@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gate import readiness, verdict
-from gate.limits import Limit, Rule, Unit
-from gate.measurements import judged, nothing_measured
+from gate.judging import readiness, verdict
+from gate.judging.limits import Limit, Rule, Unit
+from gate.judging.measurements import judged, nothing_measured
+from gate.judging.rules import DEFAULTS
 from gate.results import Case, CaseOutcome, Decision, Measurement, Severity, SuiteResult, Verdict
-from gate.rules import DEFAULTS
 from tests.unit.suites import inconclusive, made_case, made_suite
 
 GO, HOLD, NO_GO, ROLLBACK = Decision.GO, Decision.HOLD, Decision.NO_GO, Decision.ROLLBACK

@@ -15,14 +15,14 @@ from typing import cast
 
 import pytest
 
-from gate import watched
+from gate.config.parsing import parse
 from gate.engines.base import Endpoint, Engine, Host, Instance, ServiceState, Usage
+from gate.live.observations import Moment
 from gate.live.trace import replay
-from gate.observations import Moment
-from gate.parsing import parse
+from gate.machine.shell import wait_until
 from gate.results import Decision
-from gate.shell import wait_until
-from gate.watch import Watch
+from gate.watching import watched
+from gate.watching.watch import Watch
 from tests.unit.test_config import GOOD, VARIABLES
 
 CANDIDATE = Instance("r2", "1.1.0", "sha256:2", None, "/nowhere", datetime.now(UTC))

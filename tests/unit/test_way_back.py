@@ -11,11 +11,11 @@ from gate.config import Environment
 from gate.database import marks
 from gate.database.marks import Mark
 from gate.database.migrations import Migration
+from gate.deployment.pausing import Pause
 from gate.errors import DatabaseError
-from gate.pausing import Pause
-from gate.readiness import assess
+from gate.judging.readiness import assess
+from gate.judging.way_back import FACT, WayBack
 from gate.results import Category, Severity
-from gate.way_back import FACT, WayBack
 from tests.unit import test_config
 from tests.unit.suites import made_case, made_suite
 

@@ -1,0 +1,1 @@
+"""What decides: rules, limits and statistics in, a verdict with its reasons out. Pure."""

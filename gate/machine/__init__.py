@@ -1,0 +1,1 @@
+"""The machine beneath: processes, files that last, locks of the kernel, signals, deadlines, accounts."""
