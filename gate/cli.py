@@ -139,19 +139,20 @@ def _command(arguments: argparse.Namespace, environment: Environment, door: str,
         return _report(arguments, environment, terminal)
     if arguments.action == "notify":
         return _done(_trial(environment, terminal), arguments, environment)
-    from gate.commands.inspection import Inspection
+    from gate.commands.past import Past
+    from gate.commands.servers import Servers
 
-    inspection = Inspection(environment, terminal)
+    servers, past = Servers(environment, terminal), Past(environment, terminal)
     documents: dict[str, Callable[[], dict[str, Any]]] = {
-        "status": inspection.status,
-        "releases": inspection.releases,
-        "restore": inspection.backups,
-        "lock": inspection.lock,
-        "unlock": inspection.unlock,
-        "up": inspection.up,
-        "down": inspection.down,
-        "history": lambda: inspection.history(arguments.deployment),
-        "replay": lambda: inspection.replay(arguments.deployment, arguments.rules),
+        "status": servers.status,
+        "releases": past.releases,
+        "restore": past.backups,
+        "lock": servers.lock,
+        "unlock": servers.unlock,
+        "up": servers.up,
+        "down": servers.down,
+        "history": lambda: past.history(arguments.deployment),
+        "replay": lambda: past.replay(arguments.deployment, arguments.rules),
     }
     return _done(documents[arguments.action](), arguments, environment)
 
@@ -215,7 +216,7 @@ def _signing(arguments: argparse.Namespace, environment: Environment, terminal: 
 
 
 def _run(arguments: argparse.Namespace, environment: Environment, terminal: Terminal, door: str, command: str) -> int:
-    from gate.commands.commands import Commands
+    from gate.commands.changing import Commands
     from gate.deployment.holding import asker
     from gate.deployment.run import Options
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from gate import engines
-from gate.commands.commands import Commands
+from gate.commands.changing import Commands
 from gate.config import Environment
 from gate.deployment import holding
 from gate.environments import load

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from gate.approval import outstanding, owing
-from gate.commands.commands import Commands
-from gate.commands.inspection import Inspection
+from gate.commands.changing import Commands
 from gate.commands.onlooking import line, picture
+from gate.commands.past import Past
 from gate.deployment.run import Run
 from gate.engines.base import Engine
 from gate.errors import Refused, UsageError
@@ -178,7 +178,7 @@ def test_watch_and_history_show_it(rig: Rig) -> None:
     cells = [str(cell) for column in picture(glance, Redactor()).columns for cell in column.cells]
     assert any(cell.startswith("to be signed: ") for cell in cells)
     out = io.StringIO()
-    document = Inspection(rig.environment, Terminal(out, Redactor())).history(None)
+    document = Past(rig.environment, Terminal(out, Redactor())).history(None)
     assert "RELEASED, emergency" in " ".join(out.getvalue().split())
     assert document["deployments"][0]["emergency"] == WHY
     assert [debt["open"] for debt in document["debts"]] == [True]

@@ -17,10 +17,10 @@ from gate.approval.book import Book
 from gate.conditions.permission import waits
 from gate.config import Environment
 from gate.config.approval import Approval, Checklist
-from gate.deployment import pipeline
+from gate.deployment import before, pipeline
 from gate.deployment.view import Silent
 from gate.errors import OperationFailed, Refused, UsageError
-from gate.evidence.recording import _permission as recorded
+from gate.evidence.recorded_permission import permission_of as recorded
 from gate.results import Outcome
 from gate.steps import permit
 from tests.approval.rig import Rig
@@ -80,7 +80,7 @@ def test_a_plan_shows_every_condition_met_or_not(strict: Rig) -> None:
     strict.tick("team", "on-call")
     view = Listener()
     run = replace(strict.run(action="plan"), view=view)
-    assert pipeline._permitted(run) is Outcome.REFUSED
+    assert before.permitted(run) is Outcome.REFUSED
     assert view.notes == [
         "met: sign-off technical: alice, valid to 2026-12-24",
         "not met: sign-off security: missing",
@@ -149,17 +149,17 @@ def test_what_cannot_be_told_is_no_permission(strict: Rig) -> None:
     assert pipeline.deploy(run) is Outcome.REFUSED
     assert "cannot be told" in run.evidence.reasons[0].text
     forced = strict.run(emergency="the shop is down")
-    assert pipeline._permitted(forced) is None, "what cannot be told is gone past as well"
+    assert before.permitted(forced) is None, "what cannot be told is gone past as well"
     assert forced.evidence.permission is not None
     assert forced.evidence.permission.skipped[0].startswith("signed: cannot be told")
-    assert pipeline._permitted_still(forced) is Outcome.REFUSED, "what is owed could not be written down"
+    assert before.permitted_still(forced) is Outcome.REFUSED, "what is owed could not be written down"
 
 
 def test_nothing_to_wait_for_is_as_before(rig: Rig) -> None:
     rig.table["approval"] = {}
     rig.table["checklist"] = {"after": {"told": "The team is told"}}
     assert not waits(rig.environment)
-    assert pipeline._permitted(rig.run()) is None
+    assert before.permitted(rig.run()) is None
     assert rig.run().evidence.steps == []
 
 
@@ -168,17 +168,17 @@ def test_what_changes_while_the_checks_run_refuses_too(strict: Rig) -> None:
     strict.table["checklist"] = {}
     strict.approve_all()
     run = strict.run()
-    assert pipeline._permitted(run) is None
+    assert before.permitted(run) is None
     (strict.root / "checks" / "test_made_up.py").write_text("")
-    assert pipeline._permitted_still(run) is Outcome.REFUSED
+    assert before.permitted_still(run) is Outcome.REFUSED
     assert "the check suite has changed" in run.evidence.reasons[0].text
 
 
 def emergency(rig: Rig) -> int:
     """A deployment that went past everything, as far as what waits is concerned; its number."""
     run = rig.run(emergency="the shop is down")
-    assert pipeline._permitted(run) is None
-    assert pipeline._permitted_still(run) is None
+    assert before.permitted(run) is None
+    assert before.permitted_still(run) is None
     rig.store.end(run.deployment, Outcome.RELEASED, [], cases=1, checks=1, report=None)
     return run.deployment
 
@@ -238,7 +238,7 @@ def test_an_emergency_that_had_nothing_to_go_past_owes_nothing(strict: Rig) -> N
 
 def test_a_dry_run_of_an_emergency_owes_nothing(strict: Rig) -> None:
     run = strict.run(emergency="the shop is down", action="plan")
-    assert pipeline._permitted(run) is None
+    assert before.permitted(run) is None
     assert Book(strict.store).debts() == []
 
 

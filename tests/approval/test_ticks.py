@@ -11,7 +11,7 @@ from gate.approval import attempts, outstanding
 from gate.approval.book import Book
 from gate.deployment import abandoned, pipeline
 from gate.errors import Refused
-from gate.evidence.recording import _permission
+from gate.evidence.recorded_permission import permission_of
 from gate.records.journal import Journal
 from gate.results import Outcome
 from gate.steps import permit
@@ -174,7 +174,7 @@ def test_history_shows_the_checklist_of_its_time(listed: Rig) -> None:
     assert history(listed, run.deployment)[1] == "  after   The team is told (told): dora@ops, 2027-01-03 01:41 UTC"
     listed.table["checklist"] = {}
     assert len(history(listed, run.deployment)) == 2
-    record = _permission(replace(run, environment=listed.environment))
+    record = permission_of(replace(run, environment=listed.environment))
     assert record is not None
     assert [item.text for item in record.checklist] == ["On-call is ready", "The team is told"]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path.cwd()))
 
-from gate.commands.commands import Commands
+from gate.commands.changing import Commands
 from gate.deployment.run import Options
 from gate.environments import load
 from gate.redact import Redactor

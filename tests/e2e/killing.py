@@ -19,7 +19,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path.cwd()))
 
-from gate.commands.commands import Commands
+from gate.commands.changing import Commands
 from gate.deployment.run import Options
 from gate.environments import load
 from gate.records import place_of

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gate.deployment.pipeline import DEPLOY
+from gate.deployment.sequences import DEPLOY
 from tests.e2e.sites import Site
 
 DRIVER = Path(__file__).with_name("interrupting.py")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from gate import verify
-from gate.commands.commands import Commands
+from gate.commands.changing import Commands
 from gate.commands.reporting import Reporting
 from gate.config import Environment
 from gate.deployment.run import Options

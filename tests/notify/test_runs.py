@@ -13,7 +13,7 @@ import pytest
 from gate.approval.book import Book
 from gate.approval.debts import Debt
 from gate.approval.signoffs import Subject
-from gate.commands.commands import Commands
+from gate.commands.changing import Commands
 from gate.config import Environment
 from gate.config.parsing import parse
 from gate.deployment.evidence import Evidence, reason

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from gate import releases
-from gate.deployment import pipeline
+from gate.deployment import pipeline, undoing
 from gate.deployment.evidence import Evidence, reason
 from gate.engines.base import Engine, Instance
 from gate.errors import OperationFailed, Refused, UsageError
@@ -276,7 +276,7 @@ def test_what_had_been_decided_before_the_gate_died_in_its_undo_stays_decided(
     first = made_run(tmp_path)
     first.journal.write(begun, "do")
     first.evidence.fail([reason("error_rate", "error rate 19 % > 5 %")], first.clock())
-    pipeline._undo_all(first, outcome)  # and dies before its end is on record
+    undoing.undo_all(first, outcome)  # and dies before its end is on record
     (dead,) = first.store.deployments()
     assert (dead.outcome, dead.reasons) == (None, [])
     dead = replace(dead, reasons=["held before"])
@@ -299,7 +299,7 @@ def test_nothing_more_is_undone_once_another_run_has_the_environment(tmp_path: P
         run.store.execute(sa.text("DROP TABLE events"))
     asked: list[str | None] = [None, "recovering by somebody else"]
     run.rival = lambda: asked.pop(0)
-    ended = pipeline._undo_all(run, Outcome.ROLLED_BACK)
+    ended = undoing.undo_all(run, Outcome.ROLLED_BACK)
     left = [step.name for step in run.journal.to_undo()]
     if answer:
         assert (ended, left) == (Outcome.ROLLBACK_FAILED, ["smoke", "migrate"])
