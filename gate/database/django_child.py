@@ -43,7 +43,7 @@ def run(gate: Any, settings: str, command: str, *arguments: str) -> None:
                 return cursor.fetchone()[0]
 
             gate.check_target(f"the default database of {settings}", ask)
-            for setting in gate.config.settings:
+            for setting in gate.settings:
                 cursor.execute("SELECT set_config(%s, %s, false)", list(setting))
 
     connection_created.connect(connected, weak=False)
