@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import gate
 from gate.config import Environment
 from gate.deployment.run import Answered, Ask, Run
 from gate.judging.limits import Unit, show
@@ -61,7 +62,7 @@ def keeper(environment: Environment) -> Process:
 def start_keeper(environment: Environment, deployment: int) -> None:
     """Starts it. Raises OperationFailed when it cannot be started."""
     argv = [sys.executable, "-m", "gate.commands.keeper", environment.name, str(environment.root), str(deployment)]
-    package = str(Path(__file__).resolve().parents[1])
+    package = str(Path(gate.__file__).resolve().parents[1])
     keeper(environment).start(argv, env={**os.environ, "PYTHONPATH": package}, cwd=environment.root)
 
 
