@@ -52,10 +52,16 @@ def test_limits_hold_for_what_runs(
     serving_containers: Any, started_with: Any, environment: Any, no_faults: Any
 ) -> None:
     """The containers that serve are limited and confined as they were started."""
-    running = {container.service: container for container in serving_containers}
-    found = [f"{name}: does not run" for name in started_with if name not in running]
-    for name, container in running.items():
-        limits = started_with[name].limits if name in started_with else None
+    running = {(container.server, container.service): container for container in serving_containers}
+    wanted = [(server, service) for server in environment.places or ("",) for service in started_with]
+    found = [
+        f"{service}: does not run{server and f' on {server}'}"
+        for server, service in wanted
+        if (server, service) not in running
+    ]
+    for (server, service), container in running.items():
+        name = f"{service} on {server}" if server else service
+        limits = started_with[service].limits if service in started_with else None
         if limits is not None and container.cpu != limits.cpu:
             found.append(f"{name}: {container.cpu or 'no limit of'} cores, not {limits.cpu:g}")
         if limits is not None and container.memory != limits.memory:

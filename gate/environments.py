@@ -44,8 +44,8 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
         made = _generated(folder / "secrets.json", wanted)
         given |= {f"generated:{key}": value for key, value in made.items()}
     # The proxy's own: it opens the way to a release without traffic, so no report may show it.
-    token = folder / "traffic" / "token"
-    kept = [token.read_text(encoding="utf-8").strip()] if token.is_file() else []
+    tokens = sorted((folder / "traffic").glob("token*"))  # each server has one of its own
+    kept = [token.read_text(encoding="utf-8").strip() for token in tokens]
     return parse(table, given, name=name, file=file, root=root, secrets=kept)
 
 

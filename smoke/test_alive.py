@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.category("Environment Validation"), pytest.mark.critic
 def test_healthy(app: Any, engine: Any, instance: Any, services: Any) -> None:
     """Every service is alive and healthy"""
     states = engine.health(instance)
-    dead = [f"{state.service}: {state.detail or 'not alive'}" for state in states if not state.alive]
+    dead = [f"{state.name}: {state.detail or 'not alive'}" for state in states if not state.alive]
     assert not dead, f"{len(dead)} of {len(services)} services are down: {'; '.join(dead)}"
     # An exclusive service waits for traffic before it starts.
     unknown = {name for name, service in services.items() if not service.exclusive} - {
@@ -35,5 +35,5 @@ def test_ready(app: Any, engine: Any, instance: Any, services: Any) -> None:
             assert answer.status_code == 200, (
                 f"{name}: GET {service.ready} answers {answer.status_code}, expected 200: {answer.text[:300]}"
             )
-    unhealthy = [f"{state.service}: {state.detail}" for state in engine.health(instance) if not state.healthy]
+    unhealthy = [f"{state.name}: {state.detail}" for state in engine.health(instance) if not state.healthy]
     assert not unhealthy, f"not healthy: {'; '.join(unhealthy)}"

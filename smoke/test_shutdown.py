@@ -85,7 +85,7 @@ def test_graceful_shutdown(
     graces = [service.stop_grace for service in services.values()]
     still_open = min(STILL_OPEN, min(graces) / 2)
     try:
-        running = {state.service for state in engine.health(instance) if state.alive}
+        running = {state.name for state in engine.health(instance) if state.alive}
         if held is not None:
             held.start()
             arrived = eventually(lambda: field(client, front.in_flight) != 0)
@@ -98,11 +98,11 @@ def test_graceful_shutdown(
             assert held.status is not None, f"the request in flight was cut off: {held.fault}"
             assert held.status < 500, f"the request in flight was answered with status {held.status}"
         stopping.join(max(graces) + ANSWER)
-        ended = {stopped.service for stopped in stopping.stopped}
+        ended = {stopped.name for stopped in stopping.stopped}
         assert ended >= running, f"it still ran after its grace period: {', '.join(running - ended)}"
         for stopped in stopping.stopped:
-            assert not stopped.killed, f"{stopped.service} had to be killed after {stopped.seconds:.1f} s"
-            assert stopped.exit_code in (None, *CLEAN), f"{stopped.service} ended with exit code {stopped.exit_code}"
+            assert not stopped.killed, f"{stopped.name} had to be killed after {stopped.seconds:.1f} s"
+            assert stopped.exit_code in (None, *CLEAN), f"{stopped.name} ended with exit code {stopped.exit_code}"
     finally:
         engine.stop(instance, grace=0)
     if held is None:

@@ -21,7 +21,7 @@ from gate.notify import runs as messages
 from gate.records.store import Deployment, Store
 from gate.releases import Release, known
 from gate.results import Outcome, Reason
-from gate.rollback import kept
+from gate.rollback import kept, mending
 from gate.steps.promote import prune
 from gate.terminal import answers
 from gate.terminal.answers import Answer
@@ -59,7 +59,7 @@ class Running(Grounds):
         if dead.stable_instance is None:
             return None
         engine = engines.create(self._environment)
-        serving = engine.stable()
+        serving = mending.agreed(engine)
         taken_back = serving if serving is not None and serving.id != f"r{dead.id}" else None
         return engine.find(dead.stable_instance) or taken_back
 
@@ -90,9 +90,10 @@ class Running(Grounds):
         run = self._new_run(store, release, stable, action, deployment=deployment, options=options)
         run.restoring = restoring
         way = f"{stable.version if stable else 'nothing'} → {release.version}"
+        where = " at ".join(filter(None, (self._environment.engine.kind, ", ".join(self._environment.places))))
         self._terminal.header(
             f"{self._environment.name}  {f'restoring {restoring.backup.id}' if restoring else way}   "
-            f"{self._environment.app.name}   {self._environment.engine.kind}   deployment {deployment}   by {run.by}"
+            f"{self._environment.app.name}   {where}   deployment {deployment}   by {run.by}"
         )
         if note:
             run.note(note)

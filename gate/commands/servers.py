@@ -28,7 +28,7 @@ class Servers(Status):
                 mending.rebuild(self._environment, store, self._terminal.say)
             stack.up(self._terminal.say)
             engine = engines.create(self._environment)
-            stable = engine.stable()
+            stable = mending.agreed(engine)
             if stable is not None and any(
                 not (item.alive if engine.beside else item.healthy) for item in engine.health(stable)
             ):

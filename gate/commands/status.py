@@ -12,7 +12,7 @@ from gate import engines
 from gate.approval import outstanding
 from gate.config import Environment
 from gate.deployment import holding
-from gate.engines.base import Engine, Instance, ServiceState
+from gate.engines.base import Engine, Instance, ServiceState, name_of
 from gate.errors import OperationFailed
 from gate.monitoring import standings
 from gate.monitoring.standings import Monitored
@@ -71,7 +71,7 @@ class Status:
             table.add_row(part.name, "runs" if part.alive else "down", f"{part.version}  {part.detail}")
         for item in instances:
             state = "serves" if item["stable"] else "runs, no traffic"
-            table.add_row(f"{item['version']} ({item['id']})", state, item["health"])
+            table.add_row(name_of(f"{item['version']} ({item['id']})", item["server"]), state, item["health"])
         if not instances:
             table.add_row("release", "none runs", "")
         self._terminal.table(table)
@@ -84,7 +84,8 @@ class Status:
         self._terminal.say(f"lock             {holder or 'free'}")
         for fault in faults:
             self._terminal.say(f"fault            {fault}")
-        healthy = serves.runs and any(item["stable"] and item["healthy"] for item in instances)
+        states = [item["healthy"] for item in instances if item["stable"]]
+        healthy = serves.runs and bool(states) and all(states)
         up = all(part.alive for part in parts)
         if told.held is not None and not unwatched:
             self._terminal.say(f"held             {told.held.told(self._environment)}")
@@ -142,12 +143,17 @@ class Status:
         return found
 
     def _instances(self, engine: Engine, stable: Instance | None, faults: list[str]) -> list[Document]:
-        try:
-            return [self._instance(engine, item, stable) for item in engine.instances()]
-        except OperationFailed as fault:
-            if not any(str(fault) in known for known in faults):
-                faults.append(str(fault))
-            return []
+        """What runs; where there are several servers, on each that answers."""
+        found: list[Document] = []
+        for server, one in (engines.each(self._environment) or {"": engine}).items():
+            try:
+                serves = one.stable() if server else stable
+                found += [self._instance(one, item, serves, server) for item in one.instances()]
+            except OperationFailed as fault:
+                told = f"{server}: {fault}" if server else str(fault)
+                if not any(told in known for known in faults):
+                    faults.append(told)
+        return found
 
     def _remembered(self, engine: Engine, serves: Serving, faults: list[str]) -> _Remembered:
         try:
@@ -180,11 +186,12 @@ class Status:
             return None
         return store
 
-    def _instance(self, engine: Engine, instance: Instance, stable: Instance | None) -> Document:
+    def _instance(self, engine: Engine, instance: Instance, stable: Instance | None, server: str) -> Document:
         states = engine.health(instance)
-        told = ", ".join(f"{state.service} {_health(state)}" for state in states)
+        told = ", ".join(f"{state.name} {_health(state)}" for state in states)
         return {
             "id": instance.id,
+            "server": server,
             "version": instance.version,
             "digest": instance.digest,
             "stable": stable is not None and stable.id == instance.id,

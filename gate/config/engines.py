@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, model_validator
 
@@ -18,12 +19,13 @@ class ProcessSettings(Section):
     kind: Literal["process"]
 
 
+_SSH = r"ssh://([A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+(:[0-9]{1,5})?(/.+)?"
+
+
 class ContainerSettings(Section):
     """A Docker engine, and how the gate's own containers on it are made."""
 
-    host: Annotated[
-        str, Field(pattern=r"^(unix:///.+|ssh://([A-Za-z0-9._-]+@)?[A-Za-z0-9._-]+(:[0-9]{1,5})?(/.+)?)$")
-    ] = Field(
+    host: Annotated[str, Field(pattern=rf"^(unix:///.+|{_SSH})$")] = Field(
         "unix:///var/run/docker.sock",
         description="Where the engine listens: unix:///PATH, or ssh://USER@SERVER:PORT, and its socket there if it "
         "is not /var/run/docker.sock (docs/docker.md)",
@@ -87,6 +89,11 @@ class DockerSettings(ContainerSettings):
     """What runs the releases: containers of a Docker engine on this machine."""
 
     kind: Literal["docker"]
+    hosts: list[Annotated[str, Field(pattern=rf"^{_SSH}$")]] = Field(
+        [],
+        description="Instead of `host`: several servers, each ssh://USER@SERVER:PORT, that all run and serve the same "
+        "release; what is done once, such as a migration, is done on the first (docs/docker.md)",
+    )
     read_only: bool = Field(True, description="Whether a container may write nowhere but into `tmpfs` and `mounts`")
     tmpfs: list[UrlPath] = Field(["/tmp"], description="Folders in memory a container may write into")  # noqa: S108
     mounts: list[str] = Field(
@@ -98,6 +105,37 @@ class DockerSettings(ContainerSettings):
         description="ssh: the server's own port where the proxy lets the gate's requests in; left out: one of 30000 to "
         "31999 that the application's and the environment's names give",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_of_several(cls, given: Any) -> Any:
+        """``host`` is the first of several: what is done once is done there."""
+        if isinstance(given, dict) and isinstance(given.get("hosts"), list) and given["hosts"]:
+            if "host" in given:
+                raise ValueError("host and hosts: name the servers in one of them")
+            return {**given, "host": given["hosts"][0]}
+        return given
+
+    @model_validator(mode="after")
+    def _servers(self) -> DockerSettings:
+        if len(self.hosts) == 1:
+            raise ValueError("hosts: one server is `host`")
+        names = [server.named for server in self.each]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"hosts: {twice[0]} is named twice")
+        return self
+
+    @property
+    def each(self) -> list[DockerSettings]:
+        """The settings of each server for itself, in the file's order."""
+        return [self.model_copy(update={"host": host, "hosts": []}) for host in self.hosts or [self.host]]
+
+    @property
+    def named(self) -> str:
+        """What people call its server."""
+        parts = urlsplit(self.host)
+        return f"{parts.hostname}:{parts.port}" if parts.port not in {None, 22} else str(parts.hostname)
 
     @property
     def door(self) -> str:

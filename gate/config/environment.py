@@ -85,6 +85,7 @@ class Environment(Section):
                 f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
             )
         self._containers()
+        self._several_servers()
         if isinstance(self.engine, DockerSettings) and self.engine.remote and self.stack is not None:
             raise ValueError("stack: a server's containers do not reach servers of this machine")
         own = self.traffic.tls is not None and self.traffic.tls.issuer == "internal"
@@ -121,6 +122,24 @@ class Environment(Section):
                 raise ValueError(f"services.{name}: needs port, the one it listens on in its container")
             if asks and docker.network == "host" and "{port}" not in words:
                 raise ValueError(f'services.{name}: with network = "host" it must listen on {{host}} and {{port}}')
+
+    def _several_servers(self) -> None:
+        """What cannot be kept true on several servers at once must not be asked for."""
+        if not self.places:
+            return
+        for name, service in self.services.items():
+            if service.exclusive:
+                raise ValueError(
+                    f"services.{name}.exclusive: with [engine] hosts every service runs on every server: run it in an "
+                    "environment of its own with one `host`"
+                )
+        if self.database is not None and self.database.pause is not None:
+            raise ValueError("database.pause: with [engine] hosts users cannot be made to wait at every front door")
+        if self.traffic.tls is not None and self.traffic.tls.issuer is not None:
+            raise ValueError(
+                "traffic.tls.issuer: with [engine] hosts every front door would get a certificate of its own: name "
+                "files, certificate and key"
+            )
 
     def _teams_own(self, engine: CommandSettings | SwarmSettings) -> None:
         """What the gate does not do itself must not be asked of it."""
@@ -195,6 +214,13 @@ class Environment(Section):
     def state_folder(self) -> Path:
         """Everything the gate keeps for this environment lies below this folder."""
         return self.root / self.state.folder / self.name
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The names of the servers, where the releases run on several; empty where there is one."""
+        if not isinstance(self.engine, DockerSettings) or not self.engine.hosts:
+            return ()
+        return tuple(server.named for server in self.engine.each)
 
     @property
     def redactor(self) -> Redactor:

@@ -38,9 +38,23 @@ def url(docker: ContainerSettings) -> str:
     return connection(docker).url
 
 
+@contextmanager
+def patient(docker: ContainerSettings, seconds: float) -> Iterator[Client]:
+    """The same engine for a call that is silent for long, as while it unpacks an image. Raises EngineError."""
+    made = _made(url(docker), seconds)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
 @functools.cache
 def at(host: str) -> Client:
     """The engine that listens at a URL. Raises EngineError when nobody answers there."""
+    return _made(host, _SECONDS)
+
+
+def _made(host: str, seconds: float) -> Client:
     try:
         import docker
     except ImportError:
@@ -48,7 +62,7 @@ def at(host: str) -> Client:
             "the docker SDK is not installed", next_step="pip install '.[docker]' in the gate's own folder"
         ) from None
     with asked(f"the Docker engine at {host}"):
-        made = docker.DockerClient(base_url=host, version="auto", timeout=_SECONDS)
+        made = docker.DockerClient(base_url=host, version="auto", timeout=seconds)
         made.api.trust_env = False  # a socket has no proxy
         return made
 

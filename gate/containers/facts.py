@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gate.config import ContainerSettings, Environment
+from gate.config import ContainerSettings, DockerSettings, Environment
 from gate.containers.client import asked, client, found, listed
 from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
 
@@ -21,9 +21,13 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class ContainerFacts:
-    """A container that runs: its limits (``cpu`` in cores, ``memory`` in bytes; None: without) and what it may do."""
+    """A container that runs: its limits (``cpu`` in cores, ``memory`` in bytes; None: without) and what it may do.
+
+    ``server``: the one it runs on, where there are several.
+    """
 
     service: str
+    server: str
     image: str
     cpu: float | None
     memory: int | None
@@ -51,16 +55,18 @@ def containers(environment: Environment, docker: ContainerSettings, instance: st
     labels = [f"{STATE}={docker.owner(environment.state_folder)}", f"{INSTANCE}={instance}"]
     with asked(f"the containers of {instance}"):
         running = listed(client(docker), label=labels)
-        return [_facts(one.attrs) for one in running if TOOL not in one.labels]
+        server = docker.named if environment.places and isinstance(docker, DockerSettings) else ""
+        return [_facts(one.attrs, server) for one in running if TOOL not in one.labels]
 
 
-def _facts(made: dict[str, Any]) -> ContainerFacts:
+def _facts(made: dict[str, Any], server: str) -> ContainerFacts:
     host: dict[str, Any] = made["HostConfig"]
     period, quota = host.get("CpuPeriod") or 100_000, host.get("CpuQuota") or 0
     cpu = (host.get("NanoCpus") or 0) / 1e9 or quota / period
     pids = host.get("PidsLimit") or 0
     return ContainerFacts(
         service=str(made["Config"]["Labels"][SERVICE]),
+        server=server,
         image=str(made["Image"]),
         cpu=cpu if cpu > 0 else None,
         memory=host.get("Memory") or None,

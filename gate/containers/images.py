@@ -19,7 +19,7 @@ from typing import Any
 
 import semver
 
-from gate.config import ContainerSettings, Environment
+from gate.config import ContainerSettings, DockerSettings, Environment
 from gate.containers.client import Client, asked, client, found, url, within
 from gate.containers.options import STATE, TOOL
 from gate.errors import EngineError, OperationFailed, UsageError
@@ -64,7 +64,14 @@ class ImageSource(Source):
             image = found(docker.images.get, name)
         if image is None and self._may_be_pulled:
             image = self._pulled(docker, name, version)
-        return self._unpacked(docker, image, version) if image is not None else None
+        if image is None:
+            return None
+        folder = self._unpacked(docker, image, version)
+        if self._environment.places and isinstance(self._docker, DockerSettings):
+            from gate.containers.spread import spread
+
+            spread(self._environment, self._docker, read(folder))
+        return folder
 
     @property
     def _may_be_pulled(self) -> bool:

@@ -27,7 +27,14 @@ def create(environment: Environment) -> Engine:
     if isinstance(environment.engine, DockerSettings):
         from gate.engines.docker import DockerEngine
 
-        return DockerEngine(environment, environment.engine)
+        if not environment.places:
+            return DockerEngine(environment, environment.engine)
+        from gate.containers.spread import spread
+        from gate.engines.hosts import HostsEngine
+
+        docker = environment.engine
+        hosts = {server.named: DockerEngine(environment, server) for server in docker.each}
+        return HostsEngine(environment, hosts, bring=lambda release: spread(environment, docker, release))
     if isinstance(environment.engine, SwarmSettings):
         from gate.engines.swarm import SwarmEngine
 
@@ -39,3 +46,12 @@ def create(environment: Environment) -> Engine:
     from gate.engines.process import ProcessEngine
 
     return ProcessEngine(environment)
+
+
+def each(environment: Environment) -> dict[str, Engine]:
+    """The engine of each of several servers by its name, to look at one without the others; none where there is one."""
+    if not isinstance(environment.engine, DockerSettings) or not environment.places:
+        return {}
+    from gate.engines.docker import DockerEngine
+
+    return {server.named: DockerEngine(environment, server) for server in environment.engine.each}

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from gate.errors import EngineError
 from gate.releases import Release
 
 
@@ -23,8 +24,17 @@ class Instance:
     started_at: datetime
 
 
+class Split(EngineError):  # noqa: N818 - what the traffic is
+    """Several servers do not send their users to the same release."""
+
+
 NOT_HERE = "does not serve"
 """Detail of a service that was never started, for another release is in its place."""
+
+
+def name_of(service: str, place: str) -> str:
+    """What people call a service where a release runs on several servers; ``place`` is empty where there is one."""
+    return f"{service} on {place}" if place else service
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class ServiceState:
     """One service of an instance. ``alive``: its process runs; ``healthy``: health and ready answer 200.
 
     ``detail``: what is wrong; of a healthy one, what a person should know all the same.
+    ``place``: the server it runs on, where there are several.
     """
 
     service: str
@@ -39,24 +50,38 @@ class ServiceState:
     healthy: bool
     detail: str = ""
     exit_code: int | None = None
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.service, self.place)
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What one service uses now: ``cpu`` in cores (since the last call), ``memory`` in bytes, and its limits."""
+    """What one service uses now: ``cpu`` in cores (since the last call), ``memory`` in bytes, and its limits.
+
+    ``place``: the server it runs on, where there are several.
+    """
 
     service: str
     cpu: float
     memory: int
     cpu_limit: float | None
     memory_limit: int | None
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.service, self.place)
 
 
 @dataclass(frozen=True)
 class Host:
     """The machine that runs the releases: shares 0 to 1 of cpu, memory and disk in use, and free disk in bytes.
 
-    ``cpu`` is since the call before, without what the gate's own processes used; their part of all is ``own``.
+    ``cpu`` is since the call before, without what the gate's own processes used; their part of all is ``own``. Of
+    several machines each figure is that of the one that is worst off.
     """
 
     cpu: float
@@ -102,12 +127,20 @@ class Drained:
 
 @dataclass(frozen=True)
 class Stopped:
-    """How one service ended: ``killed`` when it outlived its grace period; ``seconds`` from signal to end."""
+    """How one service ended: ``killed`` when it outlived its grace period; ``seconds`` from signal to end.
+
+    ``place``: the server it ran on, where there are several.
+    """
 
     service: str
     exit_code: int | None
     seconds: float
     killed: bool
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        return name_of(self.service, self.place)
 
 
 Progress = Callable[[str], None]
@@ -135,7 +168,8 @@ class Engine(Protocol):
         """An instance this engine has started, alive or not."""
 
     def stable(self) -> Instance | None:
-        """The instance that traffic reaches, None before the first deployment."""
+        """The instance that traffic reaches, None before the first deployment. Raises Split where several servers do
+        not agree."""
 
     def start(self, release: Release, instance_id: str) -> Instance:
         """Starts every service of a release, without traffic. Does not wait for health. Raises EngineError."""
@@ -163,7 +197,8 @@ class Engine(Protocol):
         """What each service of an instance uses."""
 
     def logs(self, instance: Instance, last: int = 200) -> list[str]:
-        """The last lines the services of an instance wrote, each as ``service: line``; also after its end."""
+        """The last lines the services of an instance wrote, each as ``service: line``, or ``service on place: line``
+        where there are several servers; also after its end."""
 
     def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
         """A function that returns the lines an instance's services wrote since its last call, from now on.

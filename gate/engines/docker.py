@@ -124,7 +124,8 @@ class Container:
         # Environments of one machine share an engine, and their instances have the same names.
         place = hashlib.sha256(os.fsencode(self._owner)).hexdigest()[:8]
         self.name = f"{environment.app.name}-{environment.name}-{place}-{instance}-{service}"
-        self._earlier = environment.state_folder / "rel" / instance / f"{service}.log"
+        log = f"{service}.{docker.named.replace(':', '-')}.log" if environment.places else f"{service}.log"
+        self._earlier = environment.state_folder / "rel" / instance / log
 
     def start(self, instance: Instance, service: Service) -> None:
         made = self._made()

@@ -80,6 +80,18 @@ class LocalEngine:
             )
         return instance
 
+    def known(self) -> list[Instance]:
+        """Every instance that was started and not pruned, alive or not, oldest first."""
+        return self._instances.all()
+
+    def canary(self) -> tuple[str, float] | None:
+        """The instance that takes a share of the traffic beside the stable one, and that share; None without one."""
+        return self._traffic.canary()
+
+    def front(self) -> Endpoint:
+        """The way users' requests go from the front door on, by the gate's own door."""
+        return Endpoint(self._reach.door(), {tls.TOKEN_HEADER: self._traffic.token().reveal()})
+
     def start(self, release: Release, instance_id: str) -> Instance:
         """Starts what does not run yet of an instance; an exclusive service waits for ``promote``.
 

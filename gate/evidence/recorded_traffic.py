@@ -77,17 +77,17 @@ def response_times(run: Run) -> tuple[ResponseTime, ...]:
 
 
 def resources(run: Run) -> tuple[ResourceSeries, ...]:
-    series: dict[str, list[ResourceSample]] = {}
+    series: dict[tuple[str, str], list[ResourceSample]] = {}
     for at, usage in run.evidence.usage:
-        series.setdefault(usage.service, []).append(ResourceSample(at, usage.cpu, float(usage.memory)))
+        series.setdefault((usage.service, usage.name), []).append(ResourceSample(at, usage.cpu, float(usage.memory)))
     services = run.environment.services
     return tuple(
         ResourceSeries(
             name,
             "candidate",
             tuple(samples),
-            cpu_limit=limits.cpu if (limits := services[name].limits) else None,
+            cpu_limit=limits.cpu if (limits := services[service].limits) else None,
             memory_limit=float(limits.memory) if limits else None,
         )
-        for name, samples in series.items()
+        for (service, name), samples in series.items()
     )

@@ -49,6 +49,7 @@ class Door:
             f"{environment.app.name}-{environment.name}-{hashlib.sha256(self.owner.encode()).hexdigest()[:8]}-door"
         )
         self.volume = self.name
+        self.server = docker.named
 
     @property
     def engine(self) -> Client:

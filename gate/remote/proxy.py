@@ -30,7 +30,9 @@ _ADMIN = FOLDER / "admin.sock"
 class RemoteProxy:
     """One environment's front door on a server; implements ``gate.engines.around.FrontDoor``."""
 
-    name = "proxy"
+    @property
+    def name(self) -> str:
+        return f"proxy on {self._docker.named}" if self._environment.places else "proxy"
 
     def __init__(self, environment: Environment, docker: DockerSettings) -> None:
         self._environment = environment

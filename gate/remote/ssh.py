@@ -80,6 +80,7 @@ class Connection:
         self._probes = probes
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
+        self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
         self.socket = self._folder / "docker.sock"
@@ -94,6 +95,10 @@ class Connection:
 
     def open(self) -> None:
         """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
+        with self._opening:
+            self._open()
+
+    def _open(self) -> None:
         if self._child is not None and not self._child.ended():
             return
         if self._child is not None:
@@ -175,17 +180,18 @@ class Connection:
 
 
 _connections: dict[tuple[Target, str | None], Connection] = {}
-_one_at_a_time = threading.Lock()  # threads that all see a lost connection must not open one each
+_one_each = threading.Lock()
 
 
 def connection(docker: ContainerSettings) -> Connection:
     """This process's connection to a server, open. Raises EngineError."""
     known = (Target.of(docker), docker.door if isinstance(docker, DockerSettings) else None)
-    with _one_at_a_time:
+    with _one_each:
         if known not in _connections:
             _connections[known] = Connection(*known)
-        _connections[known].open()
-        return _connections[known]
+        made = _connections[known]
+    made.open()  # one that takes its time keeps nobody from another server
+    return made
 
 
 def _free_port() -> int:

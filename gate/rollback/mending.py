@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gate import engines
 from gate.config import ContainerSettings, Environment
-from gate.engines.base import Engine, Instance
+from gate.engines.base import Engine, Instance, Split
 from gate.errors import EngineError, GateError
 from gate.machine.shell import wait_until
 from gate.records.journal import to_undo
@@ -24,9 +24,28 @@ from gate.rollback import served
 Say = Callable[[str], None]
 
 
+def agreed(engine: Engine) -> Instance | None:
+    """What has the traffic; None too where several servers do not agree, and the records must say. Raises
+    OperationFailed."""
+    try:
+        return engine.stable()
+    except Split:
+        return None
+
+
 def lost(engine: Engine, store: Store) -> Deployment | None:
-    """The deployment whose release had the traffic, if traffic points at nothing by now. Raises OperationFailed."""
-    return _last_served(store) if engine.stable() is None else None
+    """The deployment whose release had the traffic, if traffic points at nothing by now, or at one release here and at
+    another there. Raises OperationFailed."""
+    try:
+        return _last_served(store) if engine.stable() is None else None
+    except Split:
+        begun = store.unfinished()
+        if begun is None:
+            return served.last(store)
+        # A switch, or the way back, ended between two servers: the undo leads all of them back, never on to the
+        # candidate, and knows which release can live on the schema. Only one that was accepted stays.
+        accepted = any(step.name == "accept" and step.done for step in to_undo(store.events(begun.id)))
+        return begun if accepted else None
 
 
 def rebuild(environment: Environment, store: Store, say: Say) -> None:
@@ -49,7 +68,8 @@ def lead_back(environment: Environment, store: Store, say: Say) -> None:
     if wanted is None:
         return
     instance = _instance(wanted)
-    say(f"traffic reaches nothing, though {instance.version} ({instance.id}) was kept last: it gets it again")
+    nothing = "does not reach it everywhere" if environment.places else "reaches nothing"
+    say(f"traffic {nothing}, though {instance.version} ({instance.id}) was kept last: it gets it again")
     start(environment, engine, engine.find(instance.id) or instance)
     if engine.beside:
         engine.promote(instance)
@@ -69,7 +89,7 @@ def require_healthy(environment: Environment, engine: Engine, instance: Instance
     """Waits until an instance is healthy. Raises EngineError."""
     timeout = max(service.start_timeout for service in environment.services.values())
     if not wait_until(lambda: all(item.healthy for item in engine.health(instance)), timeout=timeout):
-        detail = "; ".join(f"{item.service} {item.detail}" for item in engine.health(instance) if not item.healthy)
+        detail = "; ".join(f"{item.name} {item.detail}" for item in engine.health(instance) if not item.healthy)
         raise EngineError(f"{instance.version} does not get healthy: {detail}")
 
 

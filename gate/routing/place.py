@@ -29,6 +29,10 @@ class Place(Protocol):
     """One folder. Whatever cannot be read or changed is an EngineError, and what was there stays."""
 
     @property
+    def server(self) -> str:
+        """Whose it is; empty for this machine."""
+
+    @property
     def folder(self) -> PurePath:
         """Its path as the proxy knows it."""
 
@@ -63,6 +67,8 @@ class Place(Protocol):
 
 class Folder:
     """A folder of this machine; implements ``Place``."""
+
+    server = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -119,14 +125,25 @@ class Folder:
 
 
 def of(environment: Environment) -> Place:
-    """Where an environment's proxy looks. Raises EngineError when a server does not answer."""
+    """Where an environment's proxy looks; where there are several servers, all of them as one. Raises EngineError when
+    a server does not answer."""
+    places = each(environment)
+    if len(places) == 1:
+        return next(iter(places.values()))
+    from gate.routing.places import Everywhere
+
+    return Everywhere(places)
+
+
+def each(environment: Environment) -> dict[str, Place]:
+    """Where the proxy of each server looks, by the server's name; this machine has none."""
     from gate.config import DockerSettings
 
     if isinstance(environment.engine, DockerSettings) and environment.engine.remote:
         from gate.remote.door import Door
 
-        return Door(environment, environment.engine)
-    return Folder(environment.state_folder)
+        return {server.named: Door(environment, server) for server in environment.engine.each}
+    return {"": Folder(environment.state_folder)}
 
 
 def _lasting(file: Path, make: Callable[[Path], None]) -> None:

@@ -125,9 +125,9 @@ class Traffic:
         if not self._read("token"):
             self.prepare()
         token = self._read("token")
-        here = Folder(self._environment.state_folder)
-        if self._place.folder != here.folder and here.read("traffic/token") != token:
-            here.write("traffic/token", token)  # what is read from there is never printed
+        here, kept = Folder(self._environment.state_folder), f"traffic/token-{self._place.server.replace(':', '-')}"
+        if self._place.server and here.read(kept) != token:
+            here.write(kept, token)  # what is read from there is never printed
         return Secret(token)
 
     def base(self) -> PurePath:

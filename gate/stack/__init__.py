@@ -38,7 +38,7 @@ class Stack:
         if isinstance(engine, DockerSettings) and engine.remote:
             from gate.remote.proxy import RemoteProxy
 
-            self._parts.append(RemoteProxy(environment, engine))
+            self._parts += [RemoteProxy(environment, server) for server in engine.each]
         elif not isinstance(engine, CommandSettings | SwarmSettings):
             self._parts.append(Proxy(environment))
 

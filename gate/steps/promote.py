@@ -117,7 +117,7 @@ def demand_serving(run: Run) -> None:
     states = run.engine.health(candidate)
     ailing = [state for state in states if not state.healthy]
     if ailing:
-        raise StepFailed("; ".join(f"{state.service} of the candidate {told(state)}" for state in ailing))
+        raise StepFailed("; ".join(f"{state.name} of the candidate {told(state)}" for state in ailing))
     remark(run, states)
 
 
@@ -181,7 +181,7 @@ def retire(run: Run) -> str:
     stopped = []
     for instance in run.engine.instances():
         if instance.id != run.candidate_id:
-            killed = [item.service for item in run.engine.stop(instance) if item.killed]
+            killed = [item.name for item in run.engine.stop(instance) if item.killed]
             if killed:
                 run.note(f"{instance.version}: {', '.join(killed)} outlived the grace period and was killed")
             stopped.append(instance.version)

@@ -51,7 +51,8 @@ class Health(Step):
         if instance is None:
             raise StepFailed(f"{run.candidate_id} is not there any more")
         seconds, asked = wait_healthy(run, instance)
-        return f"healthy after {seconds:.1f} s, asked {asked} times"
+        where = f" on {len(run.environment.places)} servers" if run.environment.places else ""
+        return f"healthy{where} after {seconds:.1f} s, asked {asked} times"
 
 
 def wait_healthy(run: Run, instance: Instance) -> tuple[float, int]:
@@ -89,11 +90,11 @@ def remark(run: Run, states: list[ServiceState]) -> None:
 def told(state: ServiceState) -> str:
     """What is wrong with a service that is not healthy."""
     if not state.alive and state.detail == NOT_HERE:
-        return f"{state.service} {state.detail}"
+        return f"{state.name} {state.detail}"
     if not state.alive:
         code = f" with exit code {state.exit_code}" if state.exit_code is not None else ""
-        return f"{state.service} has ended{code}"
-    return f"{state.service} {state.detail or 'is not healthy'}"
+        return f"{state.name} has ended{code}"
+    return f"{state.name} {state.detail or 'is not healthy'}"
 
 
 def keep_log(run: Run, instance: Instance) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from gate.config import Environment
-from gate.engines.base import Engine, Instance
+from gate.engines.base import Engine, Instance, name_of
 from gate.errors import GateError
 from gate.live.observations import (
     Blind,
@@ -54,7 +54,12 @@ class Looks:
     @property
     def wanted(self) -> Wanted:
         """What must be measured before GO."""
-        limits = tuple(name for name, service in self._environment.services.items() if service.limits)
+        limits = tuple(
+            name_of(name, place)
+            for name, service in self._environment.services.items()
+            if service.limits
+            for place in self._environment.places or ("",)
+        )
         database = self._environment.database
         signals = (
             "error_rate",
@@ -93,7 +98,7 @@ class Looks:
             return [Blind(self._now(), "services_lost", str(fault), role)]
         at = self._now()
         return [
-            ServiceSeen(at, role, one.service, one.alive, one.healthy, one.detail if one.alive else "has ended")
+            ServiceSeen(at, role, one.name, one.alive, one.healthy, one.detail if one.alive else "has ended")
             for one in states
         ]
 
@@ -112,7 +117,7 @@ class Looks:
         thread.start()
         thread.join(within)
         if thread.is_alive():
-            name = next(iter(self._environment.routed()))
+            name = name_of(next(iter(self._environment.routed())), next(iter(self._environment.places), ""))
             text = f"did not answer within {within:g} s"
             return [ServiceSeen(self._now(), Role.STABLE, name, alive=True, healthy=False, detail=text)]
         return [found.get() for _ in range(found.qsize())]
@@ -127,7 +132,7 @@ class Looks:
             Used(
                 at,
                 role,
-                one.service,
+                one.name,
                 one.cpu / one.cpu_limit if one.cpu_limit else None,
                 one.memory / one.memory_limit if one.memory_limit else None,
             )
@@ -139,12 +144,12 @@ class Looks:
         import httpx
 
         expected = self._candidate.version
-        door = self._engine.endpoint(self._candidate)
         services = self._environment.routed()
         service = next(one for one in services.values() if one.route == "/")
         path, _, field = (service.identity or "").partition("#")
         asked_at = self._now()
         try:
+            door = self._engine.endpoint(self._candidate)
             # The door is plain HTTP on this machine; not reading the certificates saves 30 ms of CPU a look.
             with httpx.Client(verify=False, timeout=5, trust_env=False) as client:  # noqa: S501 - see above
                 answer = client.get(f"{door.url}{path}", headers=dict(door.headers))
@@ -152,6 +157,8 @@ class Looks:
             value = answer.json()
             for part in field.split("."):
                 value = value[part]
+        except GateError as fault:
+            return Blind(self._now(), "wrong_identity", str(fault))
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as fault:
             return Blind(self._now(), "wrong_identity", f"{path} at the front door: {type(fault).__name__}")
         return Identified(self._now(), expected, str(value))

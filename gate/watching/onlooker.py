@@ -189,7 +189,7 @@ class Onlooker:
             states = self._engine.health(instance)
         except GateError as fault:
             return False, f"health unknown: {fault}"
-        ill = [f"{one.service}: {one.detail or 'not healthy'}" for one in states if not one.healthy]
+        ill = [f"{one.name}: {one.detail or 'not healthy'}" for one in states if not one.healthy]
         return not ill, "; ".join(ill) or "healthy"
 
 

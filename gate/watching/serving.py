@@ -45,7 +45,7 @@ def look(engine: Engine) -> Serving:
         instance = engine.stable()
         if instance is None:
             return Serving(None)
-        dead = [state.service for state in engine.health(instance) if not state.alive]
+        dead = [state.name for state in engine.health(instance) if not state.alive]
         if dead:
             return Serving(instance, f"its {', '.join(dead)} does not run")
         facts = engine.facts()

@@ -22,7 +22,7 @@ from tests.containers.dockered import Dockered, dockered
 from tests.engine.site import folder, free_port
 
 CONFIG = """
-ListenAddress 127.0.0.1:{port}
+ListenAddress {address}:{port}
 HostKey {place}/host_key
 AuthorizedKeysFile {place}/authorized_keys
 PidFile {place}/sshd.pid
@@ -35,16 +35,18 @@ KbdInteractiveAuthentication no
 
 @dataclass
 class Server:
-    """One that runs; ``key`` is the private key that it lets in."""
+    """One that runs; ``key`` is the private key that it lets in. ``within``: what starts it in a network of its own."""
 
     place: Path
     port: int
     socket: Path
+    address: str = "127.0.0.1"
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def host(self) -> str:
-        return f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{self.socket}"
+        return f"ssh://{getpass.getuser()}@{self.address}:{self.port}{self.socket}"
 
     @property
     def engine(self) -> dict[str, Any]:
@@ -62,7 +64,7 @@ class Server:
         """Starts it; what it has forwarded before is gone."""
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"
         self.process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(self.place / "config")],
+            [*self.within, sshd, "-D", "-e", "-f", str(self.place / "config")],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.place / "log").open("ab"),
@@ -86,17 +88,17 @@ class Server:
 
     def _answers(self) -> bool:
         with socket.socket() as asking:
-            return asking.connect_ex(("127.0.0.1", self.port)) == 0
+            return asking.connect_ex((self.address, self.port)) == 0
 
 
 CADDY = "gate-test-caddy:1"
 
 
 @contextmanager
-def server(engine: Path) -> Iterator[Server]:
+def server(engine: Path, address: str = "127.0.0.1", within: tuple[str, ...] = ()) -> Iterator[Server]:
     """A server whose Docker engine is the one that listens at a socket of this machine."""
     with folder() as place:
-        made = Server(place, free_port(), engine)
+        made = Server(place, free_port(), engine, address, within)
         for name in ("host_key", "key", "other_key"):
             subprocess.run(
                 [shutil.which("ssh-keygen") or "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(place / name)],
@@ -105,8 +107,8 @@ def server(engine: Path) -> Iterator[Server]:
             )
         shutil.copy(place / "key.pub", place / "authorized_keys")
         kind, key, *_ = (place / "host_key.pub").read_text().split()
-        (place / "known_hosts").write_text(f"[127.0.0.1]:{made.port} {kind} {key}\n")
-        (place / "config").write_text(CONFIG.format(port=made.port, place=place))
+        (place / "known_hosts").write_text(f"[{address}]:{made.port} {kind} {key}\n")
+        (place / "config").write_text(CONFIG.format(address=address, port=made.port, place=place))
         Path("/run/sshd").mkdir(exist_ok=True)  # of Debian's: for who is not let in yet
         made.up()
         try:

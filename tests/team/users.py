@@ -14,27 +14,27 @@ from tests.e2e.sites import Site
 
 
 @contextmanager
-def shopping(site: Site) -> Iterator[list[int]]:
-    """Four of them; the statuses they got, 0 where nobody answered."""
+def shopping(site: Site, users: int = 4, every: float = 0.005) -> Iterator[list[int]]:
+    """Some of them, who wait ``every`` seconds after an answer; the statuses they got, 0 where nobody answered."""
     answers: list[int] = []
     over = threading.Event()
 
     def user() -> None:
         with httpx.Client(base_url=site.url, timeout=20, trust_env=False) as client:
-            while not over.wait(0.005):
+            while not over.wait(every):
                 try:
                     answers.append(client.get("/orders").status_code)
                 except httpx.HTTPError:  # while one release takes the other's place
                     answers.append(0)
 
-    users = [threading.Thread(target=user) for _ in range(4)]
-    for one in users:
+    threads = [threading.Thread(target=user) for _ in range(users)]
+    for one in threads:
         one.start()
     try:
         yield answers
     finally:
         over.set()
-        for one in users:
+        for one in threads:
             one.join()
 
 
