@@ -2,27 +2,41 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo test test-parts test-deployments check format bench lock clean
+.PHONY: demo test test-parts test-engines test-light test-deployments check format bench lock clean
 
 demo: .venv/run.stamp
 	$(RUN) example/demo.py
 
-test: test-parts test-deployments
+test: .venv/dev.stamp
+	$(MAKE) test-parts ASIDE="$(LIGHT)"
+	$(MAKE) -j2 --output-sync=line test-engines test-light
+	$(MAKE) test-deployments
 
-# Deployments whose timing is measured while they serve have the machine to themselves; the rest runs side by side.
+PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
+# Deployments whose timing is measured while they serve have the machine to themselves.
 MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
+# Real engines wait for each other much of the time: what needs no time of its own runs meanwhile.
+ENGINES = $(wildcard $(addprefix tests/,everywhere hosts remote swarm))
+LIGHT = $(addprefix tests/,approval evidence notify redaction report suite unit)
 
+# The rest, side by side. Without ASIDE: with what is light.
 test-parts: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests $(MEASURED:%=--ignore %) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ENGINES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+
+test-engines: .venv/dev.stamp
+	$(PYTEST) $(ENGINES) $(TESTS)
+
+test-light: .venv/dev.stamp
+	nice -n 19 $(PYTEST) $(LIGHT) $(TESTS)
 
 test-deployments: .venv/dev.stamp
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests $(MEASURED) $(TESTS)
+	$(PYTEST) $(MEASURED) $(TESTS)
 
 check: .venv/dev.stamp
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	$(RUN) -m pytest -c tests/pytest.ini --rootdir tests tests/house -q
+	$(PYTEST) tests/house -q
 
 format: .venv/dev.stamp
 	.venv/bin/ruff format .

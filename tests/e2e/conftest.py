@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.sites import Site, few_cases, make_site
+from tests.e2e.sites import CHECKS_OF_DEFECTS, Site, few_cases, folders, make_site
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,8 @@ def empty_site() -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def site(empty_site: Site) -> Site:
-    """The project with 1.0.0, then 1.1.0 released: what every defect is tried on."""
+    """The project with 1.0.0, then 1.1.0 released: what every defect is tried on. It has the checks that see some."""
+    folders(empty_site, '["checks"]', CHECKS_OF_DEFECTS)
     for version in ("1.0.0", "1.1.0"):
         ran = empty_site.deploy(version)
         assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), f"{ran.reasons}\n{ran.told}"

@@ -18,6 +18,7 @@ from tests import preloaded
 REPOSITORY = Path(__file__).resolve().parents[2]
 COPIED = ("checks", "smoke", "fixtures", "gate", "example", "environments", ".github")
 FEW_CHECKS = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py"]'
+CHECKS_OF_DEFECTS = '["checks/test_deployment_scripts.py", "checks/test_core_flows.py", "checks/test_migrations.py"]'
 FEW_SMOKE = '["smoke/test_alive.py", "smoke/test_identity.py", "smoke/test_invariants.py"]'
 COPIED_FILES = ("conftest.py", "pytest.ini", "deploy_gate.py", "requirements.lock")
 
@@ -147,18 +148,23 @@ def make_site(folder: Path, *, steps: str = "[]") -> Site:
         text = text.replace(fixed, str(free))
     text, found = re.subn(r"(?m)^steps = .*$", f"steps = {steps}", text)
     assert found == 1, "environments/local.toml has no [traffic] steps any more"
-    # What ignores SIGTERM is waited for that long, again and again.
-    assert 'stop_grace = "30s"' in text, "environments/local.toml has no stop_grace any more"
-    file.write_text(text.replace('stop_grace = "30s"', 'stop_grace = "10s"'))
+    # What ignores SIGTERM, and what never becomes healthy, is waited for that long, again and again.
+    for key, seconds, few in (("stop_grace", 30, 6), ("start_timeout", 20, 10)):
+        assert f'{key} = "{seconds}s"' in text, f"environments/local.toml has no {key} any more"
+        text = text.replace(f'{key} = "{seconds}s"', f'{key} = "{few}s"')
+    file.write_text(text)
     return Site(folder, f"http://127.0.0.1:{ports['18080']}")
 
 
 def few_cases(site: Site) -> None:
     """Leaves only cases enough to deploy by; what the others find is tested elsewhere."""
+    folders(site, '["checks"]', FEW_CHECKS)
+    folders(site, '["smoke"]', FEW_SMOKE)
+
+
+def folders(site: Site, before: str, wanted: str) -> None:
+    """Has one of the suites collected from elsewhere than ``before``."""
     file = site.root / "environments" / "local.toml"
     text = file.read_text()
-    for section, wanted in (("checks", FEW_CHECKS), ("smoke", FEW_SMOKE)):
-        whole = f'folders = ["{section}"]'
-        assert whole in text, f"{whole} is not in local.toml any more"
-        text = text.replace(whole, f"folders = {wanted}")
-    file.write_text(text)
+    assert f"folders = {before}" in text, f"local.toml does not say folders = {before}"
+    file.write_text(text.replace(f"folders = {before}", f"folders = {wanted}"))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from example.customers import Customers
-from tests.e2e.sites import Site
+from tests.e2e.sites import CHECKS_OF_DEFECTS, Site, folders
 
 
 def test_the_site_went_from_nothing_to_1_1_0(site: Site) -> None:
@@ -27,6 +27,7 @@ def test_the_report_lies_where_the_answer_says(site: Site) -> None:
 
 def test_no_request_and_no_order_is_lost_in_a_good_and_a_bad_deployment(site: Site) -> None:
     assert site.serving() == "1.1.0"
+    folders(site, CHECKS_OF_DEFECTS, '["checks"]')  # all of them, once
     customers = Customers(site.url, count=6, pause=0.02)
     with customers.shopping() as tally:
         back = site.gate("rollback", "--to", "1.0.0")
