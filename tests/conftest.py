@@ -19,7 +19,7 @@ settings.register_profile("house", deadline=None, derandomize=True, database=Non
 settings.load_profile("house")
 
 
-_SLOWEST = ("e2e", "team", "swarm", "hosts", "containers", "commands", "checks", "rehearsal", "database")
+_SLOWEST = ("everywhere", "e2e", "team", "swarm", "hosts", "containers", "commands", "checks", "rehearsal", "database")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

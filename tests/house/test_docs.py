@@ -90,3 +90,10 @@ def test_the_example_of_the_readiness_page_comes_out_as_it_says() -> None:
 def test_no_hint_names_the_gate_on_a_package_index() -> None:
     for file in (ROOT / "gate").rglob("*.py"):
         assert "deploy-gate[" not in file.read_text(encoding="utf-8"), f"{file}: say pip install '.[…]'"
+
+
+def test_the_page_of_the_engines_has_the_table_that_is_tried() -> None:
+    from tests.everywhere.defects import table
+
+    fresh = table() in (ROOT / "docs" / "engines.md").read_text(encoding="utf-8")
+    assert fresh, "run: python -m tests.everywhere.defects"

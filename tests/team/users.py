@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from gate.machine.shell import wait_until
 from tests.e2e.sites import Site
 
 
@@ -47,13 +48,23 @@ class Bill:
 
 
 @contextmanager
-def ordering(site: Site) -> Iterator[Bill]:
-    """Four who order, again and again; each order has a name of its own."""
+def ordering(site: Site, users: int = 4, every: float = 0.08, *, arriving: bool = False) -> Iterator[Bill]:
+    """Some who order, again and again, ``every`` seconds after an answer; each order has a name of its own.
+
+    ``arriving``: they come once the front door answers.
+    """
     bill, over = Bill(), threading.Event()
+    opened = threading.Event()
+
+    def doorman() -> None:
+        wait_until(lambda: over.is_set() or site.serving() is not None, timeout=600, every=0.1)
+        opened.set()
 
     def user() -> None:
+        if arriving:
+            opened.wait()
         with httpx.Client(base_url=site.url, timeout=40, trust_env=False) as client:
-            while not over.wait(0.08):
+            while not over.wait(every):
                 order = uuid.uuid4().hex
                 try:
                     status = client.post("/orders", content=order).status_code
@@ -63,12 +74,13 @@ def ordering(site: Site) -> Iterator[Bill]:
                 if status == 201:
                     bill.acknowledged.append(order)
 
-    users = [threading.Thread(target=user) for _ in range(4)]
-    for one in users:
+    threads = [threading.Thread(target=user) for _ in range(users)]
+    threads += [threading.Thread(target=doorman)] if arriving else []
+    for one in threads:
         one.start()
     try:
         yield bill
     finally:
         over.set()
-        for one in users:
+        for one in threads:
             one.join()

@@ -1,0 +1,191 @@
+"""A project that is deployed somewhere: the same files, cases and environment file everywhere, but for its ground's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from gate.machine.shell import wait_until
+from tests.e2e.sites import Ran, Site
+from tests.engine.site import folder, free_port
+from tests.swarm.book import Book, book
+from tests.team.users import Bill, ordering
+
+HERE = Path(__file__).parent
+HOUSE = HERE.parents[1]
+APP = HERE / "app.py"
+INTERRUPTING = HOUSE / "tests" / "e2e" / "interrupting.py"
+HOUSE_SMOKE = ("conftest.py", "test_alive.py", "test_identity.py", "test_log.py", "test_shutdown.py")
+"""Smoke tests of the house that say something of any application."""
+
+CHECK = """
+import pytest
+pytestmark = [pytest.mark.category("Deployment Scripts"), pytest.mark.critical]
+def test_made_up(): pass
+"""
+SMOKE = '''
+import pytest
+pytestmark = [pytest.mark.category("Core Business Flows"), pytest.mark.critical]
+def test_order(app):
+    """An order is taken"""
+    answer = app.post("/orders", data="a test")
+    assert answer.status_code == 201, f"an order is answered with {answer.status_code}"
+'''
+ENVIRONMENT = """
+[app]
+name = "tiny{port}"
+url = "http://127.0.0.1:{port}"
+
+[releases]
+source = "releases"
+{releases}
+
+[engine]
+{engine}
+
+[traffic]
+{traffic}
+
+[checks]
+folders = ["checks"]
+
+[smoke]
+folders = ["smoke"]
+
+[services.web]
+route = "/"
+health = "/health"
+ready = "/ready"
+in_flight = "/health#in_flight"
+identity = "/version#version"
+start_timeout = "{start_timeout}"
+stop_grace = "4s"
+{service}
+
+[[rules]]
+signal = "error_rate"
+go = "<= 1%"
+rollback = "> 5%"
+min_n = 40
+severity = "critical"
+
+[[rules]]
+signal = "cpu"
+go = "< 70%"
+rollback = "> 90%"
+min_n = 2
+
+[[rules]]
+signal = "memory"
+go = "< 70%"
+rollback = "> 90%"
+min_n = 2
+"""
+STARTED_BY_THE_GATE = """
+command = ["{{python}}", "app.py", "{{host}}", "{{port}}", "{book}"]
+limits = {{ cpu = 0.5, memory = "96M" }}
+"""
+
+
+class Ground(Protocol):
+    """Where releases run: how they get there, what the environment file says of it, and what really runs."""
+
+    kind: str
+    outside: str
+    """The address at which whatever runs there reaches this machine."""
+    tasks: int
+    """How many of one release run when it serves."""
+
+    def tables(self, project: Project) -> dict[str, str]:
+        """What is its own in the environment file: ``releases``, ``engine``, ``traffic``, ``service``."""
+
+    def offer(self, project: Project, version: str, fault: str) -> None:
+        """Makes a version that can be deployed, wrong in the way ``fault`` names."""
+
+    def prepared(self, project: Project) -> AbstractContextManager[None]:
+        """What a deployment finds there; nothing of the project is left there afterwards."""
+
+    def running(self, project: Project) -> list[str]:
+        """The version of everything that runs of a project, as the engine tells or the machine, not the gate."""
+
+
+class Project(Site):
+    """One of them, and what a person would do and look at in it."""
+
+    ground: Ground
+    book: Book
+    first: tuple[Ran, Bill]
+    """How the first deployment went, and what users saw of it."""
+
+    def write(self, *, start_timeout: str = "60s") -> None:
+        """The environment file."""
+        own = self.ground.tables(self)
+        text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, **own)
+        (self.root / "environments" / "local.toml").write_text(text)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def offer(self, version: str, fault: str = "") -> None:
+        self.ground.offer(self, version, fault)
+
+    def files(self, place: Path, version: str, fault: str) -> list[str]:
+        """Puts what a release consists of into a folder; the names."""
+        shutil.copy(APP, place / "app.py")
+        (place / "name").write_text(version)  # versions differ in content
+        (place / "fault").write_text(fault)
+        return ["app.py", "name", "fault"]
+
+    def ordering(self, *, arriving: bool = False) -> AbstractContextManager[Bill]:
+        """Users who order and never ask twice; ``arriving``: once the front door answers."""
+        return ordering(self, users=6, every=0.05, arriving=arriving)
+
+    def killed(self, version: str, step: str, seconds: float) -> None:
+        """Deploys a version by a gate that is killed so long after a step has begun."""
+        argv = [sys.executable, str(INTERRUPTING), version, step, str(seconds), "SIGKILL"]
+        ended = subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, timeout=300, check=False)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+
+    def only(self, version: str) -> None:
+        """One release serves and is healthy, nothing else runs, and nothing is unfinished."""
+        assert self.serving() == version
+        expected = [version] * self.ground.tasks
+        assert wait_until(lambda: self.ground.running(self) == expected, timeout=10), self.ground.running(self)
+        status = self.gate("status").document
+        runs = [(one["version"], one["stable"], one["healthy"]) for one in status["instances"]]
+        assert runs == [(version, True, True)]
+        assert [status[key] for key in ("lock", "unfinished", "held", "faults")] == [None, None, None, []]
+
+    def nothing_lost(self, bill: Bill) -> None:
+        """Every order that was acknowledged is in the book, and there were users at all."""
+        assert len(bill.acknowledged) > 20, bill.answers
+        assert self.book.lost(bill.acknowledged) == []
+
+
+@contextmanager
+def project(ground: Ground) -> Iterator[Project]:
+    """An empty one whose servers are up."""
+    with folder() as root, book(ground.outside) as orders:
+        made = Project(root, f"http://127.0.0.1:{free_port()}", {**os.environ, "PYTHONPATH": str(HOUSE)})
+        made.ground, made.book = ground, orders
+        for name in ("pytest.ini", "conftest.py", "deploy_gate.py"):
+            shutil.copy(HOUSE / name, root / name)
+        (root / "fixtures").symlink_to(HOUSE / "fixtures")
+        for name in ("run", "environments", "checks", "smoke", "releases"):
+            (root / name).mkdir()
+        for name in HOUSE_SMOKE:
+            shutil.copy(HOUSE / "smoke" / name, root / "smoke" / name)
+        (root / "checks" / "test_made_up.py").write_text(textwrap.dedent(CHECK))
+        (root / "smoke" / "test_order.py").write_text(textwrap.dedent(SMOKE))
+        made.write()
+        with ground.prepared(made):
+            yield made
