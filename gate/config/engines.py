@@ -220,8 +220,10 @@ class SwarmSettings(ContainerSettings):
         "start-first", description="Whether a new task is started before the old one ends; not with fixed host ports"
     )
     parallelism: Annotated[int, Field(ge=1)] = Field(1, description="How many tasks are moved at a time")
-    monitor: Seconds = Field(5.0, description="How long Swarm watches a new task for failing before the next one")
-    timeout: Seconds = Field(300.0, description="For the update of one service")
+    monitor: Seconds = Field(
+        5.0, description="How long Swarm watches a new task for failing before the next one, and once more at the end"
+    )
+    timeout: Seconds = Field(300.0, description="For the update of one service, of all its tasks")
     requests: str | None = Field(
         None, description="The load balancer's log of requests, one JSON object a line; needed by [traffic] steps"
     )

@@ -1,7 +1,9 @@
 """One service of a swarm on its way from one image to another: ordered, waited for, and seen to its end.
 
 Swarm rolls it out; what it says of that is believed only as far as its tasks bear it out. An update of which a task was
-given to a node that has died waits for that task for ever: it is ordered once more, by force.
+given to a node that has died waits for that task for ever: it is ordered once more, by force. And Swarm counts a task
+that fails only while it is young (``monitor``): one that fails later ends the update all the same, before the last task
+that serves has been replaced.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from gate.machine import shell
 
 _SECOND = 1_000_000_000  # nanoseconds
 _NOT_YET = {"new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting"}
+_ENDED_BY_ITSELF = {"failed", "rejected", "complete"}
 
 
 class Asked(Protocol):
@@ -36,6 +39,7 @@ class Asked(Protocol):
     def service(self, name: str, *, patient: bool = True) -> Table: ...
     def tasks(self, name: str, *, patient: bool = True) -> list[Table]: ...
     def nodes(self, *, patient: bool = True) -> dict[str, Table]: ...
+    def checks_health(self, service: Table, image: str) -> bool: ...
     def order(self, service: Table, spec: Table, how: Mapping[str, str]) -> None: ...
 
 
@@ -49,6 +53,8 @@ class Rollout:
         self._silent = ""
         self._left: list[Table] = []
         self._forced: set[str] = set()
+        self._failed: set[str] = set()
+        self._unsteady: set[str] = set()
 
     def run(self) -> None:
         """Moves it, all of it, within the time that the environment gives. Raises EngineError."""
@@ -63,9 +69,12 @@ class Rollout:
 
     def _see_through(self, first: Table, deadline: float) -> None:
         """Orders it where that was not done, and waits for Swarm's word that it has ended well. Raises EngineError."""
+        before = {str(one["ID"]) for one in self._manager.tasks(self._name) if self._ended_by_itself(one)}
         if not self._is_ordered(first):
             self._order()
-        done = shell.wait_until(lambda: self._ended(first), timeout=max(0.0, deadline - time.monotonic()), every=0.5)
+        done = shell.wait_until(
+            lambda: self._ended(first, before), timeout=max(0.0, deadline - time.monotonic()), every=0.5
+        )
         update = update_of(self._seen)
         if not done:
             why = self._silent or update.get("Message") or "it goes on"
@@ -97,32 +106,36 @@ class Rollout:
 
     def _tell(self, service: Table) -> None:
         spec, previous = service["Spec"], service.get("PreviousSpec") or {}
+        # What served before is hurried back, unless Swarm would end the others before it listens.
+        way_back = self._how(0 if self._manager.checks_health(service, self._image) else self._settings.monitor)
         # Swarm's own goes the way that the specification it goes back to says: the team's may be stop-first.
-        if self._back and self._is_ours(previous) and digest_of(image_of({"Spec": previous})) == self._digest:
+        if self._back and _says(previous, way_back) and digest_of(image_of({"Spec": previous})) == self._digest:
             self._manager.order(service, spec, {"rollback": "previous"})
             return
         spec["TaskTemplate"]["ContainerSpec"]["Image"] = self._image
-        spec["UpdateConfig"] = spec["RollbackConfig"] = self._how()
+        spec["UpdateConfig"] = way_back if self._back else self._how(self._settings.monitor)
+        spec["RollbackConfig"] = way_back
         self._manager.order(service, spec, {})
 
-    def _how(self) -> Table:
-        """Swarm stops at the first task that fails; what then is to happen the gate decides."""
+    def _how(self, delay: float) -> Table:
+        """Swarm stops at the first task that fails; what then is to happen the gate decides.
+
+        ``delay``: seconds from a task that runs to the next one; ``Monitor`` keeps nothing waiting but the end.
+        """
         return {
             "Parallelism": self._settings.parallelism,
             "Order": self._settings.order,
             "FailureAction": "pause",
             "Monitor": int(self._settings.monitor * _SECOND),
             "MaxFailureRatio": 0,
-            "Delay": 0,
+            "Delay": int(delay * _SECOND),
         }
 
-    def _is_ours(self, spec: Table) -> bool:
-        """Whether a specification says how it is gone back to as the gate would."""
-        config = spec.get("RollbackConfig") or {}
-        return bool(config) and all(config.get(key, 0) == value for key, value in self._how().items())
+    def _ended(self, first: Table, failed_before: set[str]) -> bool:
+        """Whether Swarm says that it has ended, well or not, since it was ``first`` looked at.
 
-    def _ended(self, first: Table) -> bool:
-        """Whether Swarm says that it has ended, well or not, since it was ``first`` looked at."""
+        Raises EngineError where a task has failed that had not before, and Swarm goes on.
+        """
         try:
             self._seen = self._manager.service(self._name, patient=False)
             self._silent = ""
@@ -130,16 +143,29 @@ class Rollout:
             if update.get("State") in ENDED:
                 return under_way(first) or update.get("StartedAt") != update_of(first).get("StartedAt")
             if under_way(self._seen):
-                self._force()
+                self._look_at_tasks(failed_before)
                 return False
             return not self._forced and not self._unmoved()  # none had to be moved, or none is yet
         except Silent as fault:  # a leader is being elected: the update goes on without us
             self._silent = str(fault)
             return False
 
-    def _force(self) -> None:
-        """Orders once more where Swarm waits for a task that nobody starts any more: its node died before it did."""
+    def _look_at_tasks(self, failed_before: set[str]) -> None:
+        """Sees to what Swarm does not. Raises EngineError for a task that failed, and not because its node was away."""
         tasks, nodes = self._manager.tasks(self._name, patient=False), self._manager.nodes(patient=False)
+        self._unsteady |= {name for name, node in nodes.items() if node["Status"]["State"] != "ready"}
+        self._force(tasks, nodes)
+        steady = [one for one in tasks if one.get("NodeID", "") not in self._unsteady]
+        failed = {str(one["ID"]) for one in steady if self._ended_by_itself(one)} - failed_before
+        if failed & self._failed and not self._back and not self._forced:  # Swarm had time to say so itself
+            raise EngineError(f"{self._name}: a task has failed{why_failed(self._manager, self._name, self._digest)}")
+        self._failed = failed
+
+    def _ended_by_itself(self, task: Table) -> bool:
+        return digest_of(image_of(task)) == self._digest and task["Status"]["State"] in _ENDED_BY_ITSELF
+
+    def _force(self, tasks: list[Table], nodes: Mapping[str, Table]) -> None:
+        """Orders once more where Swarm waits for a task that nobody starts any more: its node died before it did."""
         dead = {
             str(one["ID"])
             for one in tasks
@@ -182,6 +208,12 @@ def why_failed(manager: Asked, name: str, digest: str) -> str:
         if one["Status"]["State"] in {"failed", "rejected"} and digest_of(image_of(one)) == digest
     ]
     return f" ({failed[0]})" if failed else ""
+
+
+def _says(spec: Table, way_back: Table) -> bool:
+    """Whether a specification says that it is gone back to that way."""
+    config = spec.get("RollbackConfig") or {}
+    return bool(config) and all(config.get(key, 0) == value for key, value in way_back.items())
 
 
 def _runs(task: Table) -> bool:

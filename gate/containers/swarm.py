@@ -14,6 +14,7 @@ import semver
 
 from gate.config import SwarmSettings
 from gate.containers.client import Client, Silent, asked, client, found, within
+from gate.containers.facts import image as facts_of
 from gate.containers.images import version_of
 from gate.errors import EngineError
 from gate.machine import shell
@@ -87,6 +88,17 @@ class Manager:
         told: bytes = within(_READING, what, lambda: self._ask(what, read, patient=False))
         return told.decode(errors="replace").splitlines()
 
+    def checks_health(self, service: Table, image: str) -> bool:
+        """Whether Swarm can tell that a task serves: by a health check of the service, or else of the image.
+
+        Without one a task counts from the moment its process runs. An image that this engine does not have has none.
+        """
+        own = (service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test")
+        if own:
+            return bool(own[0] != "NONE")
+        facts = facts_of(self._settings, image)
+        return facts is not None and facts.checks_health
+
     def order(self, service: Table, spec: Table, how: Mapping[str, str]) -> None:
         """Gives a service another specification, or the one it had. Raises EngineError.
 
@@ -111,6 +123,7 @@ class Manager:
         """What it answers; while it cannot, it is asked again for as long as is left of one patience."""
         answers: list[T] = []
         faults: list[Silent] = []
+        began = time.monotonic()
 
         def answered() -> bool:
             try:
@@ -118,13 +131,13 @@ class Manager:
                     answers.append(question(client(self._settings).api))
             except Silent as fault:
                 faults.append(fault)
-                self._silent_since = self._silent_since or time.monotonic()
+                self._silent_since = self._silent_since or began
                 return False
             self._silent_since, self._answered = None, True
             return True
 
         # What nobody answered lately nobody waits for again: the rest of what is to be done has its turn.
-        spent = time.monotonic() - self._silent_since if self._silent_since is not None else 0.0
+        spent = began - self._silent_since if self._silent_since is not None else 0.0
         left = max(0.0, self._patience - spent) if patient and self._answered else 0.0
         if not (shell.wait_until(answered, timeout=left, every=1.0) if left else answered()):
             raise faults[-1]

@@ -23,6 +23,11 @@ from gate.errors import EngineError
 from gate.releases import Release
 from gate.routing import tls
 
+UNCHECKED = (
+    "neither its image nor the stack file has a health check, so Swarm takes a task for one that serves as soon as its "
+    "process runs"
+)
+
 
 class SwarmEngine:
     """The services of one environment; implements ``gate.engines.base.Engine``."""
@@ -36,6 +41,7 @@ class SwarmEngine:
         self._manager = Manager(settings)
         self._known = Known(environment)
         self._machine = usage.Machine()
+        self._checked: dict[tuple[str, str], bool] = {}
 
     def facts(self) -> Facts:
         """Whether the engine is a manager that can change services."""
@@ -132,7 +138,7 @@ class SwarmEngine:
         """Nothing: what runs it starts it again, or not."""
 
     def _state(self, instance: Instance, name: str, nodes: Mapping[str, Table]) -> ServiceState:
-        """Also of a healthy one what may still run on nodes that are gone."""
+        """Also of a healthy one what may still run on nodes that are gone, and whether Swarm can see its health."""
         service, tasks = self._manager.service(name), self._manager.tasks(name)
         wanted = service["Spec"]["Mode"].get("Replicated", {}).get("Replicas")
         serving = [one for one in tasks if one["DesiredState"] == "running"]
@@ -142,10 +148,17 @@ class SwarmEngine:
         least = wanted if wanted is not None else len(there)
         orphaned = swarm.orphaned(nodes, tasks)
         if least and len(running) >= least and not swarm.under_way(service):
-            return ServiceState(name, alive=True, healthy=True, detail=orphaned)
+            remarks = (orphaned, "" if self._checks_health(service, instance, name) else UNCHECKED)
+            return ServiceState(name, alive=True, healthy=True, detail="; ".join(filter(None, remarks)))
         why = why_failed(self._manager, name, instance.digest)
         detail = f"{len(running)} of {least} tasks run {instance.version}{why}"
         return ServiceState(name, alive=True, healthy=False, detail="; ".join(filter(None, (detail, orphaned))))
+
+    def _checks_health(self, service: Table, instance: Instance, name: str) -> bool:
+        key = (name, instance.digest)
+        if key not in self._checked:
+            self._checked[key] = self._manager.checks_health(service, image_of(service))
+        return self._checked[key]
 
     def _front(self) -> str:
         return next(name for name, service in self._environment.services.items() if service.route == "/")

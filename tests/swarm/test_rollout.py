@@ -44,6 +44,7 @@ class Scripted:
         self.states = {"a": "ready", "b": "ready"}
         self.orders: list[tuple[Table, Mapping[str, str]]] = []
         self.silent = 0
+        self.has_health_check = False
 
     def service(self, name: str, *, patient: bool = True) -> Table:
         if self.silent and not patient:
@@ -61,6 +62,9 @@ class Scripted:
             name: {"Status": {"State": state}, "Description": {"Hostname": f"node-{name}"}}
             for name, state in self.states.items()
         }
+
+    def checks_health(self, service: Table, image: str) -> bool:  # noqa: ARG002 - as the manager's
+        return self.has_health_check
 
     def order(self, service: Table, spec: Table, how: Mapping[str, str]) -> None:  # noqa: ARG002 - as the manager's
         self.orders.append((spec, how))
@@ -92,6 +96,21 @@ def test_an_update_is_ordered_once_and_as_the_gate_wants_it() -> None:
     assert (others, how) == ([], {})
     assert spec["UpdateConfig"] == spec["RollbackConfig"]
     assert (spec["UpdateConfig"]["Order"], spec["UpdateConfig"]["FailureAction"]) == ("start-first", "pause")
+    # `Monitor` alone keeps no task waiting: without a delay all are replaced before the first could have failed.
+    assert spec["UpdateConfig"]["Delay"] == spec["UpdateConfig"]["Monitor"] == 5_000_000_000
+
+
+def test_the_way_back_is_hurried_where_swarm_can_tell_that_a_task_serves() -> None:
+    swarm = Scripted(OLD, [task(OLD)], then=completes)
+    swarm.has_health_check = True
+    rollout(swarm)
+    ((spec, _),) = swarm.orders
+    assert (spec["UpdateConfig"]["Delay"], spec["RollbackConfig"]["Delay"]) == (5_000_000_000, 0)
+    swarm = Scripted(OLD, [task(OLD)], then=completes)
+    swarm.has_health_check = True
+    rollout(swarm, back=True)
+    ((spec, _),) = swarm.orders
+    assert spec["UpdateConfig"]["Delay"] == 0
 
 
 @pytest.mark.parametrize("state", ["ready", "unknown"])
@@ -147,6 +166,34 @@ def test_what_swarm_gave_up_has_failed_and_says_why(state: str) -> None:
         rollout(Scripted(OLD, [task(OLD)], then=fails))
 
 
+@pytest.mark.parametrize("state", ["failed", "rejected", "complete"])
+def test_a_task_that_fails_too_late_for_swarm_ends_the_update_before_the_last_one_is_replaced(state: str) -> None:
+    def fails_late(swarm: Scripted) -> None:
+        swarm.all_tasks = [task(OLD), task(NEW, "b", state=state, desired="shutdown")]
+        swarm.says("updating")
+
+    with pytest.raises(EngineError, match="web: a task has failed"):
+        rollout(Scripted(OLD, [task(OLD)], then=fails_late))
+
+
+@pytest.mark.parametrize(
+    ("node", "before", "back"),
+    [("down", False, False), ("ready", True, False), ("ready", False, True)],
+    ids=["its node was away", "it failed before", "it served before"],
+)
+def test_a_task_that_failed_for_another_reason_ends_nothing(node: str, before: bool, back: bool) -> None:
+    failed = task(NEW, "b", state="failed", desired="shutdown")
+
+    def goes(swarm: Scripted) -> None:
+        swarm.all_tasks = [task(OLD), failed]
+        swarm.states["b"] = node
+        swarm.says("updating")
+
+    swarm = Scripted(OLD, [task(OLD), *([failed] if before else [])], then=goes)
+    with pytest.raises(EngineError, match=r"not updated within 1\.5 s: as it is"):
+        rollout(swarm, back=back)
+
+
 def test_what_swarm_gave_up_before_is_ordered_anew_and_not_taken_for_done() -> None:
     swarm = Scripted(NEW, [task(OLD)], state="paused", then=completes)
     rollout(swarm)
@@ -184,7 +231,14 @@ def test_silence_while_a_leader_is_elected_is_waited_out_and_told_when_it_lasts(
 @pytest.mark.parametrize("ours", [True, False])
 def test_swarms_own_way_back_is_taken_only_where_it_is_the_gates(ours: bool) -> None:
     swarm = Scripted(OLD, [task(OLD)], then=completes)
-    how = {"Parallelism": 1, "Order": "start-first", "FailureAction": "pause", "Monitor": 5_000_000_000}
+    seconds = 5_000_000_000
+    how = {
+        "Parallelism": 1,
+        "Order": "start-first",
+        "FailureAction": "pause",
+        "Monitor": seconds,
+        "Delay": seconds,
+    }
     teams = {"Parallelism": 1, "Order": "stop-first"}
     swarm.previous = {
         "TaskTemplate": {"ContainerSpec": {"Image": NEW}},
