@@ -74,7 +74,9 @@ class Balancer(BaseHTTPRequestHandler):
                     status, body, release = answer.status, answer.read(), answer.headers.get("X-Release", "")
                     break
                 except (OSError, http.client.HTTPException):
-                    time.sleep(0.05)
+                    continue
+            if status == 502:
+                time.sleep(0.05)  # nobody answered: until somebody does
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,20 +60,20 @@ class Node:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """While the block runs, no other node is given new tasks."""
+        """While the block runs, no other node is given new tasks. It ends once a leader has taken that back."""
         others = [node.name for node in NODES if node != self]
         try:
             for name in others:
-                self._availability("pause", name)
+                available("pause", name)
             yield
         finally:
-            living = next(node for node in NODES if node != self and node.answers())
             for name in others:
-                living._availability("active", name)
+                available("active", name)
 
-    def _availability(self, what: str, name: str) -> None:
-        argv = ["docker", "-H", f"unix://{self.socket}", "node", "update", "--availability", what, name]
-        subprocess.run(argv, check=True, capture_output=True, timeout=60)
+    def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """What a person types on that machine."""
+        argv = ["docker", "-H", f"unix://{self.socket}", *words]
+        return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
 
     def answers(self) -> bool:
         with suppress(Exception):
@@ -133,10 +134,24 @@ def leader() -> Node:
     raise EngineError("nobody leads the swarm")
 
 
+def available(what: str, name: str) -> None:
+    """Says which tasks a node may have: of a manager that a leader answers, once there is one."""
+
+    def said() -> bool:
+        argv = ("node", "update", "--availability", what, name)
+        return any(node.answers() and node.docker(*argv).returncode == 0 for node in NODES)
+
+    assert wait_until(said, timeout=120, every=0.5), states()
+
+
 def all_there() -> None:
-    """Starts again what is dead, and waits until all three lead together."""
-    for node in NODES:
-        if not node.answers():
-            node.start()
+    """Starts again what is dead or held up, and waits until all three lead together."""
+    for registry in _serving("docker-registry", f"{PLACE}/"):
+        registry.resume()
+    dead = [node for node in NODES if not node.answers()]
+    with ThreadPoolExecutor(len(NODES)) as side_by_side:
+        list(side_by_side.map(Node.start, dead))
     whole = dict.fromkeys((node.name for node in NODES), "ready reachable")
     assert wait_until(lambda: states() == whole, timeout=180, every=0.3), states()
+    for node in NODES:
+        available("active", node.name)

@@ -1,0 +1,133 @@
+"""Nodes of a real swarm of three that die while it rolls out a release.
+
+Each fault comes at a moment that is forced: where the next task goes is said, and that it is there is asked. Users
+order all the time. Whatever the outcome: what the gate says is so, no order that was acknowledged is lost, none fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+from gate.machine.shell import wait_until
+from tests.e2e.sites import Ran
+from tests.swarm.conftest import Swarmed, nothing_lost, swarmed
+from tests.swarm.nodes import NODES, Node, all_there, leader, registry_stopped
+from tests.team.users import ordering
+
+pytestmark = pytest.mark.timeout(900)  # all that is waited for is a condition
+
+
+@pytest.fixture(scope="module")
+def all_tests(swarm: None) -> Iterator[Swarmed]:
+    """0.9.0 serves, which was deployed by hand; two releases may follow."""
+    with swarmed() as made:
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(made.release, ("1.1.0", "1.2.0")))
+        yield made
+
+
+@pytest.fixture
+def site(all_tests: Swarmed) -> Iterator[Swarmed]:
+    """The same; after a test all nodes are there again, and one release serves on three tasks."""
+
+    def whole() -> bool:
+        running = all_tests.running()
+        return len(running) == 3 and len(set(running)) == 1
+
+    yield all_tests
+    all_there()
+    all_tests.asks(NODES[0])
+    if not wait_until(whole, timeout=60):
+        all_tests.put_in_order()
+    assert wait_until(whole, timeout=60), all_tests.placed()
+
+
+def test_a_machine_that_dies_in_an_update_is_done_without(site: Swarmed) -> None:
+    """Neither the one that leads nor the one that the gate asks. It has a task to start, which Swarm waits for."""
+    head = leader()
+    victim = next(node for node in NODES[1:] if node != head)
+    with ordering(site) as bill, ExitStack() as only_there:
+        only_there.enter_context(victim.alone())
+        only_there.enter_context(registry_stopped())
+
+        def dies() -> None:
+            victim.kill(machine=True)
+            only_there.close()
+
+        ran = under_way(site, "1.1.0", dies, when=partial(site.preparing, "1.1.0", victim))
+        assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
+        assert site.service()["Spec"]["TaskTemplate"]["ForceUpdate"] > 0
+    assert without(victim, site) == ["1.1.0"] * 3, site.placed()
+    nothing_lost(site, bill)
+
+
+def test_a_leader_that_dies_in_an_update_is_followed_by_another_and_its_orphans_are_told(site: Swarmed) -> None:
+    """Its engine alone: its containers go on, with the release they have. Nor is it missed on the way back."""
+    victim = leader()
+    site.asks(next(node for node in NODES if node != victim))
+    with ordering(site) as bill, ExitStack() as only_there:
+        only_there.enter_context(victim.alone())
+
+        def dies() -> None:
+            victim.kill()
+            only_there.close()
+
+        ran = under_way(site, "1.2.0", dies, when=partial(site.runs, "1.2.0", victim))
+        assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
+        assert without(victim, site) == ["1.2.0"] * 3, site.placed()
+        assert f"may still answer users on {victim.name}, which is gone" in ran.told
+        status = site.gate("status").document
+        back = site.gate("rollback", timeout=300)
+    assert back.code == 1, back.told
+    assert without(victim, site) == ["1.1.0"] * 3, site.placed()
+    assert [one["healthy"] for one in status["instances"]] == [True]
+    assert f"may still answer users on {victim.name}" in status["instances"][0]["health"]
+    nothing_lost(site, bill)
+
+
+def test_without_a_majority_nothing_is_claimed_and_recover_goes_on_when_it_is_back(site: Swarmed) -> None:
+    """Two of three, one of them with all that runs on it; what is on the third goes on answering."""
+    before, survivor, others = site.running(), NODES[0], NODES[1:]
+    site.asks(survivor, timeout="15s")  # half of what it costs: nobody answers any more
+    with ordering(site) as bill, ExitStack() as only_there:
+        only_there.enter_context(survivor.alone())
+
+        def die() -> None:
+            for node in others:
+                node.kill(machine=node == others[0])
+
+        ran = under_way(site, "1.2.0", die, when=partial(site.runs, "1.2.0", survivor))
+        assert (ran.code, ran.document["outcome"]) == (4, "ROLLBACK_FAILED"), f"{ran.reasons}\n{ran.told}"
+        assert ran.document["stable"] is None, ran.document
+        refused = site.deploy("1.2.0")
+        assert refused.code == 5, refused.told
+        all_there()
+        only_there.close()
+        site.asks(survivor)
+        recovered = site.gate("recover", timeout=300)
+    assert (recovered.code, site.running()) == (1, before), recovered.told
+    nothing_lost(site, bill)
+
+
+def under_way(site: Swarmed, version: str, happens: Callable[[], object], when: Callable[[], bool]) -> Ran:
+    """Deploys a version, and lets something happen when its update has come so far."""
+    running = site.start("--version", version, "--again", "a test", "--yes")
+    try:
+        assert wait_until(lambda: running.poll() is not None or when(), timeout=240, every=0.1), site.placed()
+        assert running.poll() is None, running.communicate()
+        happens()
+        out, err = running.communicate(timeout=400)
+    finally:
+        running.kill()
+        running.wait()
+    return site.read(running.returncode, out, err)
+
+
+def without(dead: Node, site: Swarmed) -> list[str]:
+    """Versions of the tasks that are said to run on nodes that live."""
+    return [version for version, node in site.placed() if node != dead.name]
