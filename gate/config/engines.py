@@ -75,6 +75,12 @@ class ContainerSettings(Section):
         """Whether the engine is another machine's."""
         return self.host.startswith("ssh:")
 
+    @property
+    def named(self) -> str:
+        """What people call its server."""
+        parts = urlsplit(self.host)
+        return f"{parts.hostname}:{parts.port}" if parts.port not in {None, 22} else str(parts.hostname)
+
     @model_validator(mode="after")
     def _by_ssh(self) -> ContainerSettings:
         given = [name for name in ("key", "identity", "known_hosts") if getattr(self, name) is not None]
@@ -130,12 +136,6 @@ class DockerSettings(ContainerSettings):
     def each(self) -> list[DockerSettings]:
         """The settings of each server for itself, in the file's order."""
         return [self.model_copy(update={"host": host, "hosts": []}) for host in self.hosts or [self.host]]
-
-    @property
-    def named(self) -> str:
-        """What people call its server."""
-        parts = urlsplit(self.host)
-        return f"{parts.hostname}:{parts.port}" if parts.port not in {None, 22} else str(parts.hostname)
 
     @property
     def door(self) -> str:

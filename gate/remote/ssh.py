@@ -1,19 +1,20 @@
 """The SSH connection to a server: one ``ssh`` for a process of ours, which forwards the engine's socket and one port.
 
-It ends with whoever opened it, also when that is killed: the command on the server waits for its input to end. The
-server's key must be known; it is never accepted unseen.
+Commands on the server go through it as well. It ends with whoever opened it, also when that is killed: the command on
+the server waits for its input to end. The server's key must be known; it is never accepted unseen.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import socket
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ SOCKET = "/var/run/docker.sock"
 _CONNECT = 20.0  # seconds
 # Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
+_LOST = 255  # what ``ssh`` itself ends with
+_OWN = "gate-own-255"  # said by a command that ends so by itself
 _WAIT = "cat"
 """The command on the server: it ends when its input does."""
 
@@ -63,8 +66,6 @@ class Target:
             *("-o", "ConnectTimeout=10"),
             *("-o", f"ServerAliveInterval={_ALIVE_EVERY}"),
             *("-o", f"ServerAliveCountMax={_ALIVE_TIMES}"),
-            *("-o", "ControlMaster=no"),
-            *("-o", "ControlPath=none"),
             *(("-o", f"UserKnownHostsFile={self.known_hosts}") if self.known_hosts else ()),
             *(("-i", str(identity), "-o", "IdentitiesOnly=yes") if identity else ()),
             *(("-p", str(self.port)) if self.port else ()),
@@ -84,6 +85,7 @@ class Connection:
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
         self.socket = self._folder / "docker.sock"
+        self._control = self._folder / "control"
         # Where Python knows no unix sockets (Windows) it is a port, which others on this machine may reach meanwhile.
         self._engine_port = 0 if hasattr(socket, "AF_UNIX") else _free_port()
         atexit.register(self.close)
@@ -104,15 +106,16 @@ class Connection:
         if self._child is not None:
             self._child.close()
             self._child = None
+        self._control.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         here = f"127.0.0.1:{self._engine_port}" if self._engine_port else str(self.socket)
         forwards = ["-L", f"{here}:{self._target.socket}"]
         if self._probes:
             forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
         with self._key() as key:
-            argv = ["ssh", "-T", *self._target.options(key), "-o", "ExitOnForwardFailure=yes", *forwards]
+            options = [*self._target.options(key), *self._shared(), "-o", "ExitOnForwardFailure=yes", *forwards]
             try:
-                child = shell.hold([*argv, "--", self._target.name, _WAIT], cwd=self._folder)
+                child = shell.hold(["ssh", "-T", *options, "--", self._target.name, _WAIT], cwd=self._folder)
             except ShellError as fault:
                 raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
             # It is there once the server has let us in.
@@ -122,11 +125,35 @@ class Connection:
             raise self._refused(child.tail())
         self._child = child
 
+    def run(self, line: str, *, timeout: float) -> shell.Finished:
+        """Runs a line of shell on the server, through this connection: that takes some hundredths of a second.
+
+        Raises EngineError when it is lost, or nothing comes back within ``timeout`` seconds; whether the line was run
+        is not known then.
+        """
+        self.open()
+        if self._engine_port:
+            raise EngineError(
+                f"{self._target.name}: SSH on this system shares no connection, so that nothing is run there"
+            )
+        # Through the one that is open or not at all: another would need the key, and a way of its own.
+        argv = ["ssh", "-T", "-S", str(self._control), "-o", "ControlMaster=no", "-o", "ProxyCommand=false"]
+        told = f"sh -c {shlex.quote(line)}; code=$?; [ $code = {_LOST} ] && echo {_OWN} >&2; exit $code"
+        argv += ["-o", "BatchMode=yes", "--", self._target.name, f"exec sh -c {shlex.quote(told)}"]
+        try:
+            ran = shell.run(argv, timeout=timeout, check=False)
+        except ShellError as fault:
+            raise EngineError(f"{self._target.name}: {fault}") from None
+        if ran.code == _LOST and not ran.err.endswith(f"{_OWN}\n"):
+            raise EngineError(f"{self._target.name}: the SSH connection was lost: {' '.join(ran.err.split())}")
+        return replace(ran, err=ran.err.removesuffix(f"{_OWN}\n"))
+
     def close(self) -> None:
         """Ends it and removes what it left on this machine."""
         if self._child is not None:
             self._child.close()
             self._child = None
+        self._control.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         if self._folder.is_dir():
             self._folder.rmdir()
@@ -146,9 +173,15 @@ class Connection:
         finally:
             file.unlink(missing_ok=True)
 
+    def _shared(self) -> list[str]:
+        """By what commands find it; Windows' own OpenSSH can share none."""
+        if self._engine_port:
+            return ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+        return ["-o", "ControlMaster=yes", "-o", f"ControlPath={self._control}", "-o", "ControlPersist=no"]
+
     def _there(self) -> bool:
         if not self._engine_port:
-            return self.socket.exists()
+            return self.socket.exists() and self._control.exists()
         with socket.socket() as asking:
             return asking.connect_ex(("127.0.0.1", self._engine_port)) == 0
 

@@ -125,6 +125,10 @@ def test_programs_and_what_is_not_declared(project: Project) -> None:
     def test_checked(run_tool): run_tool(["false"], check=True)
     def test_too_long(run_tool): run_tool(["sleep", "60"], timeout=0.2)
     def test_host(host): assert host.file("/").is_directory
+    def test_hosts(host, hosts): assert hosts == {"this machine": host}
+    def test_asked(host, ask): assert ask(lambda: host.check_output("echo %s", "it's")) == "it's"
+    def test_told_otherwise(host, ask): assert ask(lambda: host.run("exit 3").rc) == 0
+    def test_cannot_tell(host, ask): assert ask(lambda: host.check_output("exit 127")) == "never reached"
     def test_database(database): pass
     def test_migrations(migrations): pass
     def test_cache(cache): pass
@@ -136,10 +140,15 @@ def test_programs_and_what_is_not_declared(project: Project) -> None:
         "test_checked": CaseOutcome.FAILED,
         "test_too_long": CaseOutcome.FAILED,
         "test_host": CaseOutcome.PASSED,
+        "test_hosts": CaseOutcome.PASSED,
+        "test_asked": CaseOutcome.PASSED,
+        "test_told_otherwise": CaseOutcome.FAILED,
+        "test_cannot_tell": CaseOutcome.WARNING,
         "test_database": CaseOutcome.ERROR,
         "test_migrations": CaseOutcome.FAILED,
         "test_cache": CaseOutcome.ERROR,
     }
     assert case(result, "test_too_long").message == "sleep: did not end within 0.2 s"
+    assert case(result, "test_cannot_tell").inconclusive
     assert case(result, "test_database").message == 'here has no [database]. Next: mark the case requires("database")'
     assert "no release to judge" in case(result, "test_migrations").message

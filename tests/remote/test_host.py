@@ -1,0 +1,98 @@
+"""The server as cases see it: testinfra by the engine's one SSH connection, in time, also when that is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fixtures.host import answered, machines
+from gate.errors import EngineError
+from gate.redact import Secret
+from gate.remote.ssh import Connection, Target
+from tests.containers.dockered import Dockered, dockered
+from tests.remote.server import Server, docker_of
+
+
+@pytest.fixture(scope="module")
+def here(remote: Server) -> Iterator[Dockered]:
+    """An environment of the server; nothing is started there."""
+    with dockered("", engine=remote.engine) as made:
+        yield made
+
+
+@pytest.fixture
+def host(here: Dockered) -> Any:
+    (made,) = machines(here.environment).values()
+    return made
+
+
+def let_in(remote: Server) -> int:
+    """How often the server has let somebody in."""
+    return (remote.place / "log").read_text().count("Accepted publickey")
+
+
+def test_what_is_asked_goes_by_the_connection_that_is_open(here: Dockered, host: Any, remote: Server) -> None:
+    assert host.check_output("echo %s", "it's") == "it's"
+    before = let_in(remote)
+    assert here.docker.ping()
+    assert host.run("echo told; echo said >&2; exit 7").stderr == "said\n"
+    own = host.run("echo said >&2; exit 255")
+    assert (own.rc, own.stderr) == (255, "said\n"), "the command's own code: the connection is there"
+    assert host.file(str(remote.place / "key")).mode == 0o600
+    assert host.file("/").is_directory
+    assert host.backend.get_hostname() == f"127.0.0.1:{remote.port}"
+    assert let_in(remote) == before
+
+
+def test_a_key_given_as_text_lets_commands_in_too(here: Dockered, remote: Server) -> None:
+    key = Secret((remote.place / "key").read_text())
+    docker = docker_of(here).model_copy(update={"identity": None, "key": key})
+    opened = Connection(Target.of(docker), None)
+    try:
+        assert opened.run("echo $((1 + 1))", timeout=10).out == "2\n"
+        assert not (opened.socket.parent / "key").exists()
+    finally:
+        opened.close()
+    assert not opened.socket.parent.exists()
+
+
+def test_a_command_ends_in_time(here: Dockered, remote: Server) -> None:
+    opened = Connection(Target.of(docker_of(here)), None)
+    try:
+        began = time.monotonic()
+        with pytest.raises(EngineError, match="did not end within"):
+            opened.run("sleep 60", timeout=0.5)
+        assert time.monotonic() - began < 15
+        assert opened.run("echo again", timeout=10).out == "again\n"
+    finally:
+        opened.close()
+
+
+def test_a_lost_connection_cannot_tell_and_is_opened_again(host: Any, remote: Server) -> None:
+    assert host.run("true").rc == 0
+    cut = threading.Timer(0.5, remote.cut)
+    cut.start()
+    try:
+        began = time.monotonic()
+        told, why = answered(lambda: host.check_output("sleep 60"))
+        assert (told, "SSH connection" in why) == (None, True), why
+        assert time.monotonic() - began < 29, "before the command's own time is up"
+        cut.join()
+        _, why = answered(lambda: host.check_output("echo nobody"))
+        assert "no SSH connection" in why
+    finally:
+        remote.up()
+    assert answered(lambda: host.check_output("echo back")) == ("back", "")
+
+
+def test_a_server_whose_key_is_not_known_is_asked_nothing(here: Dockered, remote: Server) -> None:
+    empty = remote.place / "known_to_nobody"
+    empty.touch()
+    unknown = docker_of(here).model_copy(update={"known_hosts": str(empty)})
+    (host,) = machines(here.environment.model_copy(update={"engine": unknown})).values()
+    _, why = answered(lambda: host.check_output("echo in"))
+    assert "is not known" in why
