@@ -8,6 +8,8 @@ import pytest
 
 pytestmark = pytest.mark.category("Environment Validation")
 
+APART = 1.0  # seconds that two clocks may be
+
 
 @pytest.mark.critical
 def test_settings_are_real(settings_faults: list[str], environment: Any, no_faults: Any) -> None:
@@ -51,3 +53,35 @@ def test_cache_is_ready_for_a_deployment(cache: Any, environment: Any, warn: Any
     limit, used = int(memory.get("maxmemory") or 0), int(memory["used_memory"])
     if limit and used > 0.7 * limit:
         warn(f"cache memory {used / 2**20:.0f} MB > 70 % of its maxmemory, {limit / 2**20:.0f} MB")
+
+
+@pytest.mark.requires("clocks")
+def test_clocks_agree(clocks: Any, no_faults: Any, inconclusive: Any, warn: Any) -> None:
+    """The clocks of the servers and of the database agree with this machine's, and something keeps them."""
+    found = [
+        f"{clock.name}: {clock.apart:.1f} s apart from this machine"
+        for clock in clocks
+        if clock.apart is not None and clock.apart > APART
+    ]
+    no_faults(found, "Set up time sync on both: sign-offs, logs and what users pay for are told by the time.")
+    others = [clock for clock in clocks if not clock.here]
+    unknown = [f"{clock.name}: {clock.unknown}" for clock in others if clock.apart is None and clock.kept is None]
+    if unknown:
+        inconclusive("; ".join(unknown))
+    loose = [clock.name for clock in clocks if clock.kept is False]
+    if loose:
+        warn(f"no time service keeps the clock of {', '.join(loose)}")
+
+
+@pytest.mark.requires("units")
+def test_ports_are_free_or_ours(ports: Any, no_faults: Any, inconclusive: Any) -> None:
+    """The ports of the front door are free, or the gate's own proxy listens there and nobody else."""
+    found = [
+        f"{port.key}: somebody else listens on {port.address}{port.server and f' of {port.server}'}"
+        for port in ports
+        if port.others
+    ]
+    no_faults(found, "The system gives each of them a part of the users: end the other one, or take another port.")
+    unknown = [f"{port.address} {port.server}".strip() + f": {port.unknown}" for port in ports if port.others is None]
+    if unknown:
+        inconclusive("; ".join(unknown))

@@ -46,6 +46,39 @@ def test_every_service_says_whether_it_lives(release: Any, services: Any, image_
     no_faults(found, "Without one it counts as healthy as long as it runs.")
 
 
+@pytest.mark.category("Deployment Scripts")
+def test_images_are_pinned(named_images: Any, no_faults: Any) -> None:
+    """What serves is named by its digest, and nothing by the tag latest."""
+    found = []
+    for what, image, serves in named_images:
+        name, _, digest = image.rpartition("@")
+        by_digest = digest.startswith("sha256:")  # also the image's own id, which has no name before it
+        tag = (name or image).rpartition("/")[2].partition(":")[2]
+        if not by_digest and serves:
+            found.append(f"{what}: {image} is no digest, so another start of it may be another image")
+        elif not by_digest and tag in {"", "latest"}:
+            found.append(f"{what}: {image} is whatever was pushed last")
+    no_faults(found, "Name it by its version or its digest, and deploy again.")
+
+
+@pytest.mark.category("Resource Limits")
+def test_disks_have_room(disks: Any, measure: Any, no_faults: Any, inconclusive: Any) -> None:
+    """There is room for the image and the logs of a release, and on every disk that a container may write to."""
+    found = [
+        f"{disk.folder}{disk.server and f' on {disk.server}'}: {disk.free / 2**20:.0f} MB free < "
+        f"{disk.needed / 2**20:.0f} MB for the image once more and what it prints"
+        for disk in disks
+        if disk.free is not None and disk.free < disk.needed
+    ]
+    no_faults(found, "Make room: docker image prune, or a larger disk.")
+    for disk in disks:
+        if disk.used is not None and not disk.needed:
+            measure("disk", disk.used, detail=f"{disk.folder} {disk.server}".strip())
+    unknown = [f"{disk.folder} {disk.server}".strip() + f": {disk.unknown}" for disk in disks if disk.unknown]
+    if unknown:
+        inconclusive("; ".join(unknown))
+
+
 @pytest.mark.category("Resource Limits")
 @pytest.mark.requires("stable", "units")
 def test_limits_hold_for_what_runs(

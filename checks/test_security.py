@@ -38,3 +38,12 @@ def test_no_secret_is_committed(environment: Any, secret_findings: Any, no_findi
 def test_code_has_no_grave_weakness(environment: Any, code_findings: Any, no_findings: Any) -> None:
     """bandit finds no weakness of high severity and confidence in the code."""
     no_findings(code_findings(environment.scan.code), "Correct the code, or say why with `# nosec TEST` there.")
+
+
+def test_files_with_secrets_are_kept_from_others(secret_files: Any, no_faults: Any, inconclusive: Any) -> None:
+    """Nobody but its owner, or its group, reads a file with secrets; nobody but its owner writes one."""
+    found = [file.fault for file in secret_files if file.fault]
+    no_faults(found, "chmod o-rwx,g-w FILE; a secret that others could read is to be changed.")
+    unknown = [f"{file.what} {file.file}: {file.unknown}" for file in secret_files if file.mode is None]
+    if unknown:
+        inconclusive("; ".join(unknown))

@@ -27,6 +27,9 @@ from gate.judging.limits import Rule
 from gate.redact import Redactor, Secret
 
 
+_NO_CHANCE = 8  # characters
+
+
 class Environment(Section):
     """One deployed place, as its file describes it."""
 
@@ -228,6 +231,10 @@ class Environment(Section):
         if self._redactor is None:
             self._redactor = Redactor(self._secrets)
         return self._redactor
+
+    def holds_secrets(self, text: str) -> bool:
+        """Whether a text holds, as it is, a value that must never be printed; short ones stand anywhere by chance."""
+        return any(secret in text for secret in self._secrets if len(secret) >= _NO_CHANCE)
 
     @property
     def exposed(self) -> tuple[str, ...]:

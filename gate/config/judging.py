@@ -66,6 +66,11 @@ class Settings(Section):
 
     required: list[str] = Field([], description="Variables that some service must be given")
     formats: dict[str, str] = Field({}, description="Regular expression a setting must match whole")
+    files: list[str] = Field(
+        [],
+        description="Files with secrets, on every machine where the release runs, that others may neither read nor "
+        "write: paths in the project, or whole ones; on a server, whole ones",
+    )
 
     @model_validator(mode="after")
     def _patterns(self) -> Settings:

@@ -5,30 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gate.config import ContainerSettings, DockerSettings, Environment
+from gate.config import ContainerSettings, DockerSettings, Environment, SwarmSettings
 from gate.containers.client import asked, client, found, listed
 from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
+from gate.containers.swarm import image_of
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """An image on the host: who runs in it (empty: root), and whether it has a health check of its own."""
+    """An image on the host: who runs in it (empty: root), whether it has a health check of its own, its bytes."""
 
     id: str
     user: str
     checks_health: bool
+    size: int
 
 
 @dataclass(frozen=True)
 class ContainerFacts:
     """A container that runs: its limits (``cpu`` in cores, ``memory`` in bytes; None: without) and what it may do.
 
-    ``server``: the one it runs on, where there are several.
+    ``server``: the one it runs on, where there are several. ``named``: its image as it was asked for.
     """
 
     service: str
     server: str
     image: str
+    named: str
     cpu: float | None
     memory: int | None
     pids: int | None
@@ -47,7 +50,20 @@ def image(docker: ContainerSettings, name: str) -> ImageFacts | None:
         return None
     config: dict[str, Any] = known.attrs.get("Config") or {}
     test = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
-    return ImageFacts(str(known.id), str(config.get("User") or ""), test[0] != "NONE")
+    return ImageFacts(str(known.id), str(config.get("User") or ""), test[0] != "NONE", int(known.attrs["Size"]))
+
+
+def storage(docker: ContainerSettings) -> str:
+    """The folder on its host in which the engine keeps images, containers and their logs. Raises EngineError."""
+    with asked(f"the Docker engine at {docker.host}"):
+        return str(client(docker).info()["DockerRootDir"])
+
+
+def stack_images(docker: SwarmSettings) -> dict[str, str]:
+    """The image that each service of a stack is to run, as it is named there. Raises EngineError."""
+    label = {"label": f"com.docker.stack.namespace={docker.stack}"}
+    with asked(f"the services of {docker.stack}"):
+        return {str(one["Spec"]["Name"]): image_of(one) for one in client(docker).api.services(filters=label)}
 
 
 def containers(environment: Environment, docker: ContainerSettings, instance: str) -> list[ContainerFacts]:
@@ -68,6 +84,7 @@ def _facts(made: dict[str, Any], server: str) -> ContainerFacts:
         service=str(made["Config"]["Labels"][SERVICE]),
         server=server,
         image=str(made["Image"]),
+        named=str(made["Config"]["Image"]),
         cpu=cpu if cpu > 0 else None,
         memory=host.get("Memory") or None,
         pids=pids if pids > 0 else None,

@@ -40,6 +40,10 @@ REQUIREMENTS: dict[str, tuple[Declared, str]] = {
         lambda env, _: not isinstance(env.engine, CommandSettings | SwarmSettings),
         "what starts it is the team's",
     ),
+    "clocks": (
+        lambda env, _: env.database is not None or (isinstance(env.engine, ContainerSettings) and env.engine.remote),
+        "all is on one machine, which has one clock",
+    ),
     "images": (lambda env, _: isinstance(env.engine, ContainerSettings), "releases are no images"),
     "test_results": (lambda env, _: bool(env.pipeline.test_results), "no [pipeline] test_results"),
     "workflows": (lambda env, _: bool(env.pipeline.workflows), "no [pipeline] workflows"),

@@ -199,7 +199,7 @@ class Project:
 
     def environment(self) -> Environment:
         text = "\n".join(f"{key} = {toml(value)}" for key, value in self.table.items())
-        self.write("environments/local.toml", text)
+        self.write("environments/local.toml", text).chmod(0o600)  # passwords are written out in it
         return environments.load("local", self.folder)
 
     def checks(

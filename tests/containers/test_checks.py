@@ -48,16 +48,14 @@ def written(here: Dockered, *, services: dict[str, Any] | None = None, **engine:
     environment.file.write_text("\n".join(f"{key} = {toml(value)}" for key, value in content.items()))
 
 
-def checks(here: Dockered, release: Release) -> dict[str, Case]:
+def checks(here: Dockered, release: Release, files: tuple[str, ...] = ("checks/test_images.py",)) -> dict[str, Case]:
     stable = here.engine.stable()
     assert stable is not None
     serves = here.release("1.0.0")
     context = Context(
         "test", CHECKS, release=release, stable=serves, stable_instance=stable.id, instance=None, deployment=None
     )
-    result = suite.run(
-        here.environment, context, ["checks/test_images.py"], here.environment.root / "run", decide=lambda _: None
-    )
+    result = suite.run(here.environment, context, list(files), here.environment.root / "run", decide=lambda _: None)
     assert not result.broken, result.broken
     assert not result.missing
     return {case.id.rpartition("::")[2]: case for case in result.cases}
@@ -71,6 +69,8 @@ def test_all_is_well(here: Dockered) -> None:
     assert outcomes(checks(here, here.release("1.1.0"))) == {
         "images_are_on_the_host": PASSED,
         "image_runs_as_nobody_special": PASSED,
+        "images_are_pinned": PASSED,
+        "disks_have_room": PASSED,
         "every_service_says_whether_it_lives": PASSED,
         "limits_hold_for_what_runs": PASSED,
     }
@@ -118,3 +118,42 @@ def test_limits_hold_for_what_runs(here: Dockered) -> None:
         assert "web: 1073741824 bytes of memory, not 268435456" in case.message
     finally:
         here.container("r1").update(mem_limit=256 * 2**20, memswap_limit=256 * 2**20)
+
+
+def test_ports_are_free_or_ours(here: Dockered) -> None:
+    """The proxy that users come by has the port."""
+    case = checks(here, here.release("1.1.0"), ("checks/test_environment.py",))["test_ports_are_free_or_ours"]
+    assert case.outcome is PASSED, case.message
+
+
+def test_images_are_pinned(here: Dockered) -> None:
+    """Somebody has started by hand, and by its tag, what serves."""
+    own = here.container("r1")
+    labels = own.labels
+    here.release("1.0.0")
+    other = here.docker.containers.run(
+        f"{IMAGE}:1.0.0", ["sleep", "600"], entrypoint=[], labels=labels | {"deploy-gate.service": "other"}, detach=True
+    )
+    try:
+        case = checks(here, here.release("1.1.0"))["test_images_are_pinned"]
+        assert case.outcome is FAILED
+        assert f"other: {IMAGE}:1.0.0 is no digest" in case.message
+    finally:
+        other.remove(force=True)
+
+
+def test_disks_have_room(here: Dockered) -> None:
+    """A disk that a container may write to is fuller than the rule allows; one that is not there cannot be told of."""
+    written(here, mounts=["/srv:/inside"])
+    environment = here.environment.file.read_text()
+    try:
+        here.environment.file.write_text(environment + '\nrules = [{ signal = "disk", rollback = "> 0.01%" }]')
+        case = checks(here, here.release("1.1.0"))["test_disks_have_room"]
+        assert (case.outcome, "/srv" in case.message) == (FAILED, True), case.message
+        written(here, mounts=["/no/such/folder:/inside"])
+        case = checks(here, here.release("1.1.0"))["test_disks_have_room"]
+        assert (case.outcome, "cannot tell: /no/such/folder" in case.message) == (CaseOutcome.WARNING, True), (
+            case.message
+        )
+    finally:
+        written(here)

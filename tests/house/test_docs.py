@@ -77,9 +77,10 @@ def test_the_example_of_the_readiness_page_comes_out_as_it_says() -> None:
     security = (
         Case("s", "Security", critical, CaseOutcome.PASSED, 0.1),
         Case("c", "Security", high, CaseOutcome.PASSED, 0.1),
+        Case("f", "Security", high, CaseOutcome.PASSED, 0.1),
         blind,
     )
-    others = tuple(Case(f"o{n}", f"Other {n % 7}", critical, CaseOutcome.PASSED, 0.1) for n in range(21))
+    others = tuple(Case(f"o{n}", f"Other {n % 7}", critical, CaseOutcome.PASSED, 0.1) for n in range(23))
     suite = SuiteResult("checks", tuple(case.id for case in (*security, *others)), (*security, *others), 1.0)
     made = assess(suite, {}, succeeded=1, failed=0, change=Change.EXPAND)
     assert f"= **{made.total:.1f}**" in text

@@ -30,6 +30,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+SetEnv PATH={place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 """
 
 
@@ -47,6 +48,19 @@ class Server:
     @property
     def host(self) -> str:
         return f"ssh://{getpass.getuser()}@{self.address}:{self.port}{self.socket}"
+
+    @contextmanager
+    def programs(self, **scripts: str) -> Iterator[None]:
+        """Programs of the server's own, by name, which whoever logs in meets before the system's."""
+        folder = self.place / "bin"
+        folder.mkdir()
+        for name, script in scripts.items():
+            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+            (folder / name).chmod(0o755)
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder)
 
     @property
     def engine(self) -> dict[str, Any]:
