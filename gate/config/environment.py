@@ -26,7 +26,6 @@ from gate.config.traffic import Traffic
 from gate.judging.limits import Rule
 from gate.redact import Redactor, Secret
 
-
 _NO_CHANCE = 8  # characters
 
 
