@@ -18,6 +18,7 @@ from gate.containers.swarm import (
     ENDED,
     FAILED,
     LEADERLESS,
+    UNCHECKED,
     Table,
     digest_of,
     gone,
@@ -158,7 +159,9 @@ class Rollout:
         steady = [one for one in tasks if one.get("NodeID", "") not in self._unsteady]
         failed = {str(one["ID"]) for one in steady if self._ended_by_itself(one)} - failed_before
         if failed & self._failed and not self._back and not self._forced:  # Swarm had time to say so itself
-            raise EngineError(f"{self._name}: a task has failed{why_failed(self._manager, self._name, self._digest)}")
+            why = why_failed(self._manager, self._name, self._digest)
+            seen = self._manager.checks_health(self._seen, self._image)
+            raise EngineError(f"{self._name}: a task has failed{why}{'' if seen else f'; {UNCHECKED}'}")
         self._failed = failed
 
     def _ended_by_itself(self, task: Table) -> bool:
@@ -207,7 +210,7 @@ def why_failed(manager: Asked, name: str, digest: str) -> str:
         for one in tasks
         if one["Status"]["State"] in {"failed", "rejected"} and digest_of(image_of(one)) == digest
     ]
-    return f" ({failed[0]})" if failed else ""
+    return f" ({failed[0]})" if failed and failed[0] else ""
 
 
 def _says(spec: Table, way_back: Table) -> bool:

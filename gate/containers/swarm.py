@@ -23,6 +23,10 @@ from gate.redact import cut
 LEADERLESS = 40.0
 """Seconds that an answer, or that an order is taken, is waited for."""
 _READING = 20.0  # seconds for a log: whoever collects it waits for nodes that do not answer
+UNCHECKED = (
+    "neither its image nor the stack file has a health check, so Swarm takes a task for one that serves as soon as its "
+    "process runs"
+)
 FAILED = {"paused", "rollback_paused"}
 ENDED = {"completed", "rollback_completed", *FAILED}
 

@@ -23,11 +23,6 @@ from gate.errors import EngineError
 from gate.releases import Release
 from gate.routing import tls
 
-UNCHECKED = (
-    "neither its image nor the stack file has a health check, so Swarm takes a task for one that serves as soon as its "
-    "process runs"
-)
-
 
 class SwarmEngine:
     """The services of one environment; implements ``gate.engines.base.Engine``."""
@@ -148,7 +143,7 @@ class SwarmEngine:
         least = wanted if wanted is not None else len(there)
         orphaned = swarm.orphaned(nodes, tasks)
         if least and len(running) >= least and not swarm.under_way(service):
-            remarks = (orphaned, "" if self._checks_health(service, instance, name) else UNCHECKED)
+            remarks = (orphaned, "" if self._checks_health(service, instance, name) else swarm.UNCHECKED)
             return ServiceState(name, alive=True, healthy=True, detail="; ".join(filter(None, remarks)))
         why = why_failed(self._manager, name, instance.digest)
         detail = f"{len(running)} of {least} tasks run {instance.version}{why}"

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ image = "{image}"
 kind = "swarm"
 host = "unix://{socket}"
 stack = "{stack}"
-monitor = "1s"
+monitor = "{monitor}"
 timeout = "{timeout}"
 requests = "run/requests.log"
 
@@ -103,11 +104,16 @@ class Swarmed(Site):
     def api(self) -> Any:
         return self.manager.api
 
-    def asks(self, manager: Node, *, timeout: str = "180s") -> None:
-        """Which manager the gate asks, and how long an update may take."""
+    def asks(self, manager: Node, *, timeout: str = "180s", monitor: str = "1s") -> None:
+        """Which manager the gate asks, and how long an update may take, and a task of it be watched."""
         self.manager = manager
         text = ENVIRONMENT.format(
-            port=self.url.rpartition(":")[2], image=self.image, socket=manager.socket, stack=self.stack, timeout=timeout
+            port=self.url.rpartition(":")[2],
+            image=self.image,
+            socket=manager.socket,
+            stack=self.stack,
+            timeout=timeout,
+            monitor=monitor,
         )
         (self.root / "environments" / "local.toml").write_text(text)
 
@@ -153,14 +159,22 @@ class Swarmed(Site):
         placed = self.placed()
         return (version, node.name) in placed and {one for one, _ in placed} != {version}
 
+    def tasks(self, version: str) -> list[Any]:
+        """All that Swarm remembers of a version, the oldest first."""
+        tasks = self.api.tasks(filters={"service": f"{self.stack}_web"})
+        fitting = [one for one in tasks if f":{version}@" in one["Spec"]["ContainerSpec"]["Image"]]
+        return sorted(fitting, key=lambda one: str(one["CreatedAt"]))
+
+    def kill(self, task: Any) -> None:
+        """kill -9 of what runs in its container."""
+        name = self.api.inspect_node(task["NodeID"])["Description"]["Hostname"]
+        node = next(one for one in NODES if one.name == name)
+        node.api.kill(task["Status"]["ContainerStatus"]["ContainerID"])
+
     def preparing(self, version: str, node: Node) -> bool:
         """Whether a node has been given a task of a version that it cannot start yet."""
         ids = [one["ID"] for one in self.api.nodes() if one["Description"]["Hostname"] == node.name]
-        states = [
-            one["Status"]["State"]
-            for one in self.api.tasks(filters={"service": f"{self.stack}_web"})
-            if one.get("NodeID") in ids and f":{version}@" in one["Spec"]["ContainerSpec"]["Image"]
-        ]
+        states = [one["Status"]["State"] for one in self.tasks(version) if one.get("NodeID") in ids]
         return "preparing" in states
 
 
@@ -214,3 +228,28 @@ def by_hand(made: Swarmed) -> None:
         f"{made.image}:0.9.0",
     )  # fmt: skip
     assert wait_until(lambda: made.running() == ["0.9.0"] * 3, timeout=300), made.running()
+
+
+@pytest.fixture(scope="session")
+def all_tests(swarm: None) -> Iterator[Swarmed]:
+    """0.9.0 serves, which was deployed by hand."""
+    with swarmed() as made:
+        with ThreadPoolExecutor() as side_by_side:
+            list(side_by_side.map(made.release, ("1.1.0", "1.2.0", "1.3.0")))
+        yield made
+
+
+@pytest.fixture
+def site(all_tests: Swarmed) -> Iterator[Swarmed]:
+    """The same; after a test all nodes are there again, and one release serves on three tasks."""
+
+    def whole() -> bool:
+        running = all_tests.running()
+        return len(running) == 3 and len(set(running)) == 1
+
+    yield all_tests
+    all_there()
+    all_tests.asks(NODES[0])
+    if not wait_until(whole, timeout=60):
+        all_tests.put_in_order()
+    assert wait_until(whole, timeout=60), all_tests.placed()

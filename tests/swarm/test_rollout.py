@@ -166,14 +166,23 @@ def test_what_swarm_gave_up_has_failed_and_says_why(state: str) -> None:
         rollout(Scripted(OLD, [task(OLD)], then=fails))
 
 
-@pytest.mark.parametrize("state", ["failed", "rejected", "complete"])
-def test_a_task_that_fails_too_late_for_swarm_ends_the_update_before_the_last_one_is_replaced(state: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "health_check", "told"),
+    [
+        ("failed", False, "web: a task has failed; neither its image nor the stack file has a health check"),
+        ("rejected", True, r"web: a task has failed\Z"),
+        ("complete", True, r"web: a task has failed\Z"),
+    ],
+)
+def test_a_task_that_fails_too_late_for_swarm_ends_the_update(state: str, health_check: bool, told: str) -> None:
     def fails_late(swarm: Scripted) -> None:
         swarm.all_tasks = [task(OLD), task(NEW, "b", state=state, desired="shutdown")]
         swarm.says("updating")
 
-    with pytest.raises(EngineError, match="web: a task has failed"):
-        rollout(Scripted(OLD, [task(OLD)], then=fails_late))
+    swarm = Scripted(OLD, [task(OLD)], then=fails_late)
+    swarm.has_health_check = health_check
+    with pytest.raises(EngineError, match=told):
+        rollout(swarm)
 
 
 @pytest.mark.parametrize(
