@@ -7,6 +7,7 @@ from typing import Any
 
 from gate.config import ContainerSettings, DockerSettings, Environment, SwarmSettings
 from gate.containers.client import asked, client, found, listed
+from gate.containers.images import checks_health
 from gate.containers.options import INSTANCE, SERVICE, STATE, TOOL
 from gate.containers.swarm import image_of
 
@@ -49,8 +50,7 @@ def image(docker: ContainerSettings, name: str) -> ImageFacts | None:
     if known is None:
         return None
     config: dict[str, Any] = known.attrs.get("Config") or {}
-    test = (config.get("Healthcheck") or {}).get("Test") or ["NONE"]
-    return ImageFacts(str(known.id), str(config.get("User") or ""), test[0] != "NONE", int(known.attrs["Size"]))
+    return ImageFacts(str(known.id), str(config.get("User") or ""), checks_health(known), int(known.attrs["Size"]))
 
 
 def storage(docker: ContainerSettings) -> str:

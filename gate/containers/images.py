@@ -164,6 +164,12 @@ class ImageSource(Source):
         return next((digest for repository, _, digest in names if repository == self._image), str(image.id))
 
 
+def checks_health(image: Any) -> bool:
+    """Whether an image has a health check of its own."""
+    test = ((image.attrs.get("Config") or {}).get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return bool(test[0] != "NONE")
+
+
 def _copied(container: Any, inside: str, to: Any) -> bool:
     pieces, _ = container.get_archive(inside)
     for piece in pieces:

@@ -14,8 +14,7 @@ import semver
 
 from gate.config import SwarmSettings
 from gate.containers.client import Client, Silent, asked, client, found, within
-from gate.containers.facts import image as facts_of
-from gate.containers.images import version_of
+from gate.containers.images import checks_health, version_of
 from gate.errors import EngineError
 from gate.machine import shell
 from gate.redact import cut
@@ -100,8 +99,9 @@ class Manager:
         own = (service["Spec"]["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test")
         if own:
             return bool(own[0] != "NONE")
-        facts = facts_of(self._settings, image)
-        return facts is not None and facts.checks_health
+        with asked(f"image {image}"):
+            known = found(client(self._settings).images.get, image)
+        return known is not None and checks_health(known)
 
     def order(self, service: Table, spec: Table, how: Mapping[str, str]) -> None:
         """Gives a service another specification, or the one it had. Raises EngineError.
