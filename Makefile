@@ -48,7 +48,7 @@ bench: .venv/dev.stamp
 # The lock files pin every package with its hashes. Made anew with: pip install uv && make lock
 LOCK = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 lock:
-	$(LOCK) --extra embedded --extra scanners --extra store pyproject.toml -o requirements.lock
+	$(LOCK) --extra embedded --extra scanners --extra store --extra docker pyproject.toml -o requirements.lock
 	$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 .venv/bin/python:

@@ -49,6 +49,7 @@ def test_every_migration_has_a_downgrade(migrations: Any, pending: Any, no_fault
 
 
 @pytest.mark.critical
+@pytest.mark.requires("copy")
 def test_migrations_run_up_and_down_on_a_copy(
     pending: Any, rehearse: Any, no_faults: Any, measure: Any, warn: Any
 ) -> None:

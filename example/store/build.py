@@ -233,8 +233,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Builds a release of the shop.")
     parser.add_argument("version", nargs="?", help="1.1.0, or a release with defects: 1.1.0+slow-checkout.logs-errors")
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="the release's folder, made anew")
-    parser.add_argument("--commit", help="the commit to name in release.json")
-    parser.add_argument("--author", default="", help="who wrote it, for release.json; several with ; between")
+    parser.add_argument("--commit", help="the commit to name in release.json; left out: COMMIT")
+    parser.add_argument("--author", help="who wrote it, several with ; between; left out: COMMIT_AUTHORS")
     parser.add_argument("--list", action="store_true", help="print what can be built")
     parser.add_argument("--json", action="store_true", help="with --list: as JSON, with descriptions")
     options = parser.parse_args(arguments)
@@ -244,8 +244,12 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.version is None or options.into is None:
         parser.error("give a version and --into FOLDER, or --list")
+    commit, author = (
+        os.environ.get(name, "") if given is None else given
+        for name, given in (("COMMIT", options.commit), ("COMMIT_AUTHORS", options.author))
+    )
     try:
-        print(build(options.version.removeprefix("v"), options.into, options.commit, author=options.author))
+        print(build(options.version.removeprefix("v"), options.into, commit or None, author=author))
     except UnknownVersionError as error:
         known = "\n  ".join(buildable(read_changes()))
         print(f"error: {error}. What can be built (defects joined with '.'):\n  {known}", file=sys.stderr)

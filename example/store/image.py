@@ -1,9 +1,12 @@
 """Builds a release of the shop as an image: `build.py` makes its folder, the Dockerfile beside this file the rest.
 
     python example/store/image.py 1.1.0 store:1.1.0
+    python example/store/image.py 1.1.0 registry.example/team/store:1.1.0 --push
 
-The base image is BASE, or the Dockerfile's own; the engine is DOCKER_HOST's. Exit codes: as build.py's, and 1 when
-Docker cannot build it.
+With --push it is in the registry afterwards, or nowhere: an image that no registry has keeps no name here, so
+that the next time it is built again. The base image is BASE, or the Dockerfile's own; the engine, DOCKER_HOST's,
+pushes with the login of whoever runs this (`docker login`). Exit codes: as build.py's, and 1 when Docker cannot build
+or push it.
 """
 
 from __future__ import annotations
@@ -19,10 +22,25 @@ HERE = Path(__file__).parent.resolve()
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
+    push = "--push" in arguments
+    names = [word for word in arguments if word != "--push"]
+    if len(names) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    version, image = arguments
+    docker = shutil.which("docker")
+    if docker is None:
+        print("error: docker is not on the PATH", file=sys.stderr)
+        return 1
+    code = build(docker, *names)
+    if code or not push:
+        return code
+    pushed = subprocess.run([docker, "push", "--quiet", names[1]], check=False).returncode
+    if pushed:
+        subprocess.run([docker, "image", "rm", names[1]], stdout=subprocess.DEVNULL, check=False)
+    return min(pushed, 1)
+
+
+def build(docker: str, version: str, image: str) -> int:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         made = subprocess.run([sys.executable, HERE / "build.py", version, "--into", place / "release"], check=False)
@@ -31,10 +49,6 @@ def main(arguments: list[str]) -> int:
         for file in ("Dockerfile", "requirements.txt"):
             shutil.copy(HERE / file, place / file)
         base = ["--build-arg", f"BASE={os.environ['BASE']}"] if "BASE" in os.environ else []
-        docker = shutil.which("docker")
-        if docker is None:
-            print("error: docker is not on the PATH", file=sys.stderr)
-            return 1
         return subprocess.run([docker, "build", "--quiet", "--tag", image, *base, place], check=False).returncode
 
 

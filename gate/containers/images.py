@@ -140,6 +140,7 @@ class ImageSource(Source):
             for file in sorted(folder.rglob("*"))
             if file.is_file()
         }
+        told: dict[str, Any] = {key: own[key] for key in ("openapi", "author") if key in own}
         manifest = {
             "format": 1,
             "name": self._environment.app.name,
@@ -149,7 +150,7 @@ class ImageSource(Source):
             "files": files,
             "image": image.id,
             "inside": self._inside,
-            **({"openapi": own["openapi"]} if "openapi" in own else {}),
+            **told,
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 

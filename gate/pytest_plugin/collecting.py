@@ -11,7 +11,7 @@ import pytest
 from gate.pytest_plugin import labels
 from gate.pytest_plugin.facts import scrub
 from gate.pytest_plugin.recorder import Recorder
-from gate.pytest_plugin.requirements import REQUIREMENTS
+from gate.pytest_plugin.requirements import OPTION, REQUIREMENTS
 from gate.pytest_plugin.session import Session
 
 _SHOWN = 10
@@ -46,7 +46,7 @@ class Collecting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        faults = [*self._faults, *(fault for item in items for fault in labels.faults(item, REQUIREMENTS))]
+        faults = [*self._faults, *(fault for item in items for fault in labels.faults(item, REQUIREMENTS, OPTION))]
         if any(self._session.redact(item.nodeid) != item.nodeid for item in items):
             faults.append("the id of a parametrized case holds a secret: give the parameters ids of their own")
         faults += self._phase_faults(items)

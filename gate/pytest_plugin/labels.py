@@ -40,8 +40,9 @@ def requirements(item: pytest.Item) -> list[str]:
     return [name for mark in item.iter_markers("requires") for name in mark.args]
 
 
-def faults(item: pytest.Item, known_requirements: Collection[str]) -> list[str]:
-    """What is wrong with the markers of a case, each as a sentence with what to write instead."""
+def faults(item: pytest.Item, known_requirements: Collection[str], option: str) -> list[str]:
+    """What is wrong with the markers of a case, each as a sentence with what to write instead. ``option`` is how a
+    requirement begins that is the name of an option."""
     found = []
     categories = list(item.iter_markers("category"))
     known = [str(category) for category in Category]
@@ -54,15 +55,20 @@ def faults(item: pytest.Item, known_requirements: Collection[str]) -> list[str]:
     if len({mark.name for mark in severities}) > 1:
         found.append(f"is {' and '.join(sorted({mark.name for mark in severities}))}; write one severity")
     for mark in item.iter_markers("requires"):
-        unknown = [name for name in mark.args if name not in known_requirements]
+        unknown = [name for name in mark.args if name not in known_requirements and not _names_option(name, option)]
         if unknown or not mark.args or mark.kwargs:
-            found.append(f"requires{_shown(mark)} is unknown; known are {', '.join(sorted(known_requirements))}")
+            named = [*sorted(known_requirements), f"{option}NAME"]
+            found.append(f"requires{_shown(mark)} is unknown; known are {', '.join(named)}")
     found += [
         f"{mark.name}{_shown(mark)}: write {mark.name} without arguments"
         for mark in [*severities, *(mark for name in _PLAIN for mark in item.iter_markers(name))]
         if mark.args or mark.kwargs
     ]
     return [f"{item.nodeid}: {text}" for text in found]
+
+
+def _names_option(name: object, option: str) -> bool:
+    return isinstance(name, str) and name.startswith(option) and name != option
 
 
 def marks_on_nothing(module: types.ModuleType, collected: Collection[str]) -> list[str]:

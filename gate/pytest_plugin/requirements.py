@@ -29,6 +29,10 @@ Declared = Callable[[Environment, Context], bool]
 REQUIREMENTS: dict[str, tuple[Declared, str]] = {
     "database": (lambda env, _: env.database is not None, "no [database] in this environment"),
     "migrations": (lambda env, _: bool(env.database and env.database.migrations), "no [database] migrations"),
+    "copy": (
+        lambda env, _: not (isinstance(env.engine, ContainerSettings) and env.engine.remote),
+        "a private copy would be on the gate's machine, which the server's containers do not reach",
+    ),
     "rehearsal": (lambda env, _: bool(env.database and env.database.rehearsal), "[database] rehearsal is off"),
     "invariants": (lambda env, _: bool(env.database and env.database.invariants), "no [database] invariants"),
     "cache": (lambda env, _: env.cache is not None, "no [cache] in this environment"),
@@ -59,10 +63,17 @@ REQUIREMENTS: dict[str, tuple[Declared, str]] = {
 }
 """Name → whether an environment and a run have it, and what to say where they have not."""
 
+OPTION = "option:"
+"""``requires("option:NAME")``: a case of the team's own that only some of its environments can have, which say so."""
+
 
 def lacking(names: list[str], environment: Environment, context: Context) -> str | None:
     """Why a case with these requirements does not apply here; None when it does."""
     for name in names:
+        if name.startswith(OPTION):
+            if name.removeprefix(OPTION) not in environment.options:
+                return f"no [options] {name.removeprefix(OPTION)}"
+            continue
         declared, otherwise = REQUIREMENTS[name]
         if not declared(environment, context):
             return otherwise

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gate import releases
+from gate.approval import authors
 from gate.config import DockerSettings
 from gate.containers.client import listed
 from gate.engines.docker import DockerEngine
@@ -203,6 +204,24 @@ def test_a_release_is_unpacked_once_and_told_apart_by_digest(here: Dockered) -> 
     assert "1.5.0" in releases.source(here.environment).versions()
     manifest = json.loads((again.folder / releases.MANIFEST).read_text())
     assert (manifest["image"], manifest["inside"]) == (again.image, "/app")
+
+
+def test_who_wrote_an_image_is_told_by_its_manifest_and_no_label(here: Dockered) -> None:
+    """Labels are inherited: those of a base image would name its authors. The digest stays the image's."""
+    manifest = {
+        "version": "1.8.0",
+        "digest": "sha256:of-the-files",
+        "files": {},
+        "author": "Ines; Otto",
+        "commit": "abc",
+    }
+    label = "LABEL org.opencontainers.image.authors=somebody\n"
+    told = here.release(
+        "1.8.0", dockerfile=f"{label}RUN echo '{json.dumps(manifest)}' >/app/release.json\nUSER 10001\n"
+    )
+    assert (authors.declared(told), told.commit) == ("Ines; Otto", "abc")
+    assert told.digest == told.image
+    assert authors.declared(here.release("1.8.1", dockerfile=f"{label}USER 10001\n")) == ""
 
 
 def test_a_version_without_an_image_is_a_clear_error(here: Dockered) -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,48 @@ def test_the_minimal_sample_is_a_whole_environment_and_is_not_offered_as_one() -
     assert (environment.database, environment.cache, environment.stack) == (None, None, None)
     assert environment.scan.secrets
     assert "minimal" not in " ".join(environments.available(ROOT))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "remote"),
+    [
+        ("local.toml", "process", None),
+        ("docker.toml", "docker", False),
+        ("staging.toml", "docker", True),
+        ("production.toml", "swarm", False),
+        ("server.toml.sample", "process", None),
+    ],
+)
+def test_every_shipped_environment_is_whole_and_is_what_the_pages_say(
+    name: str, kind: str, remote: bool | None
+) -> None:
+    file = ROOT / "environments" / name
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    while "extends" in table:
+        base = tomllib.loads((file.parent / table.pop("extends")).read_text(encoding="utf-8"))
+        table = merged(base, table)
+    made_up = {
+        variable: f"{variable.partition(':')[2] or variable}-of-a-good-length" for variable in variables_of(table)
+    }
+    urls = {"FRONTEND_URL": "https://shop.example", "DOCKER_SERVER": "shop-1", "REDIS_URL": "redis://:pw@c.example/0"}
+    given = {**made_up, **{key: value for key, value in urls.items() if key in made_up}}
+    environment = parse(table, given, name=name.partition(".")[0], file=file, root=ROOT)
+    assert environment.engine.kind == kind
+    assert getattr(environment.engine, "remote", None) is remote
+    if name.endswith(".sample"):
+        assert name.partition(".")[0] not in environments.available(ROOT)
+    else:
+        assert (ROOT / "environments" / name).stem in environments.available(ROOT)
+
+
+def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Tables key by key, all else replaced, as ``extends`` does it."""
+    same = {
+        key: merged(base[key], over[key])
+        for key in base
+        if isinstance(over.get(key), dict) and isinstance(base[key], dict)
+    }
+    return base | over | same
 
 
 def test_adopting_names_every_shipped_file_of_cases() -> None:

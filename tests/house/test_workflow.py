@@ -24,6 +24,7 @@ SETTINGS = {
     "SERVER_HOST",
     "SERVER_USER",
     "SERVER_HOST_KEY",
+    "DOCKER_SERVER",
     "DEPLOY_PATH",
     "BACKEND_URL",
     "FRONTEND_URL",
@@ -81,10 +82,25 @@ def test_settings_are_the_cis_and_no_secret_is_a_variable(name: str) -> None:
         assert not re.search(r"://(?!\$)", text)
 
 
-def test_the_release_is_built_where_the_environments_look() -> None:
-    base = tomllib.loads((ROOT / "environments" / "base.toml").read_text(encoding="utf-8"))
-    script = (ROOT / "example" / "store" / "prepare.sh").read_text(encoding="utf-8")
-    assert f'--into "{base["releases"]["source"]}/${{VERSION#v}}" --commit "$COMMIT"' in script
+def test_what_is_deployed_is_built_once_and_production_takes_it() -> None:
+    """The variables that a build reads are handed over; an image is pushed where production looks for it."""
+    staging, production, server = (
+        tomllib.loads((ROOT / "environments" / name).read_text(encoding="utf-8"))
+        for name in ("staging.toml", "production.toml", "server.toml.sample")
+    )
+    assert staging["releases"]["build"] == [
+        "{python}",
+        "example/store/image.py",
+        "{version}",
+        "{image}:{tag}",
+        "--push",
+    ]
+    assert production["releases"] == {"image": staging["releases"]["image"]}
+    assert server["releases"]["build"][1] == "example/store/build.py"
+    for name in DEPLOYING:  # who wrote the commit the action adds by itself
+        given = only(name, "uses", "./.github/actions/deploy-gate")
+        assert {"VERSION", "COMMIT"} <= set(given["with"]["variables"].split())
+        assert given["env"]["COMMIT"] == "${{ github.sha }}"
 
 
 def test_permissions_are_the_least() -> None:

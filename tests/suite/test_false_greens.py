@@ -106,6 +106,8 @@ def test_no_category(): pass
 def test_requires(): pass
 @pytest.mark.requires()
 def test_requires_nothing(): pass
+@pytest.mark.requires("option:")
+def test_requires_no_option(): pass
 @pytest.mark.critical("very")
 def test_argument(): pass
 @pytest.mark.critical
@@ -127,6 +129,7 @@ def test_markers_that_mean_nothing(project: Project, processes: str) -> None:
         "::test_no_category: category() is unknown",
         "::test_requires: requires('moon') is unknown; known are ",
         "::test_requires_nothing: requires() is unknown",
+        "::test_requires_no_option: requires('option:') is unknown",
         "::test_argument: critical('very'): write critical without arguments",
         "chek_a: has the marker critical, but pytest does not collect it",
         "Group: has the marker critical, but pytest does not collect it",
