@@ -1,11 +1,8 @@
-"""The whole job on a real Docker engine: a good release, a bad one, and a gate that is killed, all under customers."""
+"""The shop on a real Docker engine, under its customers; what goes wrong is tried in tests/everywhere."""
 
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +14,6 @@ from example.customers import Customers
 from gate.containers.client import at, listed
 from tests.containers.shop import shop
 from tests.e2e.sites import Site
-
-INTERRUPTING = Path(__file__).parents[1] / "e2e" / "interrupting.py"
 
 
 @pytest.fixture(scope="module")
@@ -55,27 +50,3 @@ def test_a_good_release_takes_over_and_nobody_notices(site: Site, docker_host: s
     running = {one.labels["deploy-gate.version"] for one in containers(site, docker_host) if one.status == "running"}
     assert running == {"1.1.0"}
     assert not [one for one in containers(site, docker_host) if "deploy-gate.tool" in one.labels]
-
-
-@pytest.mark.parametrize("defect", ["fails-real-sales"])
-def test_a_bad_one_is_taken_back(site: Site, defect: str) -> None:
-    with Customers(site.url, count=4, pause=0.03).shopping() as tally:
-        ran = site.deploy(f"1.1.0+{defect}")
-    assert (ran.code, site.serving()) == (1, "1.1.0"), f"{ran.reasons}\n{ran.told}"
-    assert tally.lost(site.database) == []
-
-
-@pytest.mark.parametrize("step", ["promote"])
-def test_recover_undoes_what_a_killed_gate_began(site: Site, docker_host: str, step: str) -> None:
-    with Customers(site.url, count=4, pause=0.03).shopping() as tally:
-        argv = [sys.executable, str(INTERRUPTING), "1.1.0", step, "0.1", "SIGKILL"]
-        killed = subprocess.run(
-            argv, cwd=site.root, env=site.environment, capture_output=True, timeout=180, check=False
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-        recovered = site.gate("recover")
-    assert recovered.code == 1, recovered.told
-    assert site.serving() == "1.1.0"
-    assert tally.lost(site.database) == []
-    running = [one.labels for one in containers(site, docker_host) if one.status == "running"]
-    assert [labels.get("deploy-gate.version") for labels in running] == ["1.1.0"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -53,3 +53,14 @@ def site(ground: Ground) -> Iterator[Project]:
         assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
         made.first = ran, bill
         yield made
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """After a test that failed its project is put in order, so that the next ones do not fail for it as well."""
+    report = yield
+    project = getattr(item, "funcargs", {}).get("site")
+    if report.when == "call" and report.failed and isinstance(project, Project):
+        project.write()
+        project.put_in_order()
+    return report

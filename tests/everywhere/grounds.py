@@ -22,14 +22,12 @@ from tests.engine.site import folder
 from tests.everywhere.project import STARTED_BY_THE_GATE, Project
 from tests.remote.server import removed
 
-STEPS = 'steps = ["50% 10s", "100% 5s"]'
-
 
 def common(project: Project) -> dict[str, str]:
     """What the file says wherever the gate starts the releases and keeps the front door."""
     return {
         "releases": "",
-        "traffic": f'listen = "127.0.0.1:{project.port}"\n{STEPS}',
+        "traffic": f'listen = "127.0.0.1:{project.port}"',
         "service": STARTED_BY_THE_GATE.format(book=project.book.address),
     }
 
@@ -90,8 +88,8 @@ class Images:
         self.made.add(version)
 
     def remove(self) -> None:
-        for image in at(self.host).images.list(self.name):
-            at(self.host).images.remove(image.id, force=True)
+        for version in self.made:  # by name: another repository may have an image of the same content
+            at(self.host).images.remove(f"{self.name}:{tag_of(version)}")
 
 
 @dataclass

@@ -53,6 +53,7 @@ source = "releases"
 
 [traffic]
 {traffic}
+steps = [{steps}]
 
 [checks]
 folders = ["checks"]
@@ -125,10 +126,12 @@ class Project(Site):
     first: tuple[Ran, Bill]
     """How the first deployment went, and what users saw of it."""
 
-    def write(self, *, start_timeout: str = "60s") -> None:
-        """The environment file."""
+    def write(self, *, start_timeout: str = "60s", steps: str = '"50% 10s", "100% 5s"') -> None:
+        """The environment file; a release that replaces the one before gets all the traffic at once."""
         own = self.ground.tables(self)
-        text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, **own)
+        if self.ground.kind == "swarm":
+            steps = steps.rpartition(", ")[2]
+        text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, steps=steps, **own)
         (self.root / "environments" / "local.toml").write_text(text)
 
     @property
@@ -147,7 +150,7 @@ class Project(Site):
 
     def ordering(self, *, arriving: bool = False) -> AbstractContextManager[Bill]:
         """Users who order and never ask twice; ``arriving``: once the front door answers."""
-        return ordering(self, users=6, every=0.05, arriving=arriving)
+        return ordering(self, users=4, every=0.04, arriving=arriving)
 
     def killed(self, version: str, step: str, seconds: float) -> None:
         """Deploys a version by a gate that is killed so long after a step has begun."""

@@ -23,7 +23,7 @@ BALANCER = Path(__file__).parents[1] / "swarm" / "balancer.py"
 _DOCKERFILE = """FROM gate-test-base:1
 COPY {names} /app/
 USER 10001
-HEALTHCHECK --interval=1s --timeout=5s CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8000/ready"]
+HEALTHCHECK --interval=1s --timeout=20s --start-period={patience} CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8000/ready"]
 CMD ["python3", "/app/app.py", "0.0.0.0", "8000", "{book}"]
 """
 
@@ -49,7 +49,7 @@ class Swarm:
         return {
             "releases": f'image = "{self._image}"',
             "engine": "\n".join(f'{key} = "{value}"' for key, value in engine.items()),
-            "traffic": 'steps = ["100% 5s"]',
+            "traffic": "",
             "service": "",
         }
 
@@ -57,7 +57,10 @@ class Swarm:
         engine = at(f"unix://{NODES[0].socket}")
         with folder() as place:
             names = " ".join(project.files(place, version, fault))
-            (place / "Dockerfile").write_text(_DOCKERFILE.format(names=names, book=project.book.address))
+            patience = "1s" if fault == "never-ready" else "60s"  # as long as its start is waited for elsewhere
+            (place / "Dockerfile").write_text(
+                _DOCKERFILE.format(names=names, patience=patience, book=project.book.address)
+            )
             engine.images.build(path=str(place), rm=True, tag=f"{self._image}:{tag_of(version)}")
         pushed = engine.images.push(self._image, tag=tag_of(version))
         assert "digest: sha256:" in pushed, pushed

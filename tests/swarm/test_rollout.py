@@ -1,6 +1,6 @@
 """What is made of a swarm's word: scripted where a real swarm would say it only once in many times.
 
-Those on a real one are in test_swarm.py.
+Those on a real one are in test_dying_nodes.py and in tests/everywhere.
 """
 
 from __future__ import annotations
