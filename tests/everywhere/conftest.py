@@ -61,6 +61,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     project = getattr(item, "funcargs", {}).get("site")
     if report.when == "call" and report.failed and isinstance(project, Project):
-        project.write()
         project.put_in_order()
     return report
