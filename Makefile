@@ -16,7 +16,7 @@ PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
 # Deployments whose timing is measured while they serve have the machine to themselves.
 MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
 # Real engines wait for each other much of the time: what needs no time of its own runs meanwhile.
-ENGINES = $(wildcard $(addprefix tests/,everywhere hosts remote swarm))
+ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts remote swarm))
 LIGHT = $(addprefix tests/,approval evidence notify redaction report suite unit)
 
 # The rest, side by side. Without ASIDE: with what is light.

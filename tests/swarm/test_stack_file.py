@@ -20,11 +20,10 @@ WITHOUT_A_MESH = {"STORE_PORT_MODE": "host", "STORE_ENDPOINT_MODE": "dnsrr", "ST
 """What the file offers where the kernel has no ip_vs, or a load balancer finds the tasks by itself."""
 
 
-def docker(*words: str, check: bool = True, **variables: str) -> None:
+def docker(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     argv = ["docker", "-H", f"unix://{NODES[0].socket}", *words]
     env = {**os.environ, **variables}
-    ended = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=env)
-    assert ended.returncode == 0 or not check, ended.stderr
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -33,16 +32,13 @@ def service(swarm: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     stack = f"t{uuid.uuid4().hex[:6]}"
     settings = tmp_path_factory.mktemp("stack") / "store.env"
     settings.write_text("STORE_SECRET=of-the-file\n")
+    given = {**WITHOUT_A_MESH, "STORE_ENV_FILE": str(settings), "STORE_VERSION": "1.0.0"}
     try:
-        docker(
-            *("stack", "deploy", "--resolve-image", "never", "--compose-file", str(FILE), stack),
-            **WITHOUT_A_MESH,
-            STORE_ENV_FILE=str(settings),
-            STORE_VERSION="1.0.0",
-        )
+        ended = docker("stack", "deploy", "--resolve-image", "never", "--compose-file", str(FILE), stack, **given)
+        assert ended.returncode == 0, ended.stderr
         yield NODES[0].api.inspect_service(f"{stack}_web")
     finally:
-        docker("stack", "rm", stack, check=False)
+        docker("stack", "rm", stack)
 
 
 def test_a_task_is_started_before_the_one_it_replaces_and_counts_once_it_can_work(service: Any) -> None:
