@@ -16,6 +16,7 @@ from gate.config.keeping import State
 from gate.config.monitoring import Monitoring
 from gate.config.parsing import parse, parse_section, variables_of
 from gate.errors import ConfigError, UsageError
+from gate.remote import behind
 
 FOLDER = "environments"
 
@@ -46,7 +47,7 @@ def load(name: str, root: Path, variables: Mapping[str, str] | None = None) -> E
     # The proxy's own: it opens the way to a release without traffic, so no report may show it.
     tokens = sorted((folder / "traffic").glob("token*"))  # each server has one of its own
     kept = [token.read_text(encoding="utf-8").strip() for token in tokens]
-    return parse(table, given, name=name, file=file, root=root, secrets=kept)
+    return behind.led(parse(table, given, name=name, file=file, root=root, secrets=kept))
 
 
 def _file_of(name: str, root: Path) -> Path:

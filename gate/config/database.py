@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Discriminator, Field, Tag
 
@@ -109,6 +110,11 @@ class Database(Section):
     """The application's PostgreSQL."""
 
     url: Annotated[Secret, Field(description="postgresql://USER@HOST:PORT/NAME with its password")]
+    through: Literal["ssh"] | None = Field(
+        None,
+        description="`ssh`: this machine goes there through the SSH connection of [engine] host; `url` names the "
+        "database's server as that host, and the services, reach it (docs/docker.md)",
+    )
     maintenance_url: Secret | None = Field(
         None, description="The same server, as a role that may create databases and end sessions: only restore uses it"
     )
@@ -136,10 +142,29 @@ class Database(Section):
         "back; left out: no such migration is deployed",
     )
 
+    @property
+    def address(self) -> tuple[str, str]:
+        """The host and the port of its server, where `url` names one of each."""
+        return _address(self.url, 5432)
+
 
 class Cache(Section):
     """The application's Redis-protocol cache."""
 
     url: Annotated[Secret, Field(description="redis://HOST:PORT/0, with its password")]
+    through: Literal["ssh"] | None = Field(None, description="As of [database]; for `redis://`, not for `rediss://`")
     minimum_version: Annotated[int, Field(ge=1)] = Field(6, description="Oldest supported major version")
     eviction: list[str] = Field([], description="Allowed maxmemory-policy values; empty: any")
+
+    @property
+    def address(self) -> tuple[str, str]:
+        """The host and the port of its server."""
+        return _address(self.url, 6379)
+
+
+def _address(url: Secret, port: int) -> tuple[str, str]:
+    parts = urlsplit(url.reveal())
+    try:
+        return parts.hostname or "", str(parts.port or port)
+    except ValueError:  # several hosts, or no number
+        return "", ""

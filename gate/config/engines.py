@@ -44,15 +44,21 @@ class ContainerSettings(Section):
     _root: Path = PrivateAttr(Path())
     _app: str = PrivateAttr("")
     _name: str = PrivateAttr("")
+    _behind: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """Each HOST:PORT that this machine goes to through the engine's SSH connection."""
+        return self._behind
 
     @property
     def root(self) -> Path:
         """The project's folder: relative paths of this machine start here."""
         return self._root
 
-    def bind(self, root: Path, app: str, name: str) -> None:
+    def bind(self, root: Path, app: str, name: str, behind: tuple[str, ...] = ()) -> None:
         """Says once which project, application and environment this belongs to; part of its making."""
-        self._root, self._app, self._name = root, app, name
+        self._root, self._app, self._name, self._behind = root, app, name, behind
 
     @property
     def place(self) -> str:

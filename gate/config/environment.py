@@ -88,6 +88,7 @@ class Environment(Section):
             )
         self._containers()
         self._several_servers()
+        self._behind_the_server()
         if isinstance(self.engine, DockerSettings) and self.engine.remote and self.stack is not None:
             raise ValueError("stack: a server's containers do not reach servers of this machine")
         own = self.traffic.tls is not None and self.traffic.tls.issuer == "internal"
@@ -124,6 +125,17 @@ class Environment(Section):
                 raise ValueError(f"services.{name}: needs port, the one it listens on in its container")
             if asks and docker.network == "host" and "{port}" not in words:
                 raise ValueError(f'services.{name}: with network = "host" it must listen on {{host}} and {{port}}')
+
+    def _behind_the_server(self) -> None:
+        for name, part in (("database", self.database), ("cache", self.cache)):
+            if part is None or part.through is None:
+                continue
+            if not isinstance(self.engine, ContainerSettings) or not self.engine.remote:
+                raise ValueError(f'{name}.through: needs an [engine] with host = "ssh://…"')
+            if not re.fullmatch(r"[A-Za-z0-9._-]+", part.address[0]):
+                raise ValueError(f"{name}.through: needs one host in url, by its name or IPv4 address")
+            if part.url.reveal().startswith("rediss:"):
+                raise ValueError(f"{name}.through: the connection is SSH's own, so write redis:// in url")
 
     def _several_servers(self) -> None:
         """What cannot be kept true on several servers at once must not be asked for."""
@@ -177,7 +189,8 @@ class Environment(Section):
         self._rules, self._secrets, self._exposed = rules, secrets, exposed
         self._redactor = None
         if isinstance(self.engine, ContainerSettings):
-            self.engine.bind(root, self.app.name, name)
+            parts = [part for part in (self.database, self.cache) if part is not None and part.through is not None]
+            self.engine.bind(root, self.app.name, name, behind=tuple(":".join(part.address) for part in parts))
 
     def derived(self, changes: Mapping[str, Any], secrets: Collection[str]) -> Environment:
         """The same environment with other tables in place of its own, and ``secrets`` that it knows besides."""

@@ -16,7 +16,7 @@ from gate.config import Database
 from gate.database import fingerprint
 from gate.database.binaries import major, tool
 from gate.database.cluster import Cluster, reserved
-from gate.database.connection import CONNECT_TIMEOUT, connect, parameters
+from gate.database.connection import CONNECT_TIMEOUT, connect, parameters, reached
 from gate.database.dump import TIMEOUT, Progress, demands_tls, size
 from gate.database.fingerprint import TableFingerprint
 from gate.database.manifest import Backup
@@ -85,7 +85,7 @@ def refused(connection: Connection, database: Database) -> str | None:
     found = next((fault for fault, holds in faults.items() if holds), None)
     if found is not None:
         return found
-    parts = parameters(database.url) | {"connect_timeout": str(CONNECT_TIMEOUT), "replication": "true"}
+    parts = reached(database.url) | {"connect_timeout": str(CONNECT_TIMEOUT), "replication": "true"}
     try:
         psycopg.connect(**parts, autocommit=True).close()  # type: ignore[arg-type]
     except psycopg.Error:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from gate.database.ways import by_way
 from gate.errors import DatabaseError
 from gate.redact import Redactor, Secret
 
@@ -49,6 +50,11 @@ def parameters(url: Secret) -> dict[str, str]:
     return {key: str(value) for key, value in parts.items() if value is not None}
 
 
+def reached(url: Secret) -> dict[str, str]:
+    """The same, as this machine connects to it. Raises DatabaseError, also where there is no way."""
+    return by_way(url, parameters(url), where(url))
+
+
 def where(url: Secret) -> str:
     """``database store at 127.0.0.1:15432``: which database a URL names, for messages."""
     parts = parameters(url)
@@ -76,7 +82,7 @@ def connect(
     """
     import psycopg
 
-    parts = parameters(url) | {"connect_timeout": str(CONNECT_TIMEOUT), "application_name": "deploy-gate"}
+    parts = reached(url) | {"connect_timeout": str(CONNECT_TIMEOUT), "application_name": "deploy-gate"}
     try:
         connection = psycopg.connect(**parts, autocommit=True)  # type: ignore[arg-type]
     except psycopg.Error as fault:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gate.database.binaries import binaries, major, tool, wheel
-from gate.database.connection import CONNECT_TIMEOUT, parameters, scrubbed, where
+from gate.database.connection import CONNECT_TIMEOUT, parameters, reached, scrubbed, where
 from gate.errors import DatabaseError, ShellError
 from gate.judging.limits import Unit, show
 from gate.machine import shell
@@ -105,7 +105,7 @@ def _client(name: str, url: Secret) -> Path:
 def _run(argv: list[str], url: Secret, folder: Path, tick: Callable[[], None] | None) -> None:
     from psycopg.conninfo import make_conninfo
 
-    parts = parameters(url) | {"connect_timeout": str(CONNECT_TIMEOUT)}
+    parts = reached(url) | {"connect_timeout": str(CONNECT_TIMEOUT)}
     environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "PGAPPNAME": "deploy-gate"}
     if "password" in parts:
         environment["PGPASSWORD"] = parts.pop("password")

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from gate.database.connection import connect, parameters, where
+from gate.database.ways import like
 from gate.errors import DatabaseError
 from gate.redact import Secret
 
@@ -51,7 +52,7 @@ def at(server: Secret, database: str) -> Secret:
     """Where another database of the same server is found, by the same role."""
     from psycopg.conninfo import make_conninfo
 
-    return Secret(make_conninfo("", **(parameters(server) | {"dbname": database})))
+    return like(server, make_conninfo("", **(parameters(server) | {"dbname": database})))
 
 
 def oid(server: Secret, database: str) -> int | None:

@@ -11,8 +11,10 @@ from pathlib import Path
 from gate.config import BackupCommands, Environment
 from gate.database import base_backup
 from gate.database.cluster import Cluster, reserved
+from gate.database.connection import where
 from gate.database.dump import Progress
 from gate.database.manifest import Backup
+from gate.database.ways import url_by_way
 from gate.errors import DatabaseError, ShellError
 from gate.machine import shell
 from gate.redact import Redactor
@@ -78,7 +80,8 @@ def _run(
     secret = {name: value.reveal() for name, value in tool.env.items()}
     env = {name: os.environ[name] for name in _KEPT if name in os.environ} | secret
     if data is None and environment.database is not None:  # a restore must not find the way to the live database
-        env["DATABASE_URL"] = environment.database.url.reveal()
+        url = environment.database.url
+        env["DATABASE_URL"] = url_by_way(url, where(url)).reveal()
     name = f"[database] backup {key} ({Path(argv[0]).name})"
     hidden = Redactor([*secret.values(), env.get("DATABASE_URL", "")])
     try:

@@ -1,4 +1,4 @@
-"""The SSH connection to a server: one ``ssh`` for a process of ours, which forwards the engine's socket and one port.
+"""The SSH connection to a server: one ``ssh`` for a process of ours, which forwards the engine's socket and some ports.
 
 Commands on the server go through it as well. It ends with whoever opened it, also when that is killed: the command on
 the server waits for its input to end. The server's key must be known; it is never accepted unseen.
@@ -12,7 +12,7 @@ import shlex
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -76,7 +76,7 @@ class Target:
 class Connection:
     """One connection; opened when it is asked for, and again when it has been lost."""
 
-    def __init__(self, target: Target, probes: str | None) -> None:
+    def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = ()) -> None:
         self._target = target
         self._probes = probes
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
@@ -84,6 +84,8 @@ class Connection:
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
+        self.leads = {address: _free_port() for address in behind}
+        """The port of this machine that leads to each address behind the server."""
         self.socket = self._folder / "docker.sock"
         self._control = self._folder / "control"
         # Where Python knows no unix sockets (Windows) it is a port, which others on this machine may reach meanwhile.
@@ -112,6 +114,7 @@ class Connection:
         forwards = ["-L", f"{here}:{self._target.socket}"]
         if self._probes:
             forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
+        forwards += [word for at, port in self.leads.items() for word in ("-L", f"127.0.0.1:{port}:{at}")]
         with self._key() as key:
             options = [*self._target.options(key), *self._shared(), "-o", "ExitOnForwardFailure=yes", *forwards]
             try:
@@ -212,13 +215,13 @@ class Connection:
         return f"{port}{f'{target.user}@' if target.user else ''}{target.name}"
 
 
-_connections: dict[tuple[Target, str | None], Connection] = {}
+_connections: dict[tuple[Target, str | None, tuple[str, ...]], Connection] = {}
 _one_each = threading.Lock()
 
 
 def connection(docker: ContainerSettings) -> Connection:
     """This process's connection to a server, open. Raises EngineError."""
-    known = (Target.of(docker), docker.door if isinstance(docker, DockerSettings) else None)
+    known = (Target.of(docker), docker.door if isinstance(docker, DockerSettings) else None, docker.behind)
     with _one_each:
         if known not in _connections:
             _connections[known] = Connection(*known)

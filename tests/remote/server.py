@@ -30,6 +30,7 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+LogLevel DEBUG1
 SetEnv PATH={place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 """
 

@@ -150,6 +150,22 @@ DOCKER: dict[str, Any] = {
         ({"services__web__port": None}, "services.web: needs port, the one it listens on"),
         ({"engine__network": "host"}, 'services.web: with network = "host" it must listen on {host} and {port}'),
         ({"services__web__command": ["serve", "{socket}"]}, "services.web: a container listens on a port"),
+        (
+            {"database": {"url": "postgresql://a@db/x", "through": "ssh"}},
+            "database.through: needs an [engine] with host",
+        ),
+        (
+            {"engine__host": "ssh://a", "database": {"url": "postgresql://a@db1,db2/x", "through": "ssh"}},
+            "database.through: needs one host in url",
+        ),
+        (
+            {"engine__host": "ssh://a", "database": {"url": "postgresql:///x?host=/run", "through": "ssh"}},
+            "database.through: needs one host in url",
+        ),
+        (
+            {"engine__host": "ssh://a", "cache": {"url": "rediss://cache:6379/0", "through": "ssh"}},
+            "cache.through: the connection is SSH's own",
+        ),
     ],
 )
 def test_each_fault_of_containers_is_told(changes: dict[str, Any], problem: str) -> None:
