@@ -139,6 +139,9 @@ class Project(Site):
     first: tuple[Ran, Bill]
     """How the first deployment went, and what users saw of it."""
 
+    def gate(self, *words: str, name: str = "local", timeout: float = 600) -> Ran:
+        return super().gate(*words, name=name, timeout=timeout)
+
     def write(self, *, start_timeout: str = "60s", steps: str = '"50% 10s", "100% 5s"') -> None:
         """The environment file; a release that replaces the one before gets all the traffic at once."""
         own = self.ground.tables(self)
@@ -168,7 +171,7 @@ class Project(Site):
     def killed(self, version: str, step: str, seconds: float) -> None:
         """Deploys a version by a gate that is killed so long after a step has begun."""
         argv = [sys.executable, str(INTERRUPTING), version, step, str(seconds), "SIGKILL"]
-        ended = subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, timeout=300, check=False)
+        ended = subprocess.run(argv, cwd=self.root, env=self.environment, capture_output=True, timeout=600, check=False)
         assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
 
     def put_in_order(self) -> None:
