@@ -28,7 +28,7 @@ hoard: list[bytes] = []
 
 
 def kept(order: bytes) -> bool:
-    book = http.client.HTTPConnection(sys.argv[3], timeout=5)
+    book = http.client.HTTPConnection(sys.argv[3], timeout=30)
     book.request("PUT", "/", order)
     return book.getresponse().status == 204
 
