@@ -28,6 +28,8 @@ class Split(EngineError):  # noqa: N818 - what the traffic is
     """Several servers do not send their users to the same release."""
 
 
+NOT_RUNNING = "not running"
+"""Detail of a service that has ended, where nobody knows why."""
 NOT_HERE = "does not serve"
 """Detail of a service that was never started, for another release is in its place."""
 
@@ -55,6 +57,13 @@ class ServiceState:
     @property
     def name(self) -> str:
         return name_of(self.service, self.place)
+
+    @property
+    def ended(self) -> str:
+        """Of one that is not alive: that it has ended, and how and why as far as its engine knows."""
+        code = f" with exit code {self.exit_code}" if self.exit_code is not None else ""
+        why = f" ({self.detail})" if self.detail not in ("", NOT_RUNNING, NOT_HERE) else ""
+        return f"has ended{code}{why}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from gate.config import Environment, Service
 from gate.engines import probing, usage
 from gate.engines.around import Around
-from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
+from gate.engines.base import NOT_RUNNING, Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.instances import Instances
 from gate.engines.units import Units
 from gate.errors import EngineError, OperationFailed, ShellError, StackError
@@ -283,7 +283,7 @@ class LocalEngine:
     def _state(self, instance: Instance, name: str, service: Service) -> ServiceState:
         unit = self._units.unit(instance.id, name)
         if not unit.alive():
-            why = unit.trouble() or "not running"
+            why = unit.trouble() or NOT_RUNNING
             return ServiceState(name, alive=False, healthy=False, detail=why, exit_code=unit.exit_code())
         address = self._traffic.address(instance.id, name)
         for path in filter(None, (service.health, service.ready)):

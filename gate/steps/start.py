@@ -92,8 +92,7 @@ def told(state: ServiceState) -> str:
     if not state.alive and state.detail == NOT_HERE:
         return f"{state.name} {state.detail}"
     if not state.alive:
-        code = f" with exit code {state.exit_code}" if state.exit_code is not None else ""
-        return f"{state.name} has ended{code}"
+        return f"{state.name} {state.ended}"
     return f"{state.name} {state.detail or 'is not healthy'}"
 
 

@@ -98,7 +98,7 @@ class Looks:
             return [Blind(self._now(), "services_lost", str(fault), role)]
         at = self._now()
         return [
-            ServiceSeen(at, role, one.name, one.alive, one.healthy, one.detail if one.alive else "has ended")
+            ServiceSeen(at, role, one.name, one.alive, one.healthy, one.detail if one.alive else one.ended)
             for one in states
         ]
 

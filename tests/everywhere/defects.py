@@ -95,7 +95,7 @@ DEFECTS = {
     ),
     "eats-memory": Defect(
         "A user's order takes more memory than the limit.",
-        Stopped(("canary",), ("memory", "has ended", "error_rate")),
+        Stopped(("canary",), ("memory", "error_rate")),
         _NOT_MEASURED,
         seen=True,
     ),

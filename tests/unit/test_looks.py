@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from gate.live.observations import HostUsed
+from gate.engines.base import NOT_RUNNING, ServiceState
+from gate.live.observations import HostUsed, Role, ServiceSeen
 from gate.watching.looks import Looks
 
 
@@ -66,3 +67,22 @@ def test_a_step_that_begins_during_a_look_has_one_of_its_own(looks: Looks, clock
             looks.ask_everything_next()
     clock.at = 0.1
     assert asked(looks)
+
+
+@pytest.mark.parametrize(
+    ("detail", "code", "told"),
+    [
+        (
+            "killed: it took more memory than its limit",
+            137,
+            "has ended with exit code 137 (killed: it took more memory",
+        ),
+        (NOT_RUNNING, None, "has ended"),
+    ],
+)
+def test_why_a_service_has_ended_is_told(looks: Looks, detail: str, code: int | None, told: str) -> None:
+    state = ServiceState("web", alive=False, healthy=False, detail=detail, exit_code=code)
+    cast("Any", looks)._engine.health = lambda _instance: [state]
+    (seen,) = looks.health(cast("Any", looks)._candidate, Role.CANDIDATE)
+    assert isinstance(seen, ServiceSeen)
+    assert (seen.alive, seen.detail.startswith(told)) == (False, True), seen.detail
