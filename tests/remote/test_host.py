@@ -13,7 +13,9 @@ from fixtures.host import answered, machines
 from gate.errors import EngineError
 from gate.redact import Secret
 from gate.remote.ssh import Connection, Target
-from tests.containers.dockered import Dockered, dockered
+from tests.checks.projects import REPOSITORY
+from tests.containers.dockered import Dockered, dockered, service
+from tests.engine.site import read, table
 from tests.remote.server import Server, docker_of
 
 
@@ -96,3 +98,13 @@ def test_a_server_whose_key_is_not_known_is_asked_nothing(here: Dockered, remote
     (host,) = machines(here.environment.model_copy(update={"engine": unknown})).values()
     _, why = answered(lambda: host.check_output("echo in"))
     assert "is not known" in why
+
+
+def test_several_servers_have_a_name_each() -> None:
+    """Nothing is connected until somebody asks."""
+    servers = ["ssh://deploy@a.example", "ssh://deploy@b.example:2222"]
+    engine = {"kind": "docker", "hosts": servers}
+    releases = {"source": "releases", "image": "store"}
+    made = read(table(engine=engine, releases=releases, services={"web": service()}), REPOSITORY)
+    assert list(machines(made)) == ["a.example", "b.example:2222"]
+    assert list(machines(read(table(), REPOSITORY))) == ["this machine"]
