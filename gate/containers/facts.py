@@ -61,9 +61,9 @@ def storage(docker: ContainerSettings) -> str:
 
 def stack_images(docker: SwarmSettings) -> dict[str, str]:
     """The image that each service of a stack is to run, as it is named there. Raises EngineError."""
-    label = {"label": f"com.docker.stack.namespace={docker.stack}"}
     with asked(f"the services of {docker.stack}"):
-        return {str(one["Spec"]["Name"]): image_of(one) for one in client(docker).api.services(filters=label)}
+        named = {str(one["Spec"]["Name"]): image_of(one) for one in client(docker).api.services()}
+    return {name: image for name, image in named.items() if name.startswith(f"{docker.stack}_")}
 
 
 def containers(environment: Environment, docker: ContainerSettings, instance: str) -> list[ContainerFacts]:
