@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -58,3 +60,14 @@ def test_no_image_is_called_latest_and_no_secret_has_a_default(file: Path, count
     assert all(":" in image and not image.endswith(":latest") for image in images)
     defaults = set(re.findall(r"\$\{(\w+):-", text))
     assert defaults <= {"STORE_ENV_FILE", "STORE_PORT", "STORE_PORT_MODE", "STORE_ENDPOINT_MODE"}
+
+
+def test_the_stack_file_is_production_s() -> None:
+    """Its service, its image, and the file with its variables, which a check keeps an eye on."""
+    stack = YAML(typ="safe").load(STORE / "stack.yaml")
+    table = tomllib.loads((ROOT / "environments" / "production.toml").read_text(encoding="utf-8"))
+    base = tomllib.loads((ROOT / "environments" / "base.toml").read_text(encoding="utf-8"))
+    assert stack["services"].keys() == base["services"].keys()
+    assert stack["services"]["web"]["image"].startswith(table["releases"]["image"] + ":")
+    assert table["settings"]["files"] == [re.sub(r"\$\{\w+:-(.*)\}", r"\1", stack["services"]["web"]["env_file"])]
+    assert f"stack.yaml {table['engine']['stack']}\n" in (STORE / "stack.yaml").read_text()
