@@ -179,7 +179,8 @@ class CommandSettings(Section):
         None, description="Gives {percent} of the traffic, 100 if it is not named, to a release that `deploy` started"
     )
     stop: Annotated[Command, placeholders("python version instance")] | None = Field(
-        None, description="Ends a release that `deploy` started; needed with `promote`"
+        None,
+        description="Ends a release that `deploy` started, and harmlessly one that has ended; needed with `promote`",
     )
     withdraw: Annotated[Command, placeholders("python")] | None = Field(
         None, description="Takes the traffic from a first release that has failed; left out: it keeps it"
@@ -193,8 +194,10 @@ class CommandSettings(Section):
         None, description="Where a release without traffic answers, by {version} or {instance}; needed with `promote`"
     )
     headers: dict[str, str] = Field({}, description="What a request must carry to reach it there, replaced as well")
-    requests: str | None = Field(
-        None, description="The load balancer's log of requests, one JSON object a line; needed by [traffic] steps"
+    requests: str | Annotated[Command, placeholders("python since")] | None = Field(
+        None,
+        description="The load balancer's log of requests, one JSON object a line: a file, or a command that prints it "
+        "from {since} on, in seconds since 1970, and goes on; needed by [traffic] steps",
     )
     timeout: Seconds = Field(600.0, description="For each command")
     env: dict[str, Secret] = Field({}, description="Variables the commands need; they get few others")

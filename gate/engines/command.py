@@ -5,7 +5,6 @@ The gate keeps one folder of facts an instance, as for its own; who has the traf
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -24,13 +23,13 @@ from gate.engines.runner import Runner
 from gate.errors import EngineError, OperationFailed
 from gate.machine import shell
 from gate.releases import Release
+from gate.remote.commands import variables
 from gate.routing import tls
 from gate.routing.dial import INSTANCE
 
 _ENDED = 3  # exit code of `health` for one that has ended for good
 _ASKING = 30.0  # seconds at most for a command that changes nothing
 _ASKED = 3  # times in a row
-_PASSED_ON = ("PATH", "HOME", "USER", "LANG", "TZ", "SSH_AUTH_SOCK")
 _LAST_LINES = 8
 
 
@@ -143,13 +142,17 @@ class CommandEngine:
         return Drained(complete=True, seconds=0.0, left=0)
 
     def stop(self, instance: Instance, grace: float | None = None) -> list[Stopped]:  # noqa: ARG002 - the command's own
-        """Ends an instance that runs beside what serves; where releases replace each other there is nothing to end."""
-        if self._settings.stop is None or not any(state.alive for state in self.health(instance)):
+        """Ends an instance that runs beside what serves; where releases replace each other there is nothing to end.
+
+        The command is also run for one that has ended by itself: it may have left something to clear away.
+        """
+        if self._settings.stop is None:
             return []
         if instance == self.stable():
             raise EngineError(f"{instance.id} has the traffic, so it is not stopped")
+        lived = any(state.alive for state in self.health(instance))
         spent = self._do("stop", self._settings.stop, instance)
-        return [Stopped(name, 0, spent, killed=False) for name in self._environment.services]
+        return [Stopped(name, 0, spent, killed=False) for name in self._environment.services if lived]
 
     def resources(self, instance: Instance) -> list[Usage]:  # noqa: ARG002 - nothing here knows
         return []
@@ -221,7 +224,7 @@ class CommandEngine:
             return shell.run(
                 self._filled(argv, instance, more),
                 cwd=self._environment.root,
-                env=self._variables(),
+                env=variables(self._settings),
                 timeout=min(_ASKING, self._settings.timeout),
                 check=False,
             )
@@ -236,7 +239,10 @@ class CommandEngine:
         said, limit = f"[engine] {what}", self._settings.timeout
         try:
             ran = Runner(self._known.folder).run(
-                self._filled(argv, instance, more), env=self._variables(), cwd=self._environment.root, timeout=limit
+                self._filled(argv, instance, more),
+                env=variables(self._settings),
+                cwd=self._environment.root,
+                timeout=limit,
             )
         except (OperationFailed, OSError) as fault:
             raise EngineError(f"{said}: {fault}", next_step=f"see {self._environment.file.name}") from None
@@ -252,10 +258,6 @@ class CommandEngine:
         if instance is not None:
             values |= {"version": instance.version, "digest": instance.digest, "instance": instance.id}
         return [shell.fill(word, values) for word in argv]
-
-    def _variables(self) -> dict[str, str]:
-        given = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        return given | {key: value.reveal() for key, value in self._settings.env.items()}
 
 
 def _tail(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,28 @@ def spawn(
             )
         except OSError as fault:
             raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
+
+
+def stream(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> subprocess.Popen[bytes]:
+    """Starts a command whose output is read as it comes, in a session of its own; ``env`` is its whole environment.
+
+    On Linux it dies with the thread that starts it, and so with this process, however that ends. What it says on
+    standard error is nobody's. Raises ShellError.
+    """
+    whole = shutil.which(argv[0], path=env.get("PATH", os.defpath))
+    tied = [sys.executable, "-I", "-S", str(_TIED), str(os.getpid())] if sys.platform == "linux" else []
+    try:
+        return subprocess.Popen(
+            [*tied, whole or argv[0], *argv[1:]],
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as fault:
+        raise ShellError(f"{Path(argv[0]).name}: could not be started: {fault.strerror}") from None
 
 
 class Child:

@@ -42,9 +42,14 @@ Table = dict[str, Any]
 
 
 def request_log(environment: Environment) -> Path:
-    """The log of requests: the gate's own proxy's, or the one that the team's load balancer writes."""
-    if isinstance(environment.engine, CommandSettings | SwarmSettings):
-        return environment.root / (environment.engine.requests or "no log of requests")
+    """The log of requests: the gate's own proxy's, or what the team's load balancer writes or a command prints."""
+    engine = environment.engine
+    if isinstance(engine, CommandSettings) and isinstance(engine.requests, list):
+        from gate.remote.printed import printed
+
+        return printed(environment, engine, engine.requests)
+    if isinstance(engine, CommandSettings | SwarmSettings):
+        return environment.root / (engine.requests if isinstance(engine.requests, str) else "no log of requests")
     if isinstance(environment.engine, DockerSettings) and environment.engine.remote:
         from gate.remote.mirror import mirror
 

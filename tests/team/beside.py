@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,10 @@ def promote(instance: str, percent: float) -> None:
 
 def stop(instance: str) -> None:
     state = read()
-    os.kill(state["pids"][instance], signal.SIGTERM)
+    if instance not in state["pids"]:
+        return
+    with suppress(ProcessLookupError):
+        os.kill(state["pids"][instance], signal.SIGTERM)
     for table in ("ports", "pids", "versions"):
         state[table].pop(instance)
     write(state)

@@ -68,7 +68,7 @@ serves = ["{{python}}", "beside.py", "serves"]
 logs = ["cat", "run/{{version}}.log"]
 candidate = "http://127.0.0.1:{port}"
 headers = {{ X-Instance = "{{instance}}" }}
-requests = "run/requests.log"
+requests = ["tail", "-n", "1000", "-F", "run/requests.log"]
 timeout = "20s"
 
 [traffic]
@@ -116,6 +116,7 @@ def team(root: Path, engine: str) -> Team:
         shutil.copy(HOUSE / name, root / name)
     for name in ("deploy.sh", "beside.py"):
         shutil.copy(HERE / name, root / name)
+    shutil.copytree(HOUSE / "example" / "recipes" / "shell" / "deploy", root / "deploy")
     (root / "fixtures").symlink_to(HOUSE / "fixtures")
     for name, text in (("checks/test_made_up.py", CHECK), ("smoke/test_made_up.py", SMOKE)):
         (root / name).parent.mkdir()

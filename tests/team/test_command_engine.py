@@ -172,6 +172,19 @@ def test_all_or_nothing_gives_a_release_nothing_that_is_taken_back(beside: Team)
     assert engine.instances() == []
 
 
+def test_one_that_has_ended_by_itself_is_cleared_away_too(beside: Team) -> None:
+    beside.release("1.0.0", "crash")
+    environment = load("local", beside.root)
+    engine = engines.create(environment)
+    instance = engine.start(source(environment).get("1.0.0"), "r1")
+    state = beside.root / "run" / "state.json"
+    assert wait_until(lambda: not any(one.alive for one in engine.health(instance)), timeout=20)
+    assert '"r1"' in state.read_text()
+    assert engine.stop(instance) == [], "nothing ran that was stopped"
+    assert '"r1"' not in state.read_text()
+    engine.stop(instance)
+
+
 def test_a_canary_by_the_teams_load_balancer_is_judged_by_its_log(beside: Team) -> None:
     beside.release("1.0.0")
     edit(beside, ('steps = ["50% 20s", "100% 3s"]', "steps = []"))

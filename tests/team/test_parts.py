@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -18,6 +19,7 @@ from gate.engines.runner import Runner
 from gate.errors import EngineError, ShellError
 from gate.machine import shell
 from gate.machine.shell import wait_until
+from gate.remote.printed import Printed
 
 HOUSE = Path(__file__).parents[2]
 # A tool that cleans up when it is asked to end, as helm and terraform do.
@@ -125,3 +127,57 @@ def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert wait_until(complains, timeout=5)
     assert "no such pod" in said[0]
+
+
+# Prints the whole log each time it is run, as tail does, and goes on until it is ended; says who it is.
+PRINTS = 'echo $$ >"$1/pid"; echo x >>"$1/runs"; [ ! -f "$1/refuses" ] || exit 1; exec tail -n 100 -F "$1/log"'
+
+
+def follower(place: Path) -> Printed:
+    argv = ["sh", "-c", PRINTS, "sh", str(place)]
+    return Printed(argv, env={"PATH": os.environ["PATH"]}, cwd=place)
+
+
+def wrote(log: Path, number: int) -> None:
+    with log.open("a") as file:
+        file.write(json.dumps({"ts": time.time(), "n": number}) + "\n")
+
+
+def numbers(printed: Printed) -> list[int]:
+    return [json.loads(line)["n"] for line in printed.file.read_text().splitlines()] if printed.file.exists() else []
+
+
+def test_a_log_that_a_command_prints_is_told_once_and_is_absent_while_nobody_prints_it(tmp_path: Path) -> None:
+    wrote(tmp_path / "log", 1)
+    printed = follower(tmp_path)
+    try:
+        assert numbers(printed) == [1], "what was there before is there before anybody reads on"
+        wrote(tmp_path / "log", 2)
+        assert wait_until(lambda: numbers(printed) == [1, 2], timeout=10)
+        (tmp_path / "refuses").touch()
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        assert wait_until(lambda: not printed.file.exists(), timeout=10)
+        wrote(tmp_path / "log", 3)
+        (tmp_path / "refuses").unlink()
+        assert wait_until(lambda: numbers(printed) == [1, 2, 3], timeout=20), "what came meanwhile comes late"
+    finally:
+        printed.close()
+    pid = int((tmp_path / "pid").read_text())
+    assert wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", timeout=10)
+
+
+def test_a_command_that_prints_a_log_dies_with_a_killed_gate(tmp_path: Path) -> None:
+    wrote(tmp_path / "log", 1)
+    code = (
+        "import pathlib, sys; from tests.team.test_parts import follower\n"
+        f"follower(pathlib.Path({str(tmp_path)!r}))\n"
+        "print('follows', flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", code]
+    gate = subprocess.Popen(argv, cwd=HOUSE, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert gate.stdout is not None
+    assert gate.stdout.readline() == b"follows\n"
+    pid = int((tmp_path / "pid").read_text())
+    gate.kill()
+    gate.wait()
+    assert wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", timeout=10)
