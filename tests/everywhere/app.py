@@ -45,7 +45,7 @@ def burn() -> None:
 def suffered_by_users(number: int) -> int:
     """What a user's order meets before it is kept; the status that it gets instead, or 0."""
     if FAULT == "slow":
-        time.sleep(1.5)
+        time.sleep(2)
     if FAULT == "logs-errors":
         print("ERROR: an order was odd", flush=True)
     if FAULT == "burns-cpu" and number == 1:

@@ -35,7 +35,7 @@ def common(project: Project) -> dict[str, str]:
 class Processes:
     """Processes of this machine."""
 
-    kind, outside, tasks = "process", "127.0.0.1", 1
+    kind, outside, tasks, half_way = "process", "127.0.0.1", 1, 0.05
 
     def tables(self, project: Project) -> dict[str, str]:
         return {**common(project), "engine": 'kind = "process"'}
@@ -101,6 +101,7 @@ class Containers:
     engine: dict[str, Any]
     outside: str
     tasks: int = 1
+    half_way: float = 0.05
 
     def tables(self, project: Project) -> dict[str, str]:
         own = common(project)

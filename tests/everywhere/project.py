@@ -87,9 +87,9 @@ severity = "critical"
 
 [[rules]]
 signal = "response_time"
-go = "< 5s"
-rollback = "> 10s"
-min_n = 20
+go = "< 1s"
+rollback = "> 1500ms"
+min_n = 10
 
 [[rules]]
 signal = "cpu"
@@ -117,6 +117,8 @@ class Ground(Protocol):
     """The address at which whatever runs there reaches this machine."""
     tasks: int
     """How many of one release run when it serves."""
+    half_way: float
+    """Seconds after which all traffic has begun to move, and may not have ended."""
 
     def tables(self, project: Project) -> dict[str, str]:
         """What is its own in the environment file: ``releases``, ``engine``, ``traffic``, ``service``."""

@@ -31,7 +31,7 @@ CMD ["python3", "/app/app.py", "0.0.0.0", "8000", "{book}"]
 class Swarm:
     """One service of three tasks; its balancer asks a manager where they are."""
 
-    kind, outside, tasks = "swarm", OUTSIDE, 3
+    kind, outside, tasks, half_way = "swarm", OUTSIDE, 3, 2.5
 
     def __init__(self) -> None:
         self._stack = f"t{uuid.uuid4().hex[:6]}"
