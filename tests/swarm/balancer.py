@@ -27,7 +27,7 @@ managers: dict[str, Any] = {}
 def look(socket: str) -> list[tuple[str, int]]:
     """Where running tasks listen, on nodes that are not known to be gone, as a manager says."""
     if socket not in managers:
-        managers[socket] = docker.APIClient(f"unix://{socket}", version="auto", timeout=2)
+        managers[socket] = docker.APIClient(f"unix://{socket}", version="auto", timeout=5)
     api = managers[socket]
     nodes = {one["ID"]: one["Status"] for one in api.nodes()}
     found = []

@@ -48,7 +48,7 @@ timeout = "{timeout}"
 requests = "run/requests.log"
 
 [traffic]
-steps = ["100% 3s"]
+steps = ["100% 4s"]
 
 [checks]
 folders = ["checks"]
@@ -81,6 +81,16 @@ go = "< 20s"
 rollback = "> 30s"
 """
 
+DOCKERFILE = """FROM gate-test-base:1
+RUN ["python3", "-c", "import http.client, http.server, json"]
+COPY app.py fault name /app/
+USER 10001
+HEALTHCHECK --interval=1s --timeout=30s --start-period=300s --retries=5 \\
+  CMD ["wget", "-q", "-O", "/dev/null", "http://127.0.0.1:8000/health"]
+CMD ["python3", "/app/app.py", "8000", "/dev/null", "0.0.0.0", "{book}"]
+"""
+"""Starts soon, and has its time: a machine that is busy is no fault of the release."""
+
 
 @pytest.fixture(scope="session")
 def swarm() -> None:
@@ -104,7 +114,7 @@ class Swarmed(Site):
     def api(self) -> Any:
         return self.manager.api
 
-    def asks(self, manager: Node, *, timeout: str = "180s", monitor: str = "1s") -> None:
+    def asks(self, manager: Node, *, timeout: str = "180s", monitor: str = "500ms") -> None:
         """Which manager the gate asks, and how long an update may take, and a task of it be watched."""
         self.manager = manager
         text = ENVIRONMENT.format(
@@ -124,10 +134,7 @@ class Swarmed(Site):
             shutil.copy(HERE.parent / "team" / "app.py", place / "app.py")
             (place / "fault").write_text(fault)
             (place / "name").write_text(version)
-            (place / "Dockerfile").write_text(
-                "FROM gate-test-base:1\nCOPY app.py fault name /app/\nUSER 10001\n"
-                f'CMD ["python3", "/app/app.py", "8000", "/dev/null", "0.0.0.0", "{self.book.address}"]\n'
-            )
+            (place / "Dockerfile").write_text(DOCKERFILE.format(book=self.book.address))
             name = f"{self.image}:{version}"
             engine.images.build(path=str(place), rm=True, tag=name)
             pushed = engine.images.push(self.image, tag=version)
