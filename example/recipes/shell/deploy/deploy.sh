@@ -8,9 +8,11 @@ mkdir -p run
 # What is meant to serve, before anything is done: whoever is killed from here on is taken back from here.
 echo "$version" >run/wanted.new
 mv run/wanted.new run/wanted
+# One that has ended and that nobody collects does not run any more.
+runs() { case $(ps -o stat= -p "$1") in '' | Z*) return 1 ;; esac; }
 if [ -f run/pid ] && kill "$(cat run/pid)" 2>/dev/null; then
   tries=0
-  while kill -0 "$(cat run/pid)" 2>/dev/null; do  # requests in flight are answered first
+  while runs "$(cat run/pid)"; do  # requests in flight are answered first
     tries=$((tries + 1))
     [ $tries -lt 300 ] || { kill -KILL "$(cat run/pid)"; break; }
     sleep 0.1
