@@ -28,6 +28,7 @@ BENCHMARKS = {
     "detection": [],
     "healthy": ["--deploys", "200"],
     "kill_matrix": [],
+    "ssh_cuts": [],
     "database": ["--megabytes", "10", "200", "1000"],
     "engines": ["--rounds", "3"],
 }

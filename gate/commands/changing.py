@@ -178,6 +178,7 @@ class Commands(Running):
             dead = store.unfinished()
             if dead is None:
                 mending.lead_back(self._environment, store, self._terminal.note)
+                mending.retire(self._environment, self._terminal.note)
                 engines.create(self._environment).settle()
                 return self._nothing_to_recover()
             held = holding.find(store)

@@ -16,6 +16,7 @@ from gate import engines
 from gate.commands.changing import Commands
 from gate.config import Environment
 from gate.deployment import holding
+from gate.engines.base import Engine, Instance
 from gate.environments import load
 from gate.errors import GateError, Locked, OperationFailed
 from gate.judging.way_back import WayBack
@@ -64,8 +65,15 @@ def _watch_over(arguments: list[str], log: TextIO, heard: strays.Strays) -> int:
         return 0
     why = f"nobody decided within {environment.traffic.hold_for:g} s"
     engine = engines.create(environment)
-    candidate = engine.find(f"r{number}")
-    stable = engine.find(hold.deployment.stable_instance) if hold.deployment.stable_instance else None
+
+    def still_held() -> bool:
+        try:
+            return holding.find(store) == hold
+        except OperationFailed as fault:  # whoever decides needs the records too
+            terminal.say(str(fault))
+            return True
+
+    candidate, stable = _found(engine, hold, still_held, (hold.until(environment) - holding.now()).total_seconds())
     left = (hold.until(environment) - holding.now()).total_seconds()
     watch, live = None, None
     if hold.share and candidate is not None:
@@ -82,13 +90,6 @@ def _watch_over(arguments: list[str], log: TextIO, heard: strays.Strays) -> int:
         except OSError as fault:  # a full disk: its time still comes
             terminal.say(f"nothing can be watched: {fault.strerror}")
 
-    def still_held() -> bool:
-        try:
-            return holding.find(store) == hold
-        except OperationFailed as fault:  # whoever decides needs the records too
-            terminal.say(str(fault))
-            return True
-
     def decided() -> bool:
         bad = watch is not None and watch.standing.decision is Decision.ROLLBACK
         return bad or not still_held()
@@ -104,16 +105,40 @@ def _watch_over(arguments: list[str], log: TextIO, heard: strays.Strays) -> int:
     return give_up(environment, terminal, still_held, why, live)
 
 
+def _found(
+    engine: Engine, hold: holding.Hold, still_held: Callable[[], bool], seconds: float
+) -> tuple[Instance | None, Instance | None]:
+    """What is held, and the release before, as the engine knows them; None where there is none.
+
+    What holds a deployment may be that nobody reaches the server. It is waited for as long as that is held: both None
+    when the time is up.
+    """
+    found: list[tuple[Instance | None, Instance | None]] = []
+
+    def told() -> bool:
+        stable = hold.deployment.stable_instance
+        try:
+            found.append((engine.find(f"r{hold.deployment.id}"), engine.find(stable) if stable else None))
+        except OperationFailed:
+            return not still_held()
+        return True
+
+    shell.wait_until(told, timeout=seconds, every=EVERY)
+    return found[0] if found else (None, None)
+
+
 def give_up(
     environment: Environment, terminal: Terminal, still_held: Callable[[], bool], why: str, live: Verdict | None = None
 ) -> int:
     """Rolls back what is still held; ``live`` is the traffic's verdict, None where nobody has decided.
 
-    A command that only looks in for a moment holds the lock: it is waited for.
+    A command that only looks in for a moment holds the lock: it is waited for. So is a server that nobody reaches, for
+    as long as nothing was begun: what could not be undone is not held any more, and people were told.
     """
     door = "python deploy_gate.py"
     commands = Commands(environment, terminal, door=door, command=f"{door} {environment.name} rollback")
     codes: list[int] = []
+    faults: list[str] = []
 
     def done() -> bool:
         if not still_held():
@@ -123,13 +148,20 @@ def give_up(
             codes.append(commands.give_up(why, live).outcome.exit_code)
         except Locked:
             return False
+        except OperationFailed as fault:
+            if str(fault) not in faults:
+                faults.append(str(fault))
+                terminal.say(f"error: {fault}")
+            return False
         except GateError as fault:
             terminal.say(f"error: {fault}")
             codes.append(Outcome.ROLLBACK_FAILED.exit_code)
         return True
 
     shell.wait_until(done, timeout=LOCKED_FOR, every=EVERY)
-    return codes[0] if codes else Outcome.LOCKED.exit_code
+    if codes:
+        return codes[0]
+    return (Outcome.ROLLBACK_FAILED if faults else Outcome.LOCKED).exit_code
 
 
 if __name__ == "__main__":

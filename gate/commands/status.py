@@ -92,8 +92,14 @@ class Status:
         if told.watched is not None:
             self._terminal.say(f"monitoring       {told.watched}")
         owes = self._owed(serves, faults)
+        beside = engine.owns and serves.instance is not None and any(not item["stable"] for item in instances)
         next_step = self._next(
-            told, up=up, healthy=healthy, empty=serves.instance is None and not faults, held_by=holder
+            told,
+            up=up,
+            healthy=healthy,
+            empty=serves.instance is None and not faults,
+            idle=beside and not holder,
+            held_by=holder,
         )
         if next_step:
             self._terminal.say(f"next             {next_step}")
@@ -114,7 +120,7 @@ class Status:
             "next": next_step,
         }
 
-    def _next(self, told: _Remembered, *, up: bool, healthy: bool, empty: bool, held_by: str | None) -> str:
+    def _next(self, told: _Remembered, *, up: bool, healthy: bool, empty: bool, idle: bool, held_by: str | None) -> str:
         """The command to type next; empty when all is well."""
         door = f"python deploy_gate.py {self._environment.name}"
         if told.mend:
@@ -127,7 +133,8 @@ class Status:
             return f"{door} up   gives {told.lost.version} the traffic again: it was kept last"
         if up and empty:
             return f"{door} --version V   deploys the first release"
-        return "" if up and healthy else f"{door} up"
+        rest = f"{door} recover   stops what runs without traffic" if idle else ""
+        return rest if up and healthy else f"{door} up"
 
     def _owed(self, serves: Serving, faults: list[str]) -> outstanding.Owed:
         """Tells what people still have to sign and to tick; what cannot be told of it is a fault."""

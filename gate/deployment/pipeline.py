@@ -197,7 +197,7 @@ def _accepted(run: Run) -> Outcome:
         with timed(run, "retire") as say:
             say(retire(run))
     except Exception as fault:  # noqa: BLE001 - the release is proven and serves; it is told
-        run.note(f"the release before could not be retired: {told(fault)}")
+        run.note(f"the release before could not be retired, recover stops it: {told(fault)}")
     return Outcome.RELEASED
 
 

@@ -130,7 +130,7 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
     """The decision record of a run that ended with ``outcome``."""
     evidence = run.evidence
     user, _, host = run.by.partition("@")
-    serving = run.engine.stable()
+    serving = _serving(run)
     return DecisionRecord(
         outcome=outcome,
         exit_code=outcome.exit_code,
@@ -175,6 +175,14 @@ def of(run: Run, outcome: Outcome, next_step: str) -> DecisionRecord:
     )
 
 
+def _serving(run: Run) -> Instance | None:
+    """What serves; None too where nobody can tell: of such a run above all there must be a record."""
+    try:
+        return run.engine.stable()
+    except OperationFailed:
+        return None
+
+
 def _verdicts(run: Run) -> tuple[PhaseVerdict, ...]:
     suites = [
         PhaseVerdict(item.phase, item.verdict.decision, item.verdict.reasons, item.at) for item in run.evidence.suites
@@ -207,7 +215,7 @@ def _page(run: Run, phase: str) -> str:
 
 def _kept(run: Run) -> Kept:
     """Where a rollback from what serves now would lead, nearest first; not what was just rolled back from."""
-    backup, serving = run.evidence.backup, run.engine.stable()
+    backup, serving = run.evidence.backup, _serving(run)
     ways = served.before(run.store, serving.digest) if serving is not None else []
     versions = dict.fromkeys(item.version for item in ways[: run.environment.retention.instances])
     return Kept(instances=tuple(versions), backups=(backup["id"],) if backup else ())

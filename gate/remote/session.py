@@ -1,6 +1,8 @@
 """A shell that stays open in a container of a server: what would take a command of its own takes one answer of it.
 
-It reads its commands from its input, which ends when whoever opened it does.
+It reads its commands from its input, which ends when whoever opened it does. What is sent into a connection that is
+lost may arrive all the same, a minute later, when somebody else has put things right: so each command says until when
+it may begin, by the server's own time since it was started.
 """
 
 from __future__ import annotations
@@ -17,13 +19,18 @@ from typing import Any
 from gate.containers.client import Client, asked
 from gate.errors import EngineError
 
+_LATE = 20.0
+"""Seconds after which a command does not begin any more: a little longer than until a silent connection is given up."""
+_TOO_LATE = 75
+"""Exit code of a command that did not begin."""
+_UPTIME = "read -r up rest </proc/uptime; up=${up%.*}"
 _HEADER = 8  # bytes before each piece that the engine sends: stream, and at the end its length
 
 
 class Session:
     """One shell in one container, opened when it is needed, and again after it was lost. Threads may share it."""
 
-    def __init__(self, engine: Callable[[], Client], container: str) -> None:
+    def __init__(self, engine: Callable[[], Client], container: str, late: float = _LATE) -> None:
         self._engine = engine
         self._container = container
         self._lock = threading.Lock()
@@ -31,6 +38,9 @@ class Session:
         self.mark = secrets.token_hex(8)
         """What no other session's temporary files are called."""
         self._pid = 0
+        self._late = late
+        self._server_zero = 0.0
+        """The server's time since it was started, at this process's zero."""
 
     def run(self, script: str, words: tuple[str, ...], timeout: float) -> tuple[int, str]:
         """Runs a line of shell with ``words`` as its ``$1``, ``$2`` …; its exit code and what it printed.
@@ -38,21 +48,26 @@ class Session:
         Raises EngineError when nothing answers within ``timeout`` seconds; whether it was run is not known then.
         """
         given = " ".join(map(shlex.quote, words))
-        line = f"set -- {given}; ( {script} ) </dev/null 2>&1; printf '\\n%s %d\\n' {self.mark} $?\n"
         with self._lock:
             try:
                 with asked(self._container):
-                    return self._answer(line, timeout)
+                    return self._answer(f"set -- {given}", script, timeout)
             except (OSError, EngineError) as fault:
                 self._close()
                 if isinstance(fault, EngineError):
                     raise
                 raise EngineError(f"{self._container}: the connection was lost ({type(fault).__name__})") from None
 
-    def _answer(self, line: str, timeout: float) -> tuple[int, str]:
+    def _answer(self, words: str, script: str, timeout: float) -> tuple[int, str]:
         deadline = time.monotonic() + timeout
         stream = self._connected(deadline)
-        return self._said(stream, line, deadline)
+        latest = int(self._server_zero + time.monotonic() + self._late) + 1
+        begins = f'{_UPTIME}; [ "$up" -le {latest} ] || exit {_TOO_LATE}'
+        line = f"{words}; ( {begins}; ( {script} ) ) </dev/null 2>&1; printf '\\n%s %d\\n' {self.mark} $?\n"
+        code, said = self._said(stream, line, deadline)
+        if code == _TOO_LATE:
+            raise EngineError(f"{self._container}: what it was told came too late, and was not done")
+        return code, said
 
     def _said(self, stream: socket.socket, line: str, deadline: float) -> tuple[int, str]:
         stream.settimeout(max(0.01, deadline - time.monotonic()))
@@ -81,8 +96,10 @@ class Session:
             last, pid = self._pid, f"printf '\\n%s %d\\n' {self.mark} 0; "
             ours = f'case "$(cat /proc/{last}/environ 2>/dev/null)" in *{self.mark}*)'
             killed = f"{ours} kill -9 -{last} {last} 2>/dev/null;; esac; " if last else ""
-            _, said = self._said(stream, f"{killed}echo $$; {pid}\n", deadline)
-            self._pid = int(said)
+            began = time.monotonic()
+            _, said = self._said(stream, f"{killed}{_UPTIME}; echo $$ $up; {pid}\n", deadline)
+            self._pid, up = map(int, said.split())
+            self._server_zero = up - began
         return self._open[1]
 
     def _close(self) -> None:

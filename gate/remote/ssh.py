@@ -28,6 +28,10 @@ _CONNECT = 20.0  # seconds
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
 _LOST = 255  # what ``ssh`` itself ends with
 _OWN = "gate-own-255"  # said by a command that ends so by itself
+_BACK = 15.0
+"""Seconds in which one that was lost is tried again: an sshd that is started anew, a network that is gone for a moment.
+Whoever asks next finds it then, and what was begun can be undone."""
+_BETWEEN = 0.5  # seconds between two tries
 _WAIT = "cat"
 """The command on the server: it ends when its input does."""
 
@@ -74,11 +78,20 @@ class Target:
 
 
 class Connection:
-    """One connection; opened when it is asked for, and again when it has been lost."""
+    """One connection; opened when it is asked for, and again when it has been lost.
 
+<<<<<<< HEAD
     def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = ()) -> None:
+=======
+    ``back``: how long one that was lost is tried again, in seconds. The first one, and what stays lost, is tried once:
+    a server that is gone must not hold up each of a hundred questions.
+    """
+
+    def __init__(self, target: Target, probes: str | None, back: float = _BACK) -> None:
+>>>>>>> 6b47191 (A cut connection: tried again before an undo fails, late commands not done, a keeper that outlives it, no claim about what serves)
         self._target = target
         self._probes = probes
+        self._back = back
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
@@ -100,14 +113,26 @@ class Connection:
     def open(self) -> None:
         """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
         with self._opening:
+            if self._child is not None and not self._child.ended():
+                return
+            lost, self._child = self._child, None
+            if lost is None:
+                self._open()
+                return
+            lost.close()
+            faults: list[EngineError] = []
+            if not shell.wait_until(lambda: self._opens(faults), timeout=self._back, every=_BETWEEN):
+                raise faults[-1]
+
+    def _opens(self, faults: list[EngineError]) -> bool:
+        try:
             self._open()
+        except EngineError as fault:
+            faults.append(fault)
+            return False
+        return True
 
     def _open(self) -> None:
-        if self._child is not None and not self._child.ended():
-            return
-        if self._child is not None:
-            self._child.close()
-            self._child = None
         self._control.unlink(missing_ok=True)
         self.socket.unlink(missing_ok=True)
         here = f"127.0.0.1:{self._engine_port}" if self._engine_port else str(self.socket)

@@ -41,7 +41,8 @@ _OWN_UNITS = {str(unit) for unit in Unit}
 
 def statement(record: DecisionRecord) -> str:
     """What is true when the run has ended, for somebody who reads nothing else."""
-    serves = f"{record.serving.version} serves" if record.serving else "nothing serves"
+    nothing = "what serves is not known" if record.stable_before else "nothing serves"
+    serves = f"{record.serving.version} serves" if record.serving else nothing
     wanted = record.release.version if record.release else "the release"
     first = ", for the first time" if record.first_deployment else ""
     known = f"{serves}, but" if record.serving else "It is not known what serves:"
@@ -65,7 +66,12 @@ def _refused(record: DecisionRecord, wanted: str) -> str:
 
 def _rolled_back(record: DecisionRecord, wanted: str) -> str:
     if not record.serving:
-        return f"{wanted} did not pass and is gone; nothing served before it and nothing serves now."
+        before = (
+            "what serves now is not known"
+            if record.stable_before
+            else "nothing served before it and nothing serves now"
+        )
+        return f"{wanted} did not pass and is gone; {before}."
     serves = record.serving.version
     if record.action == "restore":
         return f"The restored data did not pass; the database is the one it was, and {serves} was proven on it again."

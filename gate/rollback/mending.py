@@ -93,6 +93,22 @@ def require_healthy(environment: Environment, engine: Engine, instance: Instance
         raise EngineError(f"{instance.version} does not get healthy: {detail}")
 
 
+def retire(environment: Environment, say: Say) -> None:
+    """Stops what runs beside the release that has the traffic: a connection that was lost may have left it behind, or
+    have brought what it was told when all was over. Call it under the lock, with nothing held and nothing to undo.
+
+    Raises OperationFailed.
+    """
+    engine = engines.create(environment)
+    stable = engine.stable() if engine.owns else None
+    if stable is None:
+        return
+    for instance in engine.instances():
+        if instance.id != stable.id:
+            engine.stop(instance)
+            say(f"{instance.version} ({instance.id}) still ran without traffic, and is stopped")
+
+
 def _last_served(store: Store) -> Deployment | None:
     """The deployment whose instance had the traffic when the last run ended, or died."""
     begun = store.unfinished()

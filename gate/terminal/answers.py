@@ -126,8 +126,10 @@ def _backup(run: Run) -> str:
 
 
 def _headline(run: Run, outcome: Outcome, serves: Serving) -> str:
-    nobody = serves.instance is None
-    traffic = f"traffic points at {serves.instance.version}" if serves.instance else "traffic points at nothing"
+    nobody = serves.instance is None and not serves.unknown
+    traffic = "traffic points at nothing" if nobody else str(serves)
+    if serves.instance is not None:
+        traffic = f"traffic points at {serves.instance.version}"
     return {
         Outcome.RELEASED: f"RELEASED  {serves}.",
         Outcome.RESTORED: f"RESTORED  the database is what {_backup(run)} held; {serves}, proven on it.",

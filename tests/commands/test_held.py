@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from gate import engines
 from gate.deployment import holding
 from gate.machine.shell import wait_until
 from gate.records import lock
+from gate.releases import source
 from tests.commands.little import Little, little
 
 # One that is not critical fails: neither good nor bad.
@@ -132,6 +134,35 @@ def test_the_keeper_waits_for_a_command_that_only_looks_in(here: Little) -> None
     assert wait_until(lambda: running(here) == ["1.0.0"], timeout=20, every=0.5)
     # What runs is put right first, then proven, then recorded.
     assert wait_until(lambda: last_outcome(here) == "ROLLED_BACK", timeout=20, every=0.5)
+
+
+def test_the_keeper_goes_on_until_what_is_held_can_be_rolled_back(here: Little) -> None:
+    """As while nobody reaches a server: neither when it begins nor when the time is up can anything be told."""
+    here.write("smoke/test_doubtful.py", DOUBTFUL)
+    file = here.root / "environments" / "local.toml"
+    here.write("environments/local.toml", file.read_text().replace("{ listen", '{ hold_for = "6s", listen'))
+    assert here.deploy("1.1.0").code == 6
+    keeper = holding.keeper(here.loaded)
+    keeper.stop(0)
+    held = here.store.deployments(1)[0]
+    facts = here.state / "rel" / str(held.stable_instance) / "instance.json"
+    text = facts.read_text()
+    facts.write_text("{")
+    holding.start_keeper(here.loaded, held.id)
+    assert not wait_until(lambda: not keeper.alive(), timeout=7, every=0.5)
+    facts.write_text(text)
+    assert wait_until(lambda: last_outcome(here) == "ROLLED_BACK", timeout=90, every=0.5)
+
+
+def test_recover_stops_what_was_left_without_traffic(here: Little) -> None:
+    """As by a connection that was lost when the release before was to be stopped."""
+    engines.create(here.loaded).start(source(here.loaded).get("1.1.0"), "r90")
+    assert here.gate("status").document["next"].endswith("recover   stops what runs without traffic")
+    recovered = here.gate("recover")
+    assert recovered.code == 0, recovered.told
+    assert "1.1.0 (r90) still ran without traffic, and is stopped" in recovered.told
+    assert running(here) == ["1.0.0"]
+    assert here.gate("status").document["next"] == ""
 
 
 def test_a_misspelt_signal_of_ones_own_holds(here: Little) -> None:

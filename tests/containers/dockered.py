@@ -26,7 +26,9 @@ class Dockered(Site):
         assert isinstance(self.environment.engine, DockerSettings)
         return client(self.environment.engine)
 
-    def release(self, version: str, fault: str = "", *, dockerfile: str = "USER 10001\n") -> Release:
+    def release(
+        self, version: str, fault: str = "", *, dockerfile: str = "USER 10001\n", image: str = IMAGE
+    ) -> Release:
         with folder() as place:
             shutil.copy(APP, place / "app.py")
             (place / "fault").write_text(fault)
@@ -34,7 +36,7 @@ class Dockered(Site):
                 "FROM gate-test-python:1\nCOPY app.py fault /app/\n"
                 f"LABEL of={self.environment.state_folder}\n{dockerfile}"
             )
-            self.docker.images.build(path=str(place), rm=True, tag=f"{IMAGE}:{version.replace('+', '_')}")
+            self.docker.images.build(path=str(place), rm=True, tag=f"{image}:{version.replace('+', '_')}")
         return releases.source(self.environment).get(version)
 
     def container(self, instance: str) -> Any:

@@ -10,10 +10,13 @@ import pytest
 
 from gate import verify
 from gate.deployment.run import Run
+from gate.engines.base import Instance
 from gate.evidence import afterwards
 from gate.results import Outcome
 from gate.rollback import unrecorded
+from gate.terminal import answers
 from gate.terminal.terminal import Terminal
+from gate.watching import serving
 from gate.watching.serving import Serving
 from tests.evidence.runs import made_run
 
@@ -49,6 +52,21 @@ def test_a_report_that_cannot_be_written_has_no_seal(run: Run) -> None:
     told, notes = tell(run)
     assert (told.report, told.manifest) == (None, "")
     assert notes[0].startswith("the report could not be written")
+
+
+def test_there_is_a_report_though_nobody_can_tell_what_serves(run: Run) -> None:
+    """As when the server was lost: of such a run above all there must be one, and it claims nothing."""
+    traffic = run.environment.state_folder / "traffic"
+    traffic.mkdir(parents=True)
+    (traffic / "stable").symlink_to("../rel/r9")
+    run.stable = Instance("r9", "1.0.0", "sha256:1", None, "f", run.started_at)
+    told, _ = tell(run)
+    assert told.report
+    assert "what serves is not known" in (run.reports / "report.html").read_text(encoding="utf-8")
+    lines: list[str] = []
+    serves = serving.look(run.engine)
+    answers.tell(lambda line, *_: lines.append(line), run, Outcome.ROLLBACK_FAILED, serves, report=None, next_step="")
+    assert "what serves cannot be told, not proven" in lines[1]
 
 
 def test_of_records_that_do_not_last_no_page_is_made_and_the_hash_is_told(run: Run) -> None:

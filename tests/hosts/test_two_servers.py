@@ -23,8 +23,8 @@ from tests.containers.dockered import IMAGE, Dockered
 from tests.e2e.sites import Ran, Site
 from tests.engine.site import folder, free_port
 from tests.hosts.conftest import engine_of
+from tests.remote.project import ENVIRONMENT
 from tests.remote.server import Server, removed
-from tests.remote.test_deployments import ENVIRONMENT
 from tests.team.users import shopping
 
 _WITHIN = 1800.0  # seconds; the machine may be busy, and nobody waits longer than it takes
@@ -90,7 +90,7 @@ def site(servers: tuple[Server, Server]) -> Iterator[Two]:
             (root / name / "test_made_up.py").write_text(CASE)
         engine = [f'{key} = "{value}"' for key, value in servers[0].engine.items() if key != "host"]
         engine.append(f"hosts = {[server.host for server in servers]}")
-        text = ENVIRONMENT.format(port=port, image=IMAGE, engine="\n".join(engine))
+        text = ENVIRONMENT.format(port=port, image=IMAGE, orders="/tmp/orders", engine="\n".join(engine))  # noqa: S108
         text = text.replace(f"http://127.0.0.1:{port}", made.url).replace(f"127.0.0.1:{port}", f"0.0.0.0:{port}")
         text = text.replace('stop_grace = "5s"', f'stop_grace = "5s"\nstart_timeout = "{_WITHIN:.0f}s"')
         (root / "environments").mkdir()

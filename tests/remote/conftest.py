@@ -9,18 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from gate.containers.client import at, found
-from gate.stack.proxy import binary
 from tests.containers.conftest import PLACE, docker_host
-from tests.engine.site import folder
-from tests.remote.server import CADDY, Server, server
+from tests.remote.server import Server, server, with_a_proxy
 
 __all__ = ["docker_host"]
-
-_DOCKERFILE = """FROM gate-test-base:1
-COPY caddy /usr/bin/caddy
-RUN for name in chmod df dirname ln mkdir mv readlink rm sync; do ln -sf busybox /bin/$name; done
-"""
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +23,6 @@ def remote(docker_host: str) -> Iterator[Server]:
         if os.environ.get("CI", "").lower() == "true":
             pytest.fail(missing)
         pytest.skip(missing)
-    images = at(docker_host).images
-    if found(images.get, CADDY) is None:
-        with folder() as place:
-            shutil.copy(binary(), place / "caddy")
-            (place / "Dockerfile").write_text(_DOCKERFILE.replace("RUN for", 'RUN ["/bin/busybox", "true"]\nRUN for'))
-            images.build(path=str(place), rm=True, tag=CADDY)
+    with_a_proxy(PLACE / "docker.sock")
     with server(PLACE / "docker.sock") as made:
         yield made

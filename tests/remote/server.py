@@ -9,15 +9,16 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gate.config import DockerSettings, Environment
-from gate.containers.client import client, found, listed
+from gate.containers.client import at, client, found, listed
 from gate.machine.shell import wait_until
 from gate.remote.door import Door
+from gate.stack.proxy import binary
 from tests.containers.dockered import Dockered, dockered
 from tests.engine.site import folder, free_port
 
@@ -85,15 +86,46 @@ class Server:
             stderr=(self.place / "log").open("ab"),
             start_new_session=True,
         )
-        assert wait_until(self._answers, timeout=10), (self.place / "log").read_text()
+        assert wait_until(self.answers, timeout=10), (self.place / "log").read_text()
 
     def cut(self) -> None:
         """Ends every connection at once, and lets nobody in."""
         assert self.process is not None
-        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            for pid in [*Path(f"/proc/{child}/task/{child}/children").read_text().split(), child]:
-                os.kill(int(pid), signal.SIGKILL)
+        for pid in below(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.down()
+
+    def silence(self) -> None:
+        """What anybody sends gets no answer, and nobody is told that a connection is over: as if packets were lost."""
+        assert self.process is not None
+        for pid in (self.process.pid, *below(self.process.pid)):  # whoever lets in is stopped before it is looked at
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+
+    def speak(self) -> None:
+        """Ends the silence: what was sent meanwhile arrives now, as packets do that are sent again."""
+        assert self.process is not None
+        for pid in (*below(self.process.pid), self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def hang_up(self) -> None:
+        """Kills every ``ssh`` of this machine that leads here; whoever wants to may connect again."""
+        for pid in self.clients():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def clients(self) -> list[int]:
+        """The processes of this machine that hold a connection to it."""
+        words = f"\0-p\0{self.port}\0".encode()
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended meanwhile
+                line = (place / "cmdline").read_bytes()
+                if line.startswith(b"ssh\0") and words in line:
+                    found.append(int(place.name))
+        return found
 
     def down(self) -> None:
         if self.process is not None:
@@ -101,12 +133,37 @@ class Server:
             self.process.wait()
             self.process = None
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether somebody listens."""
         with socket.socket() as asking:
             return asking.connect_ex((self.address, self.port)) == 0
 
 
 CADDY = "gate-test-caddy:1"
+_DOCKERFILE = """FROM gate-test-base:1
+COPY caddy /usr/bin/caddy
+RUN ["/bin/busybox", "true"]
+RUN for name in chmod df dirname ln mkdir mv readlink rm sync; do ln -sf busybox /bin/$name; done
+"""
+
+
+def below(pid: int) -> list[int]:
+    """All that a process has started and that runs yet, and what that has."""
+    found: list[int] = []
+    with suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += [int(child), *below(int(child))]
+    return found
+
+
+def with_a_proxy(engine: Path) -> None:
+    """Makes the image of the front door on an engine, unless it is there."""
+    images = at(f"unix://{engine}").images
+    if found(images.get, CADDY) is None:
+        with folder() as place:
+            shutil.copy(binary(), place / "caddy")
+            (place / "Dockerfile").write_text(_DOCKERFILE)
+            images.build(path=str(place), rm=True, tag=CADDY)
 
 
 @contextmanager

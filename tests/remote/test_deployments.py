@@ -1,86 +1,33 @@
-"""Whole deployments to a server by SSH, under users: a good one, a bad one, a killed gate, a connection that is cut."""
+"""Whole deployments to a server by SSH, under users: a good one, a bad one, a killed gate."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from gate.environments import load
-from gate.machine.shell import wait_until
-from gate.routing import place
-from gate.routing.traffic import Traffic
-from tests.commands.little import CASE, HOUSE
-from tests.containers.dockered import IMAGE, Dockered
-from tests.e2e.sites import Site
-from tests.engine.site import folder, free_port
-from tests.remote.server import Server, docker_of, removed
+from tests.commands.little import HOUSE
+from tests.remote.project import Remote, project
+from tests.remote.server import Server
 from tests.team.users import shopping
 
 INTERRUPTING = HOUSE / "tests" / "e2e" / "interrupting.py"
-ENVIRONMENT = """
-app = {{ name = "tiny{port}", url = "http://127.0.0.1:{port}" }}
-releases = {{ source = "releases", image = "{image}" }}
-traffic = {{ listen = "127.0.0.1:{port}", steps = [] }}
-checks = {{ folders = ["checks"] }}
-smoke = {{ folders = ["smoke"] }}
-
-[engine]
-{engine}
-
-[services.web]
-command = ["{{python}}", "-m", "uvicorn", "app:app", "--host", "{{host}}", "--port", "{{port}}", "--no-access-log"]
-port = 8000
-route = "/"
-health = "/health"
-ready = "/ready"
-in_flight = "/health#in_flight"
-identity = "/version#version"
-stop_grace = "5s"
-limits = {{ cpu = 1.0, memory = "256M" }}
-env = {{ VERSION = "{{version}}", ORDERS = "/tmp/orders" }}
-"""
 
 
 @pytest.fixture(scope="module")
-def site(remote: Server) -> Iterator[Site]:
+def site(remote: Server) -> Iterator[Remote]:
     """1.0.0 serves from a container of the server."""
-    with folder() as root:
-        port = free_port()
-        made = Site(root, f"http://127.0.0.1:{port}", {**os.environ, "PYTHONPATH": str(HOUSE)})
-        for name in ("pytest.ini", "conftest.py", "deploy_gate.py"):
-            shutil.copy(HOUSE / name, root / name)
-        (root / "fixtures").symlink_to(HOUSE / "fixtures")
-        for name in ("checks", "smoke"):
-            (root / name).mkdir()
-            (root / name / "test_made_up.py").write_text(CASE)
-        engine = "\n".join(f'{key} = "{value}"' for key, value in remote.engine.items())
-        (root / "environments").mkdir()
-        file = root / "environments" / "local.toml"
-        file.write_text(ENVIRONMENT.format(port=port, image=IMAGE, engine=engine))
-        there = Dockered(load("local", root))
-        for version, fault in (("1.0.0", ""), ("1.1.0", "none"), ("1.2.0", "dies-after-writing"), ("1.3.0", "none 3")):
-            there.release(version, fault)
-        try:
-            up = made.gate("up")
-            assert up.code == 0, up.told
-            ran = made.deploy("1.0.0")
-            assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
-            file.write_text(file.read_text().replace("steps = []", 'steps = ["50% 10s", "100% 10s"]'))
-            yield made
-        finally:
-            made.gate("down")
-            removed(there.environment, docker_of(there))
+    with project(remote, {"1.0.0": "", "1.1.0": "none", "1.2.0": "dies-after-writing", "1.3.0": "none 3"}) as made:
+        made.steps("50% 10s", "100% 10s")
+        yield made
 
 
-def test_a_good_release_takes_over_and_nobody_notices(site: Site) -> None:
+def test_a_good_release_takes_over_and_nobody_notices(site: Remote) -> None:
     with shopping(site) as answers:
         ran = site.deploy("1.1.0")
     assert (ran.code, site.serving()) == (0, "1.1.0"), f"{ran.reasons}\n{ran.told}"
@@ -88,14 +35,14 @@ def test_a_good_release_takes_over_and_nobody_notices(site: Site) -> None:
     assert len(answers) > 100
 
 
-def test_one_that_dies_under_users_is_taken_back(site: Site) -> None:
+def test_one_that_dies_under_users_is_taken_back(site: Remote) -> None:
     with shopping(site) as answers:
         ran = site.deploy("1.2.0")
     assert (ran.code, site.serving()) == (1, "1.1.0"), f"{ran.reasons}\n{ran.told}"
     assert answers[-1] == 200
 
 
-def test_recover_undoes_what_a_killed_gate_began(site: Site) -> None:
+def test_recover_undoes_what_a_killed_gate_began(site: Remote) -> None:
     with shopping(site) as answers:
         argv = [sys.executable, str(INTERRUPTING), "1.3.0", "promote", "0.05", "SIGKILL"]
         killed = subprocess.run(
@@ -108,36 +55,9 @@ def test_recover_undoes_what_a_killed_gate_began(site: Site) -> None:
     assert [one["version"] for one in site.gate("status").document["instances"]] == ["1.1.0"]
 
 
-def test_a_connection_cut_in_the_canary_is_told_and_recovered_from(site: Site, remote: Server) -> None:
-    """Nobody reaches the server for a while: users go on, and what the gate could not undo it says."""
-    before = site.serving()
-    with shopping(site) as answers:
-        running = site.start("--version", "1.3.0", "--again", "a test", "--yes")
-        assert wait_until(lambda: shared(site.root), timeout=120, every=0.1)
-        remote.cut()
-        out, err = running.communicate(timeout=180)
-        cut = site.read(running.returncode, out, err)
-        remote.up()
-        # Held, for nothing can be measured; or what was begun could not be undone. Never a release.
-        assert cut.code in {4, 6}, cut.told
-        assert "no SSH connection" in cut.told
-        site.gate("up")
-        undone = site.gate("rollback" if cut.code == 6 else "recover")
-        assert undone.code == 1, undone.told
-    assert site.serving() == before
-    assert set(answers) == {200}
-    assert [one["version"] for one in site.gate("status").document["instances"]] == [before]
-
-
-def test_a_controller_without_posix_sees_what_serves(site: Site) -> None:
+def test_a_controller_without_posix_sees_what_serves(site: Remote) -> None:
     """As on Windows, which has no unix sockets: the engine's is a port there (tests/foreign)."""
     foreign = os.pathsep.join([str(HOUSE / "tests" / "foreign" / "site"), str(HOUSE)])
     status = replace(site, environment={**site.environment, "PYTHONPATH": foreign}).gate("status")
     assert (status.code, status.document["faults"]) == (0, []), status.told
     assert [one["healthy"] for one in status.document["instances"]] == [True]
-
-
-def shared(root: Path) -> bool:
-    """Whether a candidate has a share of the traffic."""
-    environment = load("local", root)
-    return Traffic(environment, place.of(environment)).canary() is not None

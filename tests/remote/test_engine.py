@@ -20,11 +20,12 @@ from gate.machine.shell import wait_until
 from gate.redact import Secret
 from gate.remote.door import Door, session
 from gate.remote.proxy import RemoteProxy
-from gate.remote.ssh import connection
+from gate.remote.session import Session
+from gate.remote.ssh import Connection, Target, connection
 from gate.routing import dial
 from gate.routing.traffic import request_log
 from tests.containers.dockered import Dockered
-from tests.engine.site import folder
+from tests.engine.site import folder, free_port
 from tests.remote.server import Server, deployed, docker_of
 
 
@@ -120,17 +121,30 @@ def test_the_log_of_requests_is_followed_from_here(here: Dockered) -> None:
     assert "hidden" not in file.read_text()
 
 
-def test_a_lost_connection_is_an_error_soon_and_opened_again(here: Dockered, remote: Server) -> None:
+def test_a_lost_connection_is_an_error_soon(here: Dockered, remote: Server) -> None:
+    settings = docker_of(here).model_copy(update={"probes": f"127.0.0.1:{free_port()}"})
+    lost = Connection(Target.of(settings), settings.door, back=1.0)
+    lost.open()
     remote.cut()
     try:
         began = time.monotonic()
-        with pytest.raises(EngineError):
-            here.engine.instances()
+        with pytest.raises(EngineError, match="no SSH connection"):
+            lost.open()
         assert time.monotonic() - began < 30
         assert here.get().json()["version"] == "1.0.0"  # users come by another way
     finally:
         remote.up()
+    lost.open()
+    lost.close()
+
+
+def test_a_server_that_is_gone_for_a_moment_is_waited_for(here: Dockered, remote: Server) -> None:
+    here.engine.instances()
+    remote.cut()
+    back = threading.Timer(1.0, remote.up)
+    back.start()
     assert [one.id for one in here.engine.instances()] == ["r1"]
+    back.join()
 
 
 def test_a_server_whose_key_is_not_known_is_refused_with_what_to_do(remote: Server) -> None:
@@ -169,6 +183,21 @@ def test_what_a_lost_shell_was_told_comes_no_more(here: Dockered) -> None:
         shell.run("sleep 3; touch /gate/late", (), 0.5)
     assert door.read("late") is None
     assert not wait_until(lambda: door.read("late") is not None, timeout=4, every=0.5)
+
+
+def test_what_arrives_late_is_not_done(here: Dockered, remote: Server) -> None:
+    """Another gate has put things right by then, and knows nothing of that shell."""
+    door = Door(here.environment, docker_of(here))
+    shell = Session(lambda: client(docker_of(here)), door.name, late=0.0)
+    assert shell.run("echo $1", ("well",), 10) == (0, "well\n")
+    remote.silence()
+    try:
+        with pytest.raises(EngineError):
+            shell.run("touch /gate/late", (), 0.2)
+        assert not wait_until(lambda: door.engine is None, timeout=2.2, every=0.2)
+    finally:
+        remote.speak()
+    assert not wait_until(lambda: door.read("late") is not None, timeout=1, every=0.2)
 
 
 def test_many_threads_that_see_a_lost_connection_open_one(here: Dockered, remote: Server) -> None:

@@ -1,0 +1,16 @@
+"""A sample of the cuts: ``benchmarks/ssh_cuts`` cuts the connection in every step of every kind of run."""
+
+from __future__ import annotations
+
+from tests.remote.cut_matrix import GOOD, Point, matrix
+from tests.remote.server import Server
+
+
+def test_a_cut_connection_is_told_and_leaves_nothing_that_a_person_cannot_put_right(remote: Server) -> None:
+    """Lost as the candidate starts, away in the canary, and silent from the switch on."""
+    sample = [Point(GOOD, "killed", "start"), Point(GOOD, "away", "canary"), Point(GOOD, "silent", "promote")]
+    with matrix(remote) as run:
+        found = [run.cut(point) for point in sample]
+    assert [f"{item.point.told}: {fault}" for item in found for fault in item.faults] == []
+    # Nobody is asked anything at the last one, so nothing could be undone: that is told, never a release.
+    assert found[-1].outcome in {"ROLLBACK_FAILED", "HELD"}
