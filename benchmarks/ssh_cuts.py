@@ -5,9 +5,9 @@ post orders the whole time and never retry. Runs of each kind are walked: a depl
 bake, a rollback by command, what a person decides about a deployment that is held, and `recover` after a gate was
 killed. Each step and each undo that begins in one is a point, and so is the middle of what takes its time. There every
 `ssh` of the gate is killed; or nothing is answered any more until the gate has ended, without a word that the
-connection is lost; or the server hangs up and lets nobody in for three seconds. Then the answer is held against what is
-true, `recover` runs (`rollback` of what is held), and everything is looked at: who serves and answers, shares, locks,
-containers, files and shells on the server, orders and requests.
+connection is lost; or the server hangs up and lets nobody in, for three seconds or until the gate has ended. Then the
+answer is held against what is true, `recover` runs (`rollback` of what is held), and everything is looked at: who
+serves and answers, shares, locks, containers, files and shells on the server, orders and requests.
 Prints a table on standard error and one JSON document on standard output; exit code 1 when anything was found, or
 nothing was cut. All of it takes hours; interrupted, it tells what it found until then. ``--kind``, ``--only`` and
 ``--every 3 --first 0`` do a part of it, which ``--onto`` adds to others.

@@ -40,7 +40,7 @@ class Session:
         self._pid = 0
         self._late = late
         self._server_zero = 0.0
-        """The server's time since it was started, at this process's zero."""
+        """The server's time since it was started, at this process's zero; rather too early than too late."""
 
     def run(self, script: str, words: tuple[str, ...], timeout: float) -> tuple[int, str]:
         """Runs a line of shell with ``words`` as its ``$1``, ``$2`` …; its exit code and what it printed.
@@ -96,10 +96,9 @@ class Session:
             last, pid = self._pid, f"printf '\\n%s %d\\n' {self.mark} 0; "
             ours = f'case "$(cat /proc/{last}/environ 2>/dev/null)" in *{self.mark}*)'
             killed = f"{ours} kill -9 -{last} {last} 2>/dev/null;; esac; " if last else ""
-            began = time.monotonic()
             _, said = self._said(stream, f"{killed}{_UPTIME}; echo $$ $up; {pid}\n", deadline)
             self._pid, up = map(int, said.split())
-            self._server_zero = up - began
+            self._server_zero = up - time.monotonic()
         return self._open[1]
 
     def _close(self) -> None:

@@ -28,7 +28,7 @@ _CONNECT = 20.0  # seconds
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
 _LOST = 255  # what ``ssh`` itself ends with
 _OWN = "gate-own-255"  # said by a command that ends so by itself
-_BACK = 15.0
+_BACK = 10.0
 """Seconds in which one that was lost is tried again: an sshd that is started anew, a network that is gone for a moment.
 Whoever asks next finds it then, and what was begun can be undone."""
 _BETWEEN = 0.5  # seconds between two tries

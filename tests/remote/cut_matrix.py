@@ -67,9 +67,10 @@ RECOVERED = Kind("recovered", "recover", 1, dead=True)
 KINDS = {kind.name: kind for kind in (GOOD, STOPPED, BACK, KEPT, GIVEN_UP, RECOVERED)}
 """Every kind, by its name."""
 
-CUTS = ("killed", "silent", "away")
+CUTS = ("killed", "silent", "away", "gone")
 """``killed``: every ``ssh`` of the gate's is killed, and may connect again. ``silent``: nothing is answered until the
-gate has ended, and nobody hears that it is not. ``away``: the server hangs up and lets nobody in for three seconds."""
+gate has ended, and nobody hears that it is not. ``away``: the server hangs up and lets nobody in for three seconds.
+``gone``: it does so until the gate has ended."""
 
 
 @dataclass(frozen=True)
@@ -195,11 +196,14 @@ class Matrix:
             self._server.silence()
         else:
             self._server.cut()
-            threading.Timer(_AWAY, self._server.up).start()
+            if way == "away":
+                threading.Timer(_AWAY, self._server.up).start()
 
     def _back(self, way: str) -> None:
         if way == "silent":
             self._server.speak()
+        elif way == "gone":
+            self._server.up()
         assert wait_until(self._server.answers, timeout=20)
 
     def _lies(self, kind: Kind, run: _Run) -> list[str]:

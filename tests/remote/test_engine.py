@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -121,16 +120,22 @@ def test_the_log_of_requests_is_followed_from_here(here: Dockered) -> None:
     assert "hidden" not in file.read_text()
 
 
+def told(connection: Connection) -> str:
+    """Why it cannot be opened; empty while it is."""
+    try:
+        connection.open()
+    except EngineError as fault:
+        return str(fault)
+    return ""
+
+
 def test_a_lost_connection_is_an_error_soon(here: Dockered, remote: Server) -> None:
     settings = docker_of(here).model_copy(update={"probes": f"127.0.0.1:{free_port()}"})
     lost = Connection(Target.of(settings), settings.door, back=1.0)
     lost.open()
     remote.cut()
     try:
-        began = time.monotonic()
-        with pytest.raises(EngineError, match="no SSH connection"):
-            lost.open()
-        assert time.monotonic() - began < 30
+        assert wait_until(lambda: "no SSH connection" in told(lost), timeout=30)
         assert here.get().json()["version"] == "1.0.0"  # users come by another way
     finally:
         remote.up()
@@ -188,13 +193,13 @@ def test_what_a_lost_shell_was_told_comes_no_more(here: Dockered) -> None:
 def test_what_arrives_late_is_not_done(here: Dockered, remote: Server) -> None:
     """Another gate has put things right by then, and knows nothing of that shell."""
     door = Door(here.environment, docker_of(here))
-    shell = Session(lambda: client(docker_of(here)), door.name, late=0.0)
+    shell = Session(lambda: client(docker_of(here)), door.name, late=1.0)
     assert shell.run("echo $1", ("well",), 10) == (0, "well\n")
     remote.silence()
     try:
         with pytest.raises(EngineError):
             shell.run("touch /gate/late", (), 0.2)
-        assert not wait_until(lambda: door.engine is None, timeout=2.2, every=0.2)
+        assert not wait_until(lambda: door.engine is None, timeout=4.2, every=0.2)
     finally:
         remote.speak()
     assert not wait_until(lambda: door.read("late") is not None, timeout=1, every=0.2)
