@@ -171,6 +171,14 @@ class Matrix:
     def cut(self, point: Point) -> Survived:
         """Cuts a run there, brings the connection back, and does what is to be done; looks at everything."""
         found = Survived(point)
+        try:
+            self._cut_and_look(point, found)
+        except (AssertionError, subprocess.TimeoutExpired) as broke:  # it must not hide what was found before
+            found.faults.append(f"not looked at to the end: {broke}")
+            self.end()
+        return found
+
+    def _cut_and_look(self, point: Point, found: Survived) -> None:
         self._prepare(point.kind)
         with ordering(self.site, every=_PAUSE) as bill:
             try:
@@ -187,7 +195,6 @@ class Matrix:
         self._count(found, bill)
         if found.faults:
             found.faults.append(f"it had told: {run.told[-3000:]}\n--- then: {settled.told[-2000:]}")
-        return found
 
     def _cut(self, way: str) -> None:
         if way == "killed":

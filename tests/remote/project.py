@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gate.config import Environment
+from gate.deployment import holding
 from gate.environments import load
 from gate.routing import place
 from gate.routing.traffic import Traffic
@@ -109,6 +110,7 @@ def project(
             assert ran.code == 0, f"{ran.reasons}\n{ran.told}"
             yield made
         finally:
+            holding.keeper(made.loaded).stop(0)  # of what is held yet
             made.gate("down")
             there = made.there
             removed(there.environment, docker_of(there))

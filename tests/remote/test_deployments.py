@@ -1,4 +1,4 @@
-"""Whole deployments to a server by SSH, under users: a good one, a bad one, a killed gate."""
+"""Whole deployments to a server by SSH, under users: a good one, a bad one, a killed gate, a connection that is cut."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from gate.machine.shell import wait_until
 from tests.commands.little import HOUSE
 from tests.remote.project import Remote, project
 from tests.remote.server import Server
@@ -53,6 +54,27 @@ def test_recover_undoes_what_a_killed_gate_began(site: Remote) -> None:
     assert (recovered.code, site.serving()) == (1, "1.1.0"), recovered.told
     assert set(answers) == {200}
     assert [one["version"] for one in site.gate("status").document["instances"]] == ["1.1.0"]
+
+
+def test_a_connection_cut_in_the_canary_is_told_and_recovered_from(site: Remote, remote: Server) -> None:
+    """Nobody reaches the server for a while: users go on, and what the gate could not undo it says."""
+    before = site.serving()
+    with shopping(site) as answers:
+        running = site.start("--version", "1.3.0", "--again", "a test", "--yes")
+        assert wait_until(lambda: site.canary() is not None, timeout=120, every=0.1)
+        remote.cut()
+        out, err = running.communicate(timeout=180)
+        cut = site.read(running.returncode, out, err)
+        remote.up()
+        # Held, for nothing can be measured; or what was begun could not be undone. Never a release.
+        assert cut.code in {4, 6}, cut.told
+        assert "no SSH connection" in cut.told
+        site.gate("up")
+        undone = site.gate("rollback" if cut.code == 6 else "recover")
+        assert undone.code == 1, undone.told
+    assert site.serving() == before
+    assert set(answers) == {200}
+    assert [one["version"] for one in site.gate("status").document["instances"]] == [before]
 
 
 def test_a_controller_without_posix_sees_what_serves(site: Remote) -> None:
