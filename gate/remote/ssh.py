@@ -80,15 +80,11 @@ class Target:
 class Connection:
     """One connection; opened when it is asked for, and again when it has been lost.
 
-<<<<<<< HEAD
-    def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = ()) -> None:
-=======
     ``back``: how long one that was lost is tried again, in seconds. The first one, and what stays lost, is tried once:
     a server that is gone must not hold up each of a hundred questions.
     """
 
-    def __init__(self, target: Target, probes: str | None, back: float = _BACK) -> None:
->>>>>>> 6b47191 (A cut connection: tried again before an undo fails, late commands not done, a keeper that outlives it, no claim about what serves)
+    def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = (), *, back: float = _BACK) -> None:
         self._target = target
         self._probes = probes
         self._back = back
