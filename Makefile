@@ -2,35 +2,42 @@
 PYTHON ?= python3
 RUN := .venv/bin/python
 
-.PHONY: demo test test-parts test-engines test-light test-deployments check format bench lock clean
+.PHONY: demo test test-parts test-waiting test-light test-engines test-deployments test-whole check format bench lock clean
 
 demo: .venv/run.stamp
 	$(RUN) example/demo.py
 
+# Deployments wait much of their time: one after the other they leave half of the machine to what needs no time of its own.
 test: .venv/dev.stamp
 	$(MAKE) test-parts ASIDE="$(LIGHT)"
-	$(MAKE) -j2 --output-sync=line test-engines test-light
-	$(MAKE) test-deployments
+	$(MAKE) -j2 test-waiting test-light
 
 PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
-# Deployments whose timing is measured while they serve have the machine to themselves.
+# Deployments whose timing is measured while they serve, and real engines: one after the other.
 MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
-# Real engines wait for each other much of the time: what needs no time of its own runs meanwhile.
 ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts remote swarm))
-LIGHT = $(addprefix tests/,approval evidence notify redaction report suite unit)
+LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report suite unit)
 
 # The rest, side by side. Without ASIDE: with what is light.
 test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ENGINES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-engines: .venv/dev.stamp
+test-waiting: .venv/dev.stamp
 	$(PYTEST) $(ENGINES) $(TESTS)
+	$(PYTEST) $(MEASURED) $(TESTS)
 
 test-light: .venv/dev.stamp
 	nice -n 19 $(PYTEST) $(LIGHT) $(TESTS)
 
+test-engines: .venv/dev.stamp
+	$(PYTEST) $(ENGINES) $(TESTS)
+
 test-deployments: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(TESTS)
+
+# What no run has time for: every defect on every engine, and more. About a quarter of an hour.
+test-whole: .venv/dev.stamp
+	$(PYTEST) tests --whole -m whole $(TESTS)
 
 check: .venv/dev.stamp
 	.venv/bin/ruff format --check .

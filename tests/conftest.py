@@ -22,8 +22,16 @@ settings.load_profile("house")
 _SLOWEST = ("everywhere", "e2e", "team", "swarm", "hosts", "containers", "commands", "checks", "rehearsal", "database")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--whole", action="store_true", help="also what there is no time for in every run (marked whole)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Folders with slow files come first: side by side, one of them begun last would keep the rest waiting."""
+    if not config.getoption("whole"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("whole")])
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
     items.sort(key=lambda item: next((n for n, name in enumerate(_SLOWEST) if name in item.path.parts), len(_SLOWEST)))
 
 

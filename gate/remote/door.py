@@ -14,14 +14,16 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gate.config import DockerSettings, Environment
-from gate.containers.client import Client, asked, client, found, within
+from gate.containers.client import Client, Silent, asked, client, found, within
 from gate.containers.options import LABEL, STATE
 from gate.errors import EngineError
+from gate.machine import shell
 from gate.redact import cut
 from gate.remote.session import Session
 
 FOLDER = PurePosixPath("/gate")
 _DONE = 30.0  # seconds a command in the container may take
+_AGAIN = 2.0  # seconds for the end of a lost connection to be noticed
 _LINK = 'ln -sfn -- "$2" "$3" && mv -fT -- "$3" "$1"'
 # Makes a rename last; a system whose ``sync`` takes no name syncs everything.
 _LASTS = '&& { sync "$(dirname "$1")" 2>/dev/null || sync; }'
@@ -97,6 +99,22 @@ class Door:
             )
         return code, said
 
+    def ask(self, script: str, *words: str, allowed: tuple[int, ...] = (0,)) -> tuple[int, str]:
+        """As ``run``, for what changes nothing: where the connection was lost, the next one is asked again."""
+        told: list[tuple[int, str]] = []
+        lost: list[Silent] = []
+
+        def asks() -> bool:
+            try:
+                told.append(self.run(script, *words, allowed=allowed))
+            except Silent as fault:
+                lost.append(fault)
+            return bool(told)
+
+        if not shell.wait_until(asks, timeout=_AGAIN, every=0.2):
+            raise lost[-1]
+        return told[0]
+
     def put(self, name: str, content: bytes) -> None:
         """Puts a file into the volume, also while the container does not run; nobody but its owner can read it."""
         packed = io.BytesIO()
@@ -112,11 +130,11 @@ class Door:
         self.run('umask 077 && mkdir -p -- "$1/traffic" "$1/rel" && chmod 700 "$1/traffic" "$1/rel"', str(FOLDER))
 
     def read(self, name: str) -> str | None:
-        code, said = self.run('[ -e "$1" ] || exit 3; cat -- "$1"', self._at(name), allowed=(0, 3))
+        code, said = self.ask('[ -e "$1" ] || exit 3; cat -- "$1"', self._at(name), allowed=(0, 3))
         return said if code == 0 else None
 
     def target(self, name: str) -> str | None:
-        code, said = self.run('[ -L "$1" ] || exit 3; readlink -- "$1"', self._at(name), allowed=(0, 3))
+        code, said = self.ask('[ -L "$1" ] || exit 3; readlink -- "$1"', self._at(name), allowed=(0, 3))
         return PurePosixPath(said.strip()).name if code == 0 else None
 
     def write(self, name: str, text: str) -> None:
@@ -134,7 +152,7 @@ class Door:
         self.run('rm -rf -- "$1"', self._at(name))
 
     def holders(self, folder: str, file: str) -> list[str]:
-        _, said = self.run('for one in "$1"/*/"$2"; do [ -e "$one" ] && echo "$one"; done; :', self._at(folder), file)
+        _, said = self.ask('for one in "$1"/*/"$2"; do [ -e "$one" ] && echo "$one"; done; :', self._at(folder), file)
         return [PurePosixPath(line).parent.name for line in said.splitlines()]
 
     def _new(self, name: str) -> str:

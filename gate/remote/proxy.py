@@ -113,7 +113,7 @@ class RemoteProxy:
 
     def version(self) -> str:
         """Of the Caddy in the container. Raises EngineError."""
-        _, said = self._door.run("caddy version")
+        _, said = self._door.ask("caddy version")
         match = re.search(r"\d+(\.\d+)+", said)
         if match is None:
             raise StackError(f"{self._docker.front_door}: caddy version printed no version")
@@ -160,7 +160,7 @@ class RemoteProxy:
     def _require_free(self, wanted: str) -> None:
         """Raises StackError for a port that somebody else has: the kernel would give both of them half of the users."""
         before = self._door.read(_CONFIG) or ""
-        _, table = self._door.run("cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")
+        _, table = self._door.ask("cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")
         taken = probing.listening(table)
         for place in (self._environment.traffic.listen, self._docker.door):
             port = place.rpartition(":")[2]

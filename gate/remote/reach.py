@@ -58,7 +58,7 @@ class Beyond:
         return next(port for port in _shuffled() if not any(end.endswith(f":{port:04X}") for end in taken))
 
     def _tables(self) -> str:
-        return self._door.run("cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")[1]
+        return self._door.ask("cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :")[1]
 
     def _ask(self, path: str, headers: dict[str, str]) -> Any:
         """The answer at the server's own door; None when there is none in time. Raises EngineError."""
@@ -83,8 +83,8 @@ class RemoteHost:
         """Raises EngineError."""
         script = 'cat /proc/stat /proc/meminfo && df -kP -- "$1"'
         if self._last is None:
-            self._last = _spent(self._door.run(script, str(FOLDER))[1])
-        _, said = self._door.run(script, str(FOLDER))
+            self._last = _spent(self._door.ask(script, str(FOLDER))[1])
+        _, said = self._door.ask(script, str(FOLDER))
         (total, idle), (total_before, idle_before) = _spent(said), self._last
         self._last = (total, idle)
         memory = {name: int(size) for name, size in re.findall(r"^(MemTotal|MemAvailable): +(\d+) kB$", said, re.M)}

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gate.containers.client import Client, asked
+from gate.containers.client import Client, Silent, asked
 from gate.errors import EngineError
 
 _LATE = 20.0
@@ -45,7 +45,8 @@ class Session:
     def run(self, script: str, words: tuple[str, ...], timeout: float) -> tuple[int, str]:
         """Runs a line of shell with ``words`` as its ``$1``, ``$2`` …; its exit code and what it printed.
 
-        Raises EngineError when nothing answers within ``timeout`` seconds; whether it was run is not known then.
+        Raises EngineError when nothing answers within ``timeout`` seconds, Silent when the connection was lost; whether
+        it was run is not known then.
         """
         given = " ".join(map(shlex.quote, words))
         with self._lock:
@@ -56,7 +57,7 @@ class Session:
                 self._close()
                 if isinstance(fault, EngineError):
                     raise
-                raise EngineError(f"{self._container}: the connection was lost ({type(fault).__name__})") from None
+                raise Silent(f"{self._container}: the connection was lost ({type(fault).__name__})") from None
 
     def _answer(self, words: str, script: str, timeout: float) -> tuple[int, str]:
         deadline = time.monotonic() + timeout
