@@ -17,8 +17,8 @@ def shop(folder: Path, host: str) -> Site:
     (environments / "local.toml").rename(environments / "here.toml")
     here = environments / "here.toml"
     servers = here.read_text()
-    assert 'start_timeout = "20s"' in servers  # a container starts slowly where two of everything start at once
-    here.write_text(servers.replace('start_timeout = "20s"', 'start_timeout = "60s"'))
+    assert 'start_timeout = "10s"' in servers  # a container starts slowly where two of everything start at once
+    here.write_text(servers.replace('start_timeout = "10s"', 'start_timeout = "60s"'))
     text = (environments / "docker.toml").read_text()
     assert text.count('extends = "local.toml"') == text.count(_DEFAULT_HOST) == 1
     text = text.replace("local.toml", "here.toml").replace(_DEFAULT_HOST, host)
