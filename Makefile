@@ -14,7 +14,7 @@ test: .venv/dev.stamp
 
 PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
 # Deployments whose timing is measured while they serve, and real engines: one after the other.
-MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
+MEASURED = $(addprefix tests/,$(addprefix e2e/test_,defects.py deployments.py live.py kill_matrix.py) suite/test_headroom.py)
 ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts remote swarm))
 LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report suite unit)
 
@@ -27,7 +27,7 @@ test-waiting: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(TESTS)
 
 test-light: .venv/dev.stamp
-	nice -n 19 $(PYTEST) $(LIGHT) $(TESTS)
+	nice -n 19 $(PYTEST) $(LIGHT) $(patsubst %,--ignore %,$(MEASURED)) $(TESTS)
 
 test-engines: .venv/dev.stamp
 	$(PYTEST) $(ENGINES) $(TESTS)
