@@ -33,7 +33,7 @@ SAMPLE = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent:
-            kind = item.callspec.params["ground"]
+            kind = str(item.callspec.params["ground"])
             if not any(word in item.name for word in SAMPLE[kind]):
                 item.add_marker("whole")
 
