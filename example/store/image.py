@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent.resolve()
+WITHIN = 900.0  # seconds for each command
 
 
 def main(arguments: list[str]) -> int:
@@ -34,22 +35,31 @@ def main(arguments: list[str]) -> int:
     code = build(docker, *names)
     if code or not push:
         return code
-    pushed = subprocess.run([docker, "push", "--quiet", names[1]], check=False).returncode
+    pushed = ended(docker, "push", "--quiet", names[1])
     if pushed:
-        subprocess.run([docker, "image", "rm", names[1]], stdout=subprocess.DEVNULL, check=False)
+        ended(docker, "image", "rm", names[1], told=subprocess.DEVNULL)
     return min(pushed, 1)
+
+
+def ended(*argv: str | Path, told: int | None = None) -> int:
+    """The exit code of a command; 1, and said so, where it takes too long. ``told``: where its output goes."""
+    try:
+        return subprocess.run(argv, check=False, timeout=WITHIN, stdout=told).returncode
+    except subprocess.TimeoutExpired:
+        print(f"error: {Path(argv[0]).name} {argv[1]} did not end within {WITHIN:g} s", file=sys.stderr)
+        return 1
 
 
 def build(docker: str, version: str, image: str) -> int:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        made = subprocess.run([sys.executable, HERE / "build.py", version, "--into", place / "release"], check=False)
-        if made.returncode:
-            return made.returncode
+        made = ended(sys.executable, HERE / "build.py", version, "--into", place / "release")
+        if made:
+            return made
         for file in ("Dockerfile", "requirements.txt"):
             shutil.copy(HERE / file, place / file)
         base = ["--build-arg", f"BASE={os.environ['BASE']}"] if "BASE" in os.environ else []
-        return subprocess.run([docker, "build", "--quiet", "--tag", image, *base, place], check=False).returncode
+        return ended(docker, "build", "--quiet", "--tag", image, *base, place)
 
 
 if __name__ == "__main__":
