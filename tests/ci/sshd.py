@@ -16,6 +16,7 @@ import psutil
 
 from gate.machine.shell import wait_until
 from tests.engine.site import free_port
+from tests.remote.server import NO_PROFILE
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Sshd:
                 "UsePAM": "no",
                 "PasswordAuthentication": "no",
                 "PermitRootLogin": "prohibit-password",
+                "SetEnv": NO_PROFILE,
             }
             (place / "config").write_text("".join(f"{key} {value}\n" for key, value in told.items()), encoding="utf-8")
             if os.geteuid() == 0:

@@ -32,8 +32,11 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel DEBUG1
-SetEnv PATH={place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+SetEnv PATH={place}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin {quiet}
 """
+# Debian's bash reads ~/.bashrc in every SSH login that is not a shell within a shell. What a developer has written in
+# there is no part of the test, and may wait: for a lock, say, which an earlier login held when a test cut it.
+NO_PROFILE = "SHLVL=1"
 
 
 @dataclass
@@ -180,7 +183,7 @@ def server(engine: Path, address: str = "127.0.0.1", within: tuple[str, ...] = (
         shutil.copy(place / "key.pub", place / "authorized_keys")
         kind, key, *_ = (place / "host_key.pub").read_text().split()
         (place / "known_hosts").write_text(f"[{address}]:{made.port} {kind} {key}\n")
-        (place / "config").write_text(CONFIG.format(address=address, port=made.port, place=place))
+        (place / "config").write_text(CONFIG.format(address=address, port=made.port, place=place, quiet=NO_PROFILE))
         Path("/run/sshd").mkdir(exist_ok=True)  # of Debian's: for who is not let in yet
         made.up()
         try:
