@@ -22,15 +22,18 @@ LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report
 test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ENGINES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
+# Engines side by side, what is about one of them one after the other; most of it is waiting.
+BY_ENGINE = $(PYTEST) $(ENGINES) -n 3 --dist loadgroup $(TESTS)
+
 test-waiting: .venv/dev.stamp
-	$(PYTEST) $(ENGINES) $(TESTS)
+	$(BY_ENGINE)
 	$(PYTEST) $(MEASURED) $(TESTS)
 
 test-light: .venv/dev.stamp
 	nice -n 19 $(PYTEST) $(LIGHT) $(patsubst %,--ignore %,$(MEASURED)) $(TESTS)
 
 test-engines: .venv/dev.stamp
-	$(PYTEST) $(ENGINES) $(TESTS)
+	$(BY_ENGINE)
 
 test-deployments: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(TESTS)

@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.groups import ByEngine
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 # Property tests are the same on every machine, busy or not: fixed examples, no time limit for one, nothing kept.
 settings.register_profile("house", deadline=None, derandomize=True, database=None)
@@ -24,6 +28,11 @@ _SLOWEST = ("everywhere", "e2e", "team", "swarm", "hosts", "containers", "comman
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole", action="store_true", help="also what there is no time for in every run (marked whole)")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """With ``--dist loadgroup``, tests of one engine run one after the other, beside those of the others."""
+    return ByEngine(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 @pytest.hookimpl(trylast=True)

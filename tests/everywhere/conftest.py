@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Generator, Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -19,23 +18,6 @@ from tests.remote.server import Server
 from tests.swarm.conftest import swarm
 
 __all__ = ["docker_host", "remote", "swarm"]
-
-
-SAMPLE = {
-    "process": ("first", "good", "promote"),
-    "docker": ("first", "good", "crashes", "dies", "promote", "bake"),
-    "docker over SSH": ("first", "good", "fails-users", "promote"),
-    "swarm": ("first", "good", "lies", "promote"),
-}
-"""What every run tries of each engine, by words of its ids. The shop's own defects are tried on processes besides."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if isinstance(item, pytest.Function) and item.path.parent == Path(__file__).parent:
-            kind = str(item.callspec.params["ground"])
-            if not any(word in item.name for word in SAMPLE[kind]):
-                item.add_marker("whole")
 
 
 @pytest.fixture(scope="session")

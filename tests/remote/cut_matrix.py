@@ -348,7 +348,7 @@ class Matrix:
             self.site.steps("50% 2s", "100% 2s")  # without users nothing can be told of it
             held = self.site.deploy(self._target)
             assert held.code == 6, f"{held.reasons}\n{held.told}"
-        self.site.steps("50% 40s", "100% 15s")
+        self.site.steps("50% 40s", "100% 6s")
         self._before, self._continues = self._last().id, kind.held or kind.dead
         if kind.dead:
             with ordering(self.site, every=_PAUSE):

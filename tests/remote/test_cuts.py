@@ -1,0 +1,28 @@
+"""Some of the points at which ``python -m benchmarks.ssh_cuts`` cuts the connection: each way of a cut once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.remote.cut_matrix import BACK, GOOD, Matrix, Point, matrix
+from tests.remote.server import Server
+
+POINTS = (
+    Point(GOOD, "killed", "migrate"),
+    Point(GOOD, "away", "promote"),
+    Point(BACK, "gone", "promote"),
+)
+
+
+@pytest.fixture(scope="module")
+def cuts(remote: Server) -> Iterator[Matrix]:
+    with matrix(remote) as made:
+        yield made
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.told)
+def test_what_is_cut_off_is_told_and_can_be_settled(cuts: Matrix, point: Point) -> None:
+    """And users notice nothing of it, whatever becomes of the run."""
+    assert cuts.cut(point).faults == []
