@@ -24,6 +24,7 @@ _EXAMPLE = 160  # characters of a log line that are told
 _SENT = ("error_rate", "response_time", "log_error_rate")  # measured by what users send, not by a look
 GRACE = 20.0
 """Seconds that a step whose time is over waits for a look that has not answered yet, at a large table say."""
+_SEEN = 2.0  # times the limit on the response time
 _NOTHING = "nothing was found"
 
 
@@ -105,7 +106,7 @@ class Judge:
         if step is None:
             return Standing(None)
         over = at >= step.at + step.seconds
-        if not over and not (step.share < 1 and self._proven_early(step)):
+        if not over and not (step.share < 1 and self._proven_early(step, at)):
             return Standing(None)
         reasons = self._at_the_end(step)
         worst = Decision.worst([item.decision for item in reasons])
@@ -200,8 +201,15 @@ class Judge:
         excused = self._states.stable_ails
         return [*(item for family in self._families for item in family.against(excused)), *self._states.against()]
 
-    def _proven_early(self, step: TrafficStep) -> bool:
-        """Whether a step with a share of the traffic need not last its whole time."""
+    def _proven_early(self, step: TrafficStep, at: float) -> bool:
+        """Whether a step with a share of the traffic need not last its whole time.
+
+        A request is seen when it ends, so the slow ones come last: those that take up to ``_SEEN`` times as long as is
+        tolerated must have had the time.
+        """
+        limit = self._rules["response_time"].rollback
+        if limit is not None and at - step.at < _SEEN * limit.value:
+            return False
         return not self.undecided and all(self._measured(signal, step) for signal in self._wanted)
 
     def _measured(self, signal: str, step: TrafficStep) -> bool:

@@ -101,9 +101,19 @@ def test_one_failing_request_decides_nothing() -> None:
 
 
 def test_enough_good_requests_end_a_canary_step_early() -> None:
-    standing = judged([CANARY, WANTED, usual(), healthy(0.1), requests(0.1, 100)], 0.2)
+    standing = judged([CANARY, WANTED, usual(), healthy(0.1), requests(0.1, 100)], 6.0)
     assert standing.decision is GO
     assert "0 of 100 requests failed" in standing.reasons[0].text
+
+
+def test_fast_requests_alone_prove_nothing() -> None:
+    """What takes 4 s is in nobody's log before, and 3 s are too many."""
+    fast = [requests(0.1, 20, route="GET /")]
+    late = [[*fast, requests(4.0, 2, ms=4000.0)] if tick >= 40 else fast for tick in range(60)]
+    standings = watched(late, first=[CANARY, WANTED, usual(), healthy(0.1)])
+    assert {standing.decision for standing in standings[:40]} == {None}
+    assert standings[-1].decision is ROLLBACK
+    assert {reason.signal for reason in standings[-1].reasons} <= {"response_time", "slower_than_stable"}
 
 
 def test_the_bake_lasts_its_whole_time() -> None:
