@@ -23,7 +23,7 @@ test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ENGINES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Engines side by side, what is about one of them one after the other; most of it is waiting.
-BY_ENGINE = $(PYTEST) $(ENGINES) -n 3 --dist loadgroup $(TESTS)
+BY_ENGINE = $(PYTEST) $(ENGINES) -n 2 --dist loadgroup $(TESTS)
 
 test-waiting: .venv/dev.stamp
 	$(BY_ENGINE)

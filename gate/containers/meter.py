@@ -13,8 +13,8 @@ from gate.engines import usage
 class Meter(Protocol):
     """Reads one container after another; CPU is told for the time since the last reading of it."""
 
-    def read(self, made: dict[str, Any]) -> tuple[float, int]:
-        """CPU in cores and memory in bytes of a container that runs, as the engine describes it."""
+    def read(self, made: dict[str, Any]) -> tuple[float, int] | None:
+        """CPU in cores and memory in bytes of a container that runs, as the engine describes it; None: not known."""
 
 
 class ProcessMeter:
@@ -34,16 +34,19 @@ class StatsMeter:
         self._docker = docker
         self._last: dict[str, tuple[float, float]] = {}
 
-    def read(self, made: dict[str, Any]) -> tuple[float, int]:
+    def read(self, made: dict[str, Any]) -> tuple[float, int] | None:
         """Raises EngineError."""
         with asked(str(made["Name"])):
             stats: dict[str, Any] = client(self._docker).api.stats(made["Id"], stream=False, one_shot=True)
-        seconds = float(stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage") or 0) / 1e9
+        used = stats.get("cpu_stats", {}).get("cpu_usage", {}).get("total_usage")
         memory = stats.get("memory_stats", {})
+        if not used or not memory.get("usage"):  # a busy engine answers without figures: that is not nothing used
+            return None
+        seconds = float(used) / 1e9
         held = memory.get("stats", {})
         # Pages that are only cached files are given back when anybody needs them.
         cached = held.get("total_inactive_file", held.get("inactive_file", 0))
         now = time.monotonic()
         before, then = self._last.get(made["Id"], (seconds, now - 1))
         self._last[made["Id"]] = (seconds, now)
-        return max(0.0, seconds - before) / max(now - then, 0.001), max(0, int(memory.get("usage") or 0) - int(cached))
+        return max(0.0, seconds - before) / max(now - then, 0.001), max(0, int(memory["usage"]) - int(cached))

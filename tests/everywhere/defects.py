@@ -97,7 +97,7 @@ DEFECTS = {
     ),
     "eats-memory": Defect(
         "A user's order takes more memory than the limit.",
-        Stopped(_LIVE, ("memory", "error_rate")),
+        Stopped(_LIVE, ("memory", "error_rate", "services_lost")),
         _NOT_MEASURED,
         seen=True,
     ),

@@ -242,7 +242,7 @@ def all_tests(swarm: None) -> Iterator[Swarmed]:
     """0.9.0 serves, which was deployed by hand."""
     with swarmed() as made:
         with ThreadPoolExecutor() as side_by_side:
-            list(side_by_side.map(made.release, ("1.1.0", "1.2.0", "1.3.0")))
+            list(side_by_side.map(made.release, ("1.0.1", "1.1.0", "1.2.0", "1.3.0")))
         yield made
 
 

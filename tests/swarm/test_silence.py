@@ -12,8 +12,9 @@ from socketserver import ThreadingUnixStreamServer
 
 import pytest
 
-from gate.config import SwarmSettings
+from gate.config import DockerSettings, SwarmSettings
 from gate.containers.client import Silent
+from gate.containers.meter import StatsMeter
 from gate.containers.swarm import Manager
 from gate.errors import EngineError
 from tests.engine.site import folder
@@ -104,3 +105,9 @@ def test_a_question_that_is_wrong_is_not_asked_again(engine: tuple[Socket, Path]
         asked.nodes()
     assert not isinstance(told.value, Silent)
     assert server.asked == 1
+
+
+def test_figures_that_are_not_there_are_not_nothing_used(engine: tuple[Socket, Path]) -> None:
+    """A busy engine answers without them; 0 would be well below every limit."""
+    settings = DockerSettings.model_validate({"kind": "docker", "host": f"unix://{engine[1]}"})
+    assert StatsMeter(settings).read({"Id": "made-up", "Name": "made-up"}) is None
