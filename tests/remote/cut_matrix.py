@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from gate.containers.client import at, listed
+from gate.errors import GateError
 from gate.machine.shell import wait_until
 from gate.records.sqlite import SqliteFile
 from gate.records.store import Deployment, Store
@@ -173,7 +174,7 @@ class Matrix:
         found = Survived(point)
         try:
             self._cut_and_look(point, found)
-        except (AssertionError, subprocess.TimeoutExpired) as broke:  # it must not hide what was found before
+        except (AssertionError, GateError, subprocess.TimeoutExpired) as broke:  # what was found before is told
             found.faults.append(f"not looked at to the end: {broke}")
             self.end()
         return found

@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gate.config import Environment
+from gate.containers.client import Silent
 from gate.deployment import holding
 from gate.environments import load
+from gate.machine.shell import wait_until
 from gate.routing import place
 from gate.routing.traffic import Traffic
 from tests.commands.little import CASE, HOUSE
@@ -61,8 +63,18 @@ class Remote(Site):
 
     def canary(self) -> tuple[str, float] | None:
         """The candidate that has a share of the traffic, and that share; None without one."""
-        environment = self.loaded
-        return Traffic(environment, place.of(environment)).canary()
+        told = []
+
+        def asks() -> bool:
+            environment = self.loaded
+            try:
+                told.append(Traffic(environment, place.of(environment)).canary())
+            except Silent:  # this process has a connection of its own, which was cut as well
+                return False
+            return True
+
+        assert wait_until(asks, timeout=30, every=0.5), "the server does not tell the shares"
+        return told[0]
 
     def steps(self, *steps: str) -> None:
         """From now on traffic is given so, as in ``"50% 10s"``."""
