@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gate import environments
+from gate.config import settings
 from gate.errors import ConfigError, UsageError
 
 BASE = """
@@ -122,3 +123,21 @@ def test_the_environment_that_was_meant_is_proposed_and_no_other(tmp_path: Path,
     with pytest.raises(UsageError) as fault:
         environments.load(name, tmp_path)
     assert fault.value.next_step == (f"python deploy_gate.py {step} status" if step else None)
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+OURS = {
+    "FRONTEND_URL": "https://shop.of-ours",
+    "DOCKER_SERVER": "server.of-ours",
+    "DATABASE_URL": "postgresql://store:of-nobody-here@db.of-ours:5432/store",
+    "REDIS_URL": "redis://:of-nobody-here@cache.of-ours:6379/0",
+    "STORE_SECRET": "of-nobody-here-and-long-enough",
+    "STORE_TRAINING_CODE": "of-nobody-here",
+}
+
+
+@pytest.mark.parametrize("name", ["staging", "production"])
+def test_the_example_environments_require_no_setting_that_they_cannot_have(name: str) -> None:
+    """Else a critical check refuses whatever is to be deployed by them."""
+    assert environments.variable_names(name, REPOSITORY) <= OURS.keys()
+    assert settings.faults(environments.load(name, REPOSITORY, OURS)) == []
