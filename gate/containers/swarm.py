@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from functools import partial
+from http.client import NOT_FOUND
 from typing import Any, TypeVar
 
 import semver
@@ -27,6 +30,8 @@ UNCHECKED = (
     "process runs"
 )
 FAILED = {"paused", "rollback_paused"}
+OVER = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+"""States of a task that does not run any more."""
 ENDED = {"completed", "rollback_completed", *FAILED}
 
 Table = dict[str, Any]
@@ -80,16 +85,22 @@ class Manager:
         return sorted(listed, key=lambda one: str(one["Status"].get("Timestamp", "")), reverse=True)
 
     def lines(self, name: str, since: int) -> list[str]:
-        """What the tasks of a service wrote, since some second."""
-        full = self._name(name)
+        """What the tasks of a service wrote, since some second; each line begins with its time, the oldest comes first.
 
-        def read(api: Client) -> bytes:
-            pieces = api.service_logs(full, stdout=True, stderr=True, since=since, timestamps=True, is_tty=False)
-            return b"".join(pieces)
+        They are asked one by one: asked for the service as a whole, Docker 20.10 falls silent half-way where several
+        tasks of one node have much to tell, and never ends.
+        """
+        what = f"the log of {self._name(name)}"
 
-        what = f"the log of {full}"
-        told: bytes = within(_READING, what, lambda: self._ask(what, read, patient=False))
-        return told.decode(errors="replace").splitlines()
+        def read() -> list[str]:
+            found = []
+            for task in self.tasks(name, patient=False):
+                if may_have_written(task, since):
+                    found += self._ask(what, partial(_written_by, str(task["ID"]), since, what), patient=False)
+            return sorted(found)
+
+        told: list[str] = within(_READING, what, read)
+        return told
 
     def checks_health(self, service: Table, image: str) -> bool:
         """Whether Swarm can tell that a task serves: by a health check of the service, or else of the image.
@@ -162,6 +173,39 @@ def named(image: str) -> str:
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     version = version_of(tag)
     return version if semver.Version.is_valid(version) else f"0.0.0+{digest_of(image)[7:19] or 'unknown'}"
+
+
+def may_have_written(task: Table, since: float) -> bool:
+    """Whether a task may have written anything since some second: it has begun, and had not ended before that."""
+    status = task["Status"]
+    if not (status.get("ContainerStatus") or {}).get("ContainerID"):
+        return False
+    ended = datetime.fromisoformat(f"{status['Timestamp'][:19]}+00:00").timestamp()
+    return status["State"] not in OVER or ended + 1 >= since
+
+
+def _written_by(task: str, since: int, what: str, api: Client) -> list[str]:
+    """The lines of one task, which the SDK does not know how to ask for; none of one that is forgotten meanwhile."""
+    answer = api.get(
+        f"{api.base_url}/v{api.api_version}/tasks/{task}/logs",
+        params={"stdout": "1", "stderr": "1", "timestamps": "1", "since": str(since)},
+        timeout=_READING,
+    )
+    if answer.status_code == NOT_FOUND:
+        return []
+    if not answer.ok:
+        raise Silent(f"{what}: {cut.head(answer.text.strip(), 300)}")
+    return unframed(answer.content).decode(errors="replace").splitlines()
+
+
+def unframed(told: bytes) -> bytes:
+    """What a log's stream carries: before each piece stand eight bytes, the last four are its length."""
+    pieces, at = [], 0
+    while at + 8 <= len(told):
+        size = int.from_bytes(told[at + 4 : at + 8], "big")
+        pieces.append(told[at + 8 : at + 8 + size])
+        at += 8 + size
+    return b"".join(pieces)
 
 
 def update_of(service: Table) -> Table:
