@@ -38,7 +38,7 @@ test-engines: .venv/dev.stamp
 test-deployments: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(TESTS)
 
-# What no run has time for: every defect on every engine, and more. About a quarter of an hour.
+# What no run has time for: every defect on every engine, and more. About twenty-five minutes.
 test-whole: .venv/dev.stamp
 	$(PYTEST) tests --whole -m whole $(TESTS)
 

@@ -1,4 +1,4 @@
-"""What is changed in the repository's environment files so that they are true on this machine: addresses, folders,
+"""What is changed in the repository's example files so that they are true on this machine: addresses, folders,
 durations, and nothing else."""
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from tests.remote.server import CADDY, Server
 
-STEPS = '["10% 10s", "50% 10s", "100% 6s"]'
+STEPS = '["10% 30s", "50% 30s", "100% 20s"]'
 Change = tuple[str, str, str]
-"""A file in environments/, what it says, and what it says here."""
+"""A file, what it says, and what it says here."""
 
 
 def in_both(window: datetime) -> list[Change]:
@@ -20,13 +20,14 @@ def in_both(window: datetime) -> list[Change]:
     return [
         ("base.toml", '"/srv/store/releases"', '"releases"'),
         ("base.toml", '"/srv/store/gate"', '"gate"'),
+        ("base.toml", '"15m for 2h"', '"1m for 1m"'),
         ("production.toml", '"02:00-04:00"', f'"{opens:%H:%M}-{opens + timedelta(hours=2):%H:%M}"'),
         ("production.toml", "hours = 24", "hours = 0.001"),
     ]
 
 
 def on_this_server(server: Server, registry: str, port: int) -> list[Change]:
-    """An SSH server and a Docker engine of this machine; the proxy's image is no registry's; shorter steps."""
+    """An SSH server and a Docker engine of this machine; the proxy's image is no registry's; a shorter bake."""
     return [
         ("staging.toml", '"registry.example/team/store"', f'"{registry}/store"'),
         ("staging.toml", '"ssh://deploy@${DOCKER_SERVER}:22"', f'"{server.host}"'),
@@ -38,23 +39,33 @@ def on_this_server(server: Server, registry: str, port: int) -> list[Change]:
     ]
 
 
-def on_this_swarm(socket: Path, registry: str, log: Path) -> list[Change]:
-    """A swarm of this machine, its registry, and what its load balancer writes; shorter looks."""
+def on_this_swarm(socket: Path, registry: str, log: Path, variables: Path) -> list[Change]:
+    """A swarm of this machine, its registry, and what its load balancer writes; a shorter bake."""
     return [
         ("production.toml", '"registry.example/team/store"', f'"{registry}/store"'),
         ("production.toml", '"unix:///var/run/docker.sock"', f'"unix://{socket}"'),
         ("production.toml", '"/var/log/nginx/gate.json"', f'"{log}"'),
+        ("production.toml", '"/srv/store/store.env"', f'"{variables}"'),
         ("production.toml", 'monitor = "10s"', 'monitor = "2s"'),
-        ("production.toml", '["100% 2m"]', '["100% 8s"]'),
+        ("production.toml", '["100% 2m"]', '["100% 20s"]'),
     ]
 
 
-def change(environments: Path, changes: list[Change]) -> None:
+def in_the_stack(registry: str, variables: Path) -> list[Change]:
+    """The same in the stack file, and in what its top says is typed."""
+    return [
+        ("stack.yaml", " /srv/store/store.env registry.example/team/store:", f" {variables} {registry}/store:"),
+        ("stack.yaml", "image: registry.example/team/store:", f"image: {registry}/store:"),
+        ("stack.yaml", ":-/srv/store/store.env}", f":-{variables}}}"),
+    ]
+
+
+def change(folder: Path, changes: list[Change]) -> None:
     """Each text that is changed stands in its file once."""
     for name, said, here in changes:
-        file = environments / name
+        file = folder / name
         text = file.read_text()
-        assert text.count(said) == 1, f"environments/{name} says {said} {text.count(said)} times"
+        assert text.count(said) == 1, f"{folder.name}/{name} says {said} {text.count(said)} times"
         file.write_text(text.replace(said, here))
 
 

@@ -54,7 +54,9 @@ def project(remote: Server, swarm: None) -> Iterator[Path]:
             team = f"t{uuid.uuid4().hex[:6]}"  # nobody has pushed there yet
             change(files, in_both(half_an_hour_ago()))
             change(files, on_this_server(remote, f"127.0.0.1:{registry}/{team}", free_port()))
-            change(files, on_this_swarm(NODES[0].socket, f"{REGISTRY}/{team}", root / "requests.log"))
+            change(
+                files, on_this_swarm(NODES[0].socket, f"{REGISTRY}/{team}", root / "requests.log", root / "store.env")
+            )
             yield root
             for name in ("staging", "production"):
                 removed(load(name, root, VARIABLES))

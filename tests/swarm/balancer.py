@@ -2,8 +2,8 @@
 
     balancer.py PORT SERVICE LOG SOCKET...
 
-An answer that never came is asked for again elsewhere (an order has a name, so twice is once); each request is a line
-in LOG, with the release that answered.
+Requests and answers are passed on with their headers. An answer that never came is asked for again elsewhere (an order
+has a name, so twice is once); each request is a line in LOG, with the release that answered.
 """
 
 import http.client
@@ -20,6 +20,8 @@ import docker
 
 PORT, SERVICE, LOG, *SOCKETS = sys.argv[1:]
 PATIENCE = 20.0  # seconds for one request
+ONE_LINK = {"connection", "keep-alive", "transfer-encoding", "content-length", "te", "trailer", "upgrade"}
+"""Headers that are about one connection, not about what is said on it."""
 backends: list[tuple[str, int]] = []
 managers: dict[str, Any] = {}
 
@@ -55,32 +57,44 @@ def looking() -> None:
 
 class Balancer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer goes out in one piece
 
     def do_POST(self) -> None:
-        self.pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+        self.pass_on(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - names of the standard library
 
     def do_GET(self) -> None:
         self.pass_on(None)
 
+    do_HEAD = do_GET  # noqa: N815 - as above
+
     def pass_on(self, order: bytes | None) -> None:
         began, status, body, release = time.time(), 502, b"{}", ""
+        asked = {name: value for name, value in self.headers.items() if name.lower() not in ONE_LINK}
+        told: list[tuple[str, str]] = []
         while status == 502 and time.time() - began < PATIENCE:
             known = list(backends)
             for host, port in random.sample(known, len(known)):
                 try:
                     link = http.client.HTTPConnection(host, port, timeout=5)
-                    link.request(self.command, self.path, order)
+                    link.request(self.command, self.path, order, asked)
                     answer = link.getresponse()
                     status, body, release = answer.status, answer.read(), answer.headers.get("X-Release", "")
+                    told = [(name, value) for name, value in answer.getheaders() if name.lower() not in ONE_LINK]
                     break
                 except (OSError, http.client.HTTPException):
                     continue
             if status == 502:
                 time.sleep(0.05)  # nobody answered: until somebody does
-        self.send_response(status)
+        self.send_response_only(status)
+        for name, value in told:
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
         line = {
             "ts": time.time(),
             "duration": time.time() - began,
