@@ -15,7 +15,7 @@ test: .venv/dev.stamp
 PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
 # Deployments whose timing is measured while they serve, and real engines: one after the other.
 MEASURED = $(addprefix tests/,$(addprefix e2e/test_,defects.py deployments.py live.py kill_matrix.py) suite/test_headroom.py)
-ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts remote swarm))
+ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts recipes/test_ansible.py recipes/test_systemd.py remote swarm))
 LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report suite unit)
 
 # The rest, side by side. Without ASIDE: with what is light.

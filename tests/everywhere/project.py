@@ -188,6 +188,10 @@ class Project(Site):
         assert self.serving() == version
         expected = [version] * self.ground.tasks
         assert wait_until(lambda: self.ground.running(self) == expected, timeout=10), self.ground.running(self)
+        self.known(version)
+
+    def known(self, version: str) -> None:
+        """The gate knows of nothing but this one release, and of nothing that is to be done."""
         status = self.gate("status").document
         runs = [(one["version"], one["stable"], one["healthy"]) for one in status["instances"]]
         assert runs == [(version, True, True)]
