@@ -25,12 +25,15 @@ class LaterLines:
         self._read = read
         self._fresh: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._fault = ""
+        self._looked = False
         self._well_at = self._asked_at = time.monotonic()
         threading.Thread(target=self._reading, name="reading a log", daemon=True).start()
 
     def new(self) -> list[str]:
-        """What has come since the last call. Raises EngineError while the log cannot be read."""
+        """What has come since the last call. Raises EngineError before the first look, and while it cannot be read."""
         self._asked_at = time.monotonic()
+        if not self._looked:  # no lines would look like none that are errors
+            raise EngineError(f"the log was not read yet{self._fault}")
         if self._asked_at - self._well_at > _STALE:
             raise EngineError(f"the log was not read for {self._asked_at - self._well_at:.0f} s{self._fault}")
         found = []
@@ -51,4 +54,5 @@ class LaterLines:
                 for line in (told - seen).elements() if seen is not None else ():
                     self._fresh.put(line)
                 seen, self._well_at = told if seen is None else seen | told, time.monotonic()
+                self._looked = True
             pause(_BETWEEN)

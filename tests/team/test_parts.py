@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -96,6 +98,7 @@ def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(later, "_BETWEEN", 0.02)
     log = ["old", "same"]
     lines = LaterLines(lambda: list(log))
+    assert wait_until(lambda: read(lines), timeout=5)
     assert not wait_until(lambda: bool(lines.new()), timeout=0.3)
     log += ["same", "new"]
     found: list[str] = []
@@ -106,6 +109,30 @@ def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPat
 
     assert wait_until(heard, timeout=5)
     assert sorted(found) == ["new", "same"]
+
+
+def read(lines: LaterLines) -> bool:
+    """Whether somebody has looked yet."""
+    with suppress(EngineError):
+        lines.new()
+        return True
+    return False
+
+
+def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a canary would be over before the log of the candidate was read once."""
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    looks = threading.Event()
+
+    def slow() -> list[str]:
+        assert looks.wait(20)
+        return []
+
+    lines = LaterLines(slow)
+    with pytest.raises(EngineError, match="was not read yet"):
+        lines.new()
+    looks.set()
+    assert wait_until(lambda: read(lines), timeout=5)
 
 
 def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
