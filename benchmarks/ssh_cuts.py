@@ -44,7 +44,9 @@ def measure(kinds: list[Kind], first: int, every: int, only: list[str], console:
         with server(engine) as made, matrix(made) as run:
             for kind in kinds:
                 console.print(f"walking {kind.name}")
-                points = [point for point in run.walk(kind) if not only or point.cut in only][first::every]
+                points = [point for point in run.walk(kind) if not only or point.cut in only]
+                points.sort(key=lambda point: point.delay > 0)  # where it is ended early, each step was cut
+                points = points[first::every]
                 for number, point in enumerate(points, start=1):
                     survived = run.cut(point)
                     found.append(survived)
