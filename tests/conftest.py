@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
-    """With ``--dist loadgroup``, tests of one engine run one after the other, beside those of the others."""
+    """With ``--dist loadgroup``, what shares a project or nodes runs one after the other (``ByEngine``)."""
     return ByEngine(config, log) if config.getoption("dist") == "loadgroup" else None
 
 

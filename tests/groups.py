@@ -1,4 +1,7 @@
-"""Which tests must not run side by side: those of one engine. (A mark for it is not seen by xdist with pytest 9.)"""
+"""Which tests run one after the other: those that share a project, or nodes that some of them kill.
+
+A mark for it (``xdist_group``) is not seen by xdist 3.8 with pytest 9.2.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ _SAME = {"examples": "swarm"}  # both restart or need the nodes
 
 
 class ByEngine(LoadScopeScheduling):  # type: ignore[misc]  # it says nothing of its types
-    """Hands the tests of one engine to one worker, in their order."""
+    """Hands the tests of one folder, or in ``everywhere`` of one engine, to one worker, in their order."""
 
     def _split_scope(self, nodeid: str) -> str:
         named = _ENGINE.match(nodeid)

@@ -23,7 +23,7 @@ class ProcessMeter:
     def __init__(self) -> None:
         self._meter = usage.Meter()
 
-    def read(self, made: dict[str, Any]) -> tuple[float, int]:
+    def read(self, made: dict[str, Any]) -> tuple[float, int] | None:
         return self._meter.read(int(made["State"]["Pid"]))
 
 

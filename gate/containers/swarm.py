@@ -30,6 +30,7 @@ UNCHECKED = (
     "process runs"
 )
 FAILED = {"paused", "rollback_paused"}
+_DOCKERS_OWN = 3  # whose piece of a log it is: not standard output (1), not standard error (2)
 OVER = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
 """States of a task that does not run any more."""
 ENDED = {"completed", "rollback_completed", *FAILED}
@@ -94,8 +95,10 @@ class Manager:
 
         def read() -> list[str]:
             found = []
+            nodes = self.nodes()
             for task in self.tasks(name, patient=False):
-                if may_have_written(task, since):
+                # What one on a lost node writes nobody can read; that it may still answer users is told (``orphaned``).
+                if may_have_written(task, since) and not gone(nodes, task):
                     found += self._ask(what, partial(_written_by, str(task["ID"]), since, what), patient=False)
             return sorted(found)
 
@@ -195,17 +198,27 @@ def _written_by(task: str, since: int, what: str, api: Client) -> list[str]:
         return []
     if not answer.ok:
         raise Silent(f"{what}: {cut.head(answer.text.strip(), 300)}")
-    return unframed(answer.content).decode(errors="replace").splitlines()
+    told, whole = unframed(answer.content)
+    if not whole:  # it began well, so its status is 200
+        raise Silent(f"{what}: it cannot be read to its end")
+    return told.decode(errors="replace").splitlines()
 
 
-def unframed(told: bytes) -> bytes:
-    """What a log's stream carries: before each piece stand eight bytes, the last four are its length."""
-    pieces, at = [], 0
+def unframed(told: bytes) -> tuple[bytes, bool]:
+    """What a log's stream carries, and whether that is all of it.
+
+    Before each piece stand eight bytes: the first says whose it is, the last four are its length. What Docker itself
+    says there, that it cannot read on, is no line of the application's.
+    """
+    pieces: list[bytes] = []
+    at = 0
     while at + 8 <= len(told):
         size = int.from_bytes(told[at + 4 : at + 8], "big")
+        if told[at] == _DOCKERS_OWN:
+            return b"".join(pieces), False
         pieces.append(told[at + 8 : at + 8 + size])
         at += 8 + size
-    return b"".join(pieces)
+    return b"".join(pieces), at == len(told)
 
 
 def update_of(service: Table) -> Table:

@@ -103,6 +103,8 @@ class _Container:
                 try:
                     code = int(self._made.wait(timeout=timeout)["StatusCode"])
                 except requests.RequestException:
+                    if time.monotonic() - began < timeout:
+                        raise  # it was not the time that was over
                     raise ShellError(f"{self._what}: did not end within {timeout:g} s") from None
             finally:
                 held.close()

@@ -127,11 +127,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Drained:
-    """How a drain ended: ``complete`` when nothing was in flight any more, after ``seconds``; ``left`` otherwise."""
+    """How a drain ended: ``complete`` when nothing was in flight any more, after ``seconds``; ``left`` otherwise.
+
+    ``measured`` False: whatever ends the release drains it, and tells nothing of it.
+    """
 
     complete: bool
     seconds: float
     left: int | None
+    measured: bool = True
 
 
 @dataclass(frozen=True)

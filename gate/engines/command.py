@@ -139,7 +139,7 @@ class CommandEngine:
         self._do("withdraw", self._settings.withdraw, None)
 
     def drain(self, instance: Instance, timeout: float) -> Drained:  # noqa: ARG002 - the team's load balancer drains
-        return Drained(complete=True, seconds=0.0, left=0)
+        return Drained(complete=True, seconds=0.0, left=None, measured=False)
 
     def stop(self, instance: Instance, grace: float | None = None) -> list[Stopped]:  # noqa: ARG002 - the command's own
         """Ends an instance that runs beside what serves; where releases replace each other there is nothing to end.

@@ -198,13 +198,18 @@ class Container:
             self._signal(made["Config"].get("StopSignal") or "SIGTERM")
 
     def stop(self, grace: float) -> Ended:
-        killed = False
+        killed, over = False, time.monotonic() + grace
         with asked(self.name):
-            try:
-                self._engine().api.wait(self.name, timeout=max(grace, 0.1))
-            except requests.RequestException:
-                killed = self.alive()
-                self.kill()
+            while True:
+                try:
+                    self._engine().api.wait(self.name, timeout=max(over - time.monotonic(), 0.1))
+                except requests.RequestException:
+                    alive = self.alive()  # raises where it was not the time that was over, but the connection
+                    if alive and time.monotonic() < over:
+                        continue
+                    killed = alive
+                    self.kill()
+                break
         return Ended(self.exit_code(), killed)
 
     def kill(self) -> None:

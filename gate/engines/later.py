@@ -16,13 +16,14 @@ _FORGOTTEN = 30.0  # seconds without anybody who asks: then nobody looks any mor
 
 
 class LaterLines:
-    """Reads all lines again and again, and gives those that are new since the first look.
+    """Reads all lines again and again, and gives those that are new since the first look; ``all_new``: and those of it.
 
     They are counted, not placed: what several machines wrote comes in no order.
     """
 
-    def __init__(self, read: Callable[[], list[str]]) -> None:
+    def __init__(self, read: Callable[[], list[str]], *, all_new: bool = False) -> None:
         self._read = read
+        self._all_new = all_new
         self._fresh: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._fault = ""
         self._looked = False
@@ -42,13 +43,15 @@ class LaterLines:
         return found
 
     def _reading(self) -> None:
-        seen: Counter[str] | None = None
+        seen: Counter[str] | None = Counter() if self._all_new else None
         pause = threading.Event().wait
         while time.monotonic() - self._asked_at < _FORGOTTEN:
             try:
                 told = Counter(self._read())
             except OperationFailed as fault:
                 self._fault = f": {fault}"
+            except Exception as fault:  # noqa: BLE001 - it is told, and looked again; a thread that ends would tell nothing
+                self._fault = f": {type(fault).__name__}: {fault}"
             else:
                 # What stands there at the first look was written before anybody looked.
                 for line in (told - seen).elements() if seen is not None else ():

@@ -102,7 +102,7 @@ class SwarmEngine:
         raise EngineError("a swarm's service has an image always: what has the traffic keeps it")
 
     def drain(self, instance: Instance, timeout: float) -> Drained:  # noqa: ARG002 - Swarm drains each task it ends
-        return Drained(complete=True, seconds=0.0, left=0)
+        return Drained(complete=True, seconds=0.0, left=None, measured=False)
 
     def stop(self, instance: Instance, grace: float | None = None) -> list[Stopped]:  # noqa: ARG002 - as above
         return []
@@ -119,7 +119,10 @@ class SwarmEngine:
     def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:  # noqa: ARG002 - a service has one log
         """Lines are counted, not placed: what several nodes wrote comes in no order."""
         since = int(time.time())
-        logs = {name: LaterLines(partial(self._manager.lines, name, since)) for name in self._environment.services}
+        logs = {
+            name: LaterLines(partial(self._manager.lines, name, since), all_new=True)
+            for name in self._environment.services
+        }
         redact = self._environment.redactor
         return lambda: [(name, redact(line)) for name, lines in logs.items() for line in lines.new()]
 

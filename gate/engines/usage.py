@@ -23,8 +23,8 @@ class Meter:
     def __init__(self) -> None:
         self._last: dict[int, tuple[float, float]] = {}
 
-    def read(self, pid: int) -> tuple[float, int]:
-        """CPU in cores (at first: since the process started) and memory in bytes; zeros when it has just ended."""
+    def read(self, pid: int) -> tuple[float, int] | None:
+        """CPU in cores (at first: since the process started) and memory in bytes; None of one that is not seen here."""
         import psutil
 
         try:
@@ -35,7 +35,7 @@ class Meter:
             seconds = own.children_user + own.children_system
             began = main.create_time()
         except psutil.Error:
-            return 0.0, 0
+            return None
         memory = 0
         for process in family:
             try:

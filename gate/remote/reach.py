@@ -8,6 +8,7 @@ from typing import Any
 from gate.config import DockerSettings, Environment
 from gate.engines import probing
 from gate.engines.base import Host
+from gate.errors import EngineError
 from gate.remote.door import FOLDER, Door
 from gate.remote.ssh import connection
 from gate.routing.dial import Address
@@ -89,12 +90,14 @@ class RemoteHost:
         self._last = (total, idle)
         memory = {name: int(size) for name, size in re.findall(r"^(MemTotal|MemAvailable): +(\d+) kB$", said, re.M)}
         size, used, free = (1024 * int(number) for number in said.splitlines()[-1].split()[1:4])
+        if not size:
+            raise EngineError(f"the server does not tell how large the disk of {FOLDER} is")
         passed = max(total - total_before, 1)
         return Host(
             cpu=min(1.0, max(0.0, 1 - (idle - idle_before) / passed)),
             own=0.0,
             memory=1 - memory["MemAvailable"] / memory["MemTotal"],
-            disk=used / max(used + free, 1) if size else 0.0,
+            disk=used / max(used + free, 1),
             disk_free=free,
             cores=max(1, len(re.findall(r"^cpu\d", said, re.M))),
         )

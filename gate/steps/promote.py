@@ -90,6 +90,8 @@ class Drain(Step):
             # Not a fault of the candidate: the graceful stop gives these requests their grace period too.
             left = "some" if drained.left is None else drained.left
             run.note(f"{left} requests were still in flight on {run.stable.version} after {drained.seconds:.1f} s")
+        if not drained.measured:
+            return f"{run.stable.version} is drained by what ends it; nothing here measures that"
         return f"{run.stable.version} drained in {drained.seconds:.1f} s"
 
 

@@ -14,21 +14,24 @@ EVERYWHERE = (*SIDE_BY_SIDE, "swarm")
 
 @dataclass(frozen=True)
 class Stopped:
-    """At one of these steps, for a reason that has one of these words."""
+    """At one of these steps, for a reason that has one of these words.
+
+    ``answers``: what orders of users are answered by the defect itself; without, nobody notices it.
+    """
 
     steps: tuple[str, ...]
     words: tuple[str, ...]
+    answers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Defect:
     """``beside``: how it is stopped where it can be tested beside the one that serves; ``replacing``: where it replaces
-    that one, or why nothing can tell it there. ``seen``: whether requests of users may fail of it."""
+    that one, or why nothing can tell it there."""
 
     wrong: str
     beside: Stopped
     replacing: Stopped | str
-    seen: bool = False
     start_timeout: str = "60s"
 
     def on(self, kind: str) -> Stopped | str:
@@ -38,6 +41,7 @@ class Defect:
 _FRONT = "smoke at the front door"
 _LIVE = ("canary", _FRONT, "bake")
 """Looked at once a second: a canary that has proven itself may have ended by then."""
+_BROKEN = (502,)  # by the front door: who was asked is gone
 _NOT_MEASURED = "a manager does not see what tasks on other nodes use"
 
 DEFECTS = {
@@ -60,14 +64,12 @@ DEFECTS = {
     "refuses-orders": Defect(
         "It answers every order with 500.",
         Stopped(("smoke",), ("An order is taken",)),
-        Stopped((_FRONT,), ("An order is taken", "error_rate")),
-        seen=True,
+        Stopped((_FRONT,), ("An order is taken", "error_rate"), (500,)),
     ),
     "fails-users": Defect(
         "It answers users' orders with 500, and those of the smoke tests well.",
-        Stopped(("canary",), ("error_rate",)),
-        Stopped((_FRONT, "bake"), ("error_rate",)),
-        seen=True,
+        Stopped(("canary",), ("error_rate",), (500,)),
+        Stopped((_FRONT, "bake"), ("error_rate",), (500,)),
     ),
     "slow": Defect(
         "Users' orders take 2 s longer, those of the smoke tests do not.",
@@ -76,9 +78,8 @@ DEFECTS = {
     ),
     "dies": Defect(
         "It dies in the middle of a user's order.",
-        Stopped(("canary",), ("has ended", "error_rate")),
-        Stopped(("promote", _FRONT, "bake"), ("a task has failed", "paused", "services_lost", "tasks run")),
-        seen=True,
+        Stopped(("canary",), ("has ended", "error_rate"), _BROKEN),
+        Stopped(("promote", _FRONT, "bake"), ("a task has failed", "paused", "services_lost", "tasks run"), _BROKEN),
     ),
     "logs-errors": Defect(
         "It writes an error line for a user's order.",
@@ -97,9 +98,8 @@ DEFECTS = {
     ),
     "eats-memory": Defect(
         "A user's order takes more memory than the limit.",
-        Stopped(_LIVE, ("memory", "error_rate", "services_lost")),
+        Stopped(_LIVE, ("memory", "error_rate", "services_lost"), _BROKEN),
         _NOT_MEASURED,
-        seen=True,
     ),
 }
 """By the name of its fault in app.py."""

@@ -60,6 +60,9 @@ class Processes:
         finally:
             down(project)
 
+    def broken(self, project: Project) -> int:  # noqa: ARG002 - as of the others
+        return 0  # Caddy asks once for what it has sent
+
     def running(self, project: Project) -> list[str]:
         place, versions = project.root / "releases", []
         for process in psutil.process_iter():
@@ -124,6 +127,9 @@ class Containers:
         finally:
             down(project)
             removed(environment, docker)
+
+    def broken(self, project: Project) -> int:  # noqa: ARG002 - as of the others
+        return 0  # Caddy asks once for what it has sent
 
     def running(self, project: Project) -> list[str]:
         environment, docker = settings(project)

@@ -129,6 +129,9 @@ class Ground(Protocol):
     def prepared(self, project: Project) -> AbstractContextManager[None]:
         """What a deployment finds there; nothing of the project is left there afterwards."""
 
+    def broken(self, project: Project) -> int:
+        """How many orders so far were asked for again by whoever passes them on, after they had been sent."""
+
     def running(self, project: Project) -> list[str]:
         """The version of everything that runs of a project, as the engine tells or the machine, not the gate."""
 

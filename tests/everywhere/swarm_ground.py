@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
@@ -83,6 +84,10 @@ class Swarm:
             front_door.wait()
             all_there()
             docker("service", "rm", f"{self._stack}_web", check=False)
+
+    def broken(self, project: Project) -> int:
+        log = project.root / "run" / "requests.log"
+        return sum(json.loads(line)["broken"] for line in log.read_text().splitlines())
 
     def running(self, project: Project) -> list[str]:
         return [tag.replace("_", "+") for tag in self._there(project).running()]

@@ -227,8 +227,12 @@ class Matrix:
             faults.append(f"the answer says that {answered['version']} serves, and {serving} does")
         if run.code not in (0, 1, 3, 4, 6, 130):
             faults.append(f"exit code {run.code}")
-        if run.code == 4 and kind.command != "rollback" and status["unfinished"] is None:
-            faults.append("it failed, and status knows of nothing to recover")
+        if (
+            run.code == 4
+            and status["unfinished"] is None
+            and not (kind.command == "rollback" and run.answer.get("next"))
+        ):
+            faults.append("it failed, and neither it nor status says what is to be done")
         if run.code == 6 and status["held"] is None:
             faults.append("it is held, and status does not know it")
         if run.code == 6 and not kind.held:

@@ -10,6 +10,7 @@ from tests.remote.cut_matrix import BACK, GOOD, Matrix, Point, matrix
 from tests.remote.server import Server
 
 POINTS = (
+    Point(GOOD, "silent", "start"),
     Point(GOOD, "killed", "migrate"),
     Point(GOOD, "away", "promote"),
     Point(BACK, "gone", "promote"),

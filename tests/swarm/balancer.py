@@ -3,7 +3,8 @@
     balancer.py PORT SERVICE LOG SOCKET...
 
 Requests and answers are passed on with their headers. An answer that never came is asked for again elsewhere (an order
-has a name, so twice is once); each request is a line in LOG, with the release that answered.
+has a name, so twice is once); each request is a line in LOG, with the release that answered, and how often one was gone
+that had been sent it already (``broken``).
 """
 
 import http.client
@@ -73,17 +74,21 @@ class Balancer(BaseHTTPRequestHandler):
         began, status, body, release = time.time(), 502, b"{}", ""
         asked = {name: value for name, value in self.headers.items() if name.lower() not in ONE_LINK}
         told: list[tuple[str, str]] = []
+        broken = 0
         while status == 502 and time.time() - began < PATIENCE:
             known = list(backends)
             for host, port in random.sample(known, len(known)):
+                sent = False
                 try:
                     link = http.client.HTTPConnection(host, port, timeout=5)
                     link.request(self.command, self.path, order, asked)
+                    sent = True
                     answer = link.getresponse()
                     status, body, release = answer.status, answer.read(), answer.headers.get("X-Release", "")
                     told = [(name, value) for name, value in answer.getheaders() if name.lower() not in ONE_LINK]
                     break
                 except (OSError, http.client.HTTPException):
+                    broken += sent
                     continue
             if status == 502:
                 time.sleep(0.05)  # nobody answered: until somebody does
@@ -101,6 +106,7 @@ class Balancer(BaseHTTPRequestHandler):
             "status": status,
             "request": {"method": self.command, "uri": self.path},
             "release": release,
+            "broken": broken,
         }
         with Path(LOG).open("a") as log:
             log.write(json.dumps(line) + "\n")

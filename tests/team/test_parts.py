@@ -135,6 +135,28 @@ def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch)
     assert wait_until(lambda: read(lines), timeout=5)
 
 
+def test_of_a_log_that_begins_with_the_watch_every_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that came before the first look ended, and after a look that broke."""
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    looks = [[], ["ERROR"], ["ERROR", "more"]]
+
+    def reads() -> list[str]:
+        told = looks.pop(0) if len(looks) > 1 else looks[0]
+        if not told:
+            raise KeyError("made up")
+        return told
+
+    lines, found = LaterLines(reads, all_new=True), list[str]()
+
+    def heard() -> bool:
+        with suppress(EngineError):
+            found.extend(lines.new())
+        return len(found) >= 2
+
+    assert wait_until(heard, timeout=5)
+    assert found == ["ERROR", "more"]
+
+
 def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(later, "_BETWEEN", 0.02)
     monkeypatch.setattr(later, "_STALE", 0.2)

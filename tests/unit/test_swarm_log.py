@@ -43,9 +43,15 @@ def test_one_that_never_had_a_container_wrote_nothing() -> None:
     assert not may_have_written({"ID": "t1", "Status": {"State": "pending", "Timestamp": "2026-11-29T20:30:00Z"}}, AT)
 
 
-def test_pieces_of_a_stream_are_put_together_and_one_that_was_cut_off_is_no_fault() -> None:
+def test_pieces_of_a_stream_are_put_together_and_what_is_missing_is_told() -> None:
     out, err = b"\x01\0\0\0\0\0\0\x05", b"\x02\0\0\0\0\0\0\x02"
-    assert unframed(out + b"hello" + err + b"!\n") == b"hello!\n"
-    assert unframed(out + b"hel") == b"hel"
-    assert unframed(out + b"hello" + err[:5]) == b"hello"
-    assert unframed(b"") == b""
+    assert unframed(out + b"hello" + err + b"!\n") == (b"hello!\n", True)
+    assert unframed(out + b"hel") == (b"hel", False)
+    assert unframed(out + b"hello" + err[:5]) == (b"hello", False)
+    assert unframed(b"") == (b"", True)
+
+
+def test_what_docker_says_is_no_line_of_the_application() -> None:
+    """Docker answers 200, and says in the stream that a node is not there."""
+    out, dockers = b"\x01\0\0\0\0\0\0\x05", b"\x03\0\0\0\0\0\0\x05"
+    assert unframed(out + b"hello" + dockers + b"error") == (b"hello", False)
