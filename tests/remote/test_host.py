@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fixtures.host import answered, machines
 from gate.errors import EngineError
+from gate.machine.shell import wait_until
 from gate.redact import Secret
 from gate.remote.ssh import Connection, Target
 from tests.checks.projects import REPOSITORY
@@ -61,6 +65,26 @@ def test_a_key_given_as_text_lets_commands_in_too(here: Dockered, remote: Server
     finally:
         opened.close()
     assert not opened.socket.parent.exists()
+
+
+def test_the_agent_s_key_lets_commands_in(
+    here: Dockered, remote: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serves = ["ssh-agent", "-D", "-a", str(tmp_path / "agent")]
+    adds = ["ssh-add", "-q", str(remote.place / "key")]
+    agent = subprocess.Popen(serves, stdout=subprocess.DEVNULL)
+    try:
+        assert wait_until((tmp_path / "agent").is_socket, timeout=10)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        docker = docker_of(here).model_copy(update={"identity": None, "key": None})
+        with pytest.raises(EngineError), closing(Connection(Target.of(docker), None)) as without:
+            without.run("true", timeout=10)
+        subprocess.run(adds, check=True, timeout=20)
+        with closing(Connection(Target.of(docker), None)) as opened:
+            assert opened.run("echo $((1 + 1))", timeout=10).out == "2\n"
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 def test_a_command_ends_in_time(here: Dockered, remote: Server) -> None:
