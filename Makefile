@@ -13,8 +13,9 @@ test: .venv/dev.stamp
 	$(MAKE) -j2 test-waiting test-light
 
 PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
-# Deployments whose timing is measured while they serve, and real engines: one after the other.
-MEASURED = $(addprefix tests/,$(addprefix e2e/test_,defects.py deployments.py live.py kill_matrix.py) suite/test_headroom.py)
+# Deployments whose timing is measured while they serve: one after the other.
+MEASURED = $(addprefix tests/,$(addprefix e2e/test_,defects.py deployments.py live.py kill_matrix.py))
+ALONE = tests/suite/test_headroom.py
 # Their server's systemd mounts control groups, without which Docker tells no figures of other containers meanwhile.
 RECIPES = $(addprefix tests/recipes/test_,systemd.py ansible.py)
 ENGINES = $(wildcard $(addprefix tests/,everywhere examples hosts remote swarm))
@@ -22,24 +23,25 @@ LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report
 
 # The rest, side by side. Without ASIDE: with what is light.
 test-parts: .venv/dev.stamp
-	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ENGINES) $(RECIPES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ALONE) $(ENGINES) $(RECIPES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Engines side by side, what is about one of them one after the other; most of it is waiting.
 BY_ENGINE = $(PYTEST) $(ENGINES) -n 2 --dist loadgroup $(TESTS)
 
 test-waiting: .venv/dev.stamp
+	$(PYTEST) $(MEASURED) $(RECIPES) $(TESTS)
 	$(BY_ENGINE)
-	$(PYTEST) $(RECIPES) $(MEASURED) $(TESTS)
+	$(PYTEST) $(ALONE) $(TESTS)
 
 test-light: .venv/dev.stamp
-	nice -n 19 $(PYTEST) $(LIGHT) $(patsubst %,--ignore %,$(MEASURED)) $(TESTS)
+	nice -n 19 $(PYTEST) $(LIGHT) $(patsubst %,--ignore %,$(ALONE)) $(TESTS)
 
 test-engines: .venv/dev.stamp
 	$(BY_ENGINE)
 	$(PYTEST) $(RECIPES) $(TESTS)
 
 test-deployments: .venv/dev.stamp
-	$(PYTEST) $(MEASURED) $(TESTS)
+	$(PYTEST) $(MEASURED) $(ALONE) $(TESTS)
 
 # What no run has time for: a swarm without a majority, the shop by its example environments, and more.
 test-whole: .venv/dev.stamp

@@ -23,12 +23,12 @@ from tests.everywhere.project import STARTED_BY_THE_GATE, Project
 from tests.remote.server import removed
 
 
-def common(project: Project) -> dict[str, str]:
+def common(project: Project, cpu: float) -> dict[str, str]:
     """What the file says wherever the gate starts the releases and keeps the front door."""
     return {
         "releases": "",
         "traffic": f'listen = "127.0.0.1:{project.port}"',
-        "service": STARTED_BY_THE_GATE.format(book=project.book.address),
+        "service": STARTED_BY_THE_GATE.format(book=project.book.address, cpu=cpu),
     }
 
 
@@ -37,8 +37,8 @@ class Processes:
 
     kind, outside, tasks, half_way = "process", "127.0.0.1", 1, 0.05
 
-    def tables(self, project: Project) -> dict[str, str]:
-        return {**common(project), "engine": 'kind = "process"'}
+    def tables(self, project: Project, cpu: float) -> dict[str, str]:
+        return {**common(project, cpu), "engine": 'kind = "process"'}
 
     def offer(self, project: Project, version: str, fault: str) -> None:
         place = project.root / "releases" / version
@@ -106,8 +106,8 @@ class Containers:
     tasks: int = 1
     half_way: float = 0.05
 
-    def tables(self, project: Project) -> dict[str, str]:
-        own = common(project)
+    def tables(self, project: Project, cpu: float) -> dict[str, str]:
+        own = common(project, cpu)
         return {
             **own,
             "releases": f'image = "{self.images.name}"',

@@ -105,7 +105,7 @@ min_n = 2
 """
 STARTED_BY_THE_GATE = """
 command = ["{{python}}", "app.py", "{{host}}", "{{port}}", "{book}"]
-limits = {{ cpu = 0.5, memory = "96M" }}
+limits = {{ cpu = {cpu}, memory = "96M" }}
 """
 
 
@@ -120,7 +120,7 @@ class Ground(Protocol):
     half_way: float
     """Seconds after which all traffic has begun to move, and may not have ended."""
 
-    def tables(self, project: Project) -> dict[str, str]:
+    def tables(self, project: Project, cpu: float) -> dict[str, str]:
         """What is its own in the environment file: ``releases``, ``engine``, ``traffic``, ``service``."""
 
     def offer(self, project: Project, version: str, fault: str) -> None:
@@ -147,9 +147,9 @@ class Project(Site):
     def gate(self, *words: str, name: str = "local", timeout: float = 600) -> Ran:
         return super().gate(*words, name=name, timeout=timeout)
 
-    def write(self, *, start_timeout: str = "60s", steps: str = '"50% 10s", "100% 5s"') -> None:
+    def write(self, *, start_timeout: str = "60s", steps: str = '"50% 10s", "100% 5s"', cpu: float = 0.5) -> None:
         """The environment file; a release that replaces the one before gets all the traffic at once."""
-        own = self.ground.tables(self)
+        own = self.ground.tables(self, cpu)
         if self.ground.kind == "swarm":
             steps = steps.rpartition(", ")[2]
         text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, steps=steps, **own)

@@ -38,7 +38,7 @@ class Swarm:
         self._stack = f"t{uuid.uuid4().hex[:6]}"
         self._image = f"{REGISTRY}/{self._stack}"
 
-    def tables(self, project: Project) -> dict[str, str]:  # noqa: ARG002 - as of the others
+    def tables(self, project: Project, cpu: float) -> dict[str, str]:  # noqa: ARG002 - as of the others
         engine = {
             "kind": "swarm",
             "host": f"unix://{NODES[0].socket}",

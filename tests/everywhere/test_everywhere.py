@@ -49,7 +49,7 @@ def test_a_defect_is_stopped_and_what_served_serves(site: Project, before: str, 
     version = f"1.2.0+{fault}"
     site.offer(version, fault)
     # Whoever is stopped does not wait for the end of a step: it may be long.
-    site.write(start_timeout=defect.start_timeout, steps='"50% 30s", "100% 30s"')
+    site.write(start_timeout=defect.start_timeout, cpu=defect.cpu, steps='"50% 30s", "100% 30s"')
     with site.ordering() as bill:
         ran = site.deploy(version)
     assert (ran.code, ran.document["outcome"]) == (1, "ROLLED_BACK"), f"{ran.reasons}\n{ran.told}"

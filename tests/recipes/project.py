@@ -50,7 +50,13 @@ class Recipe(Project):
     recipe: str
     server: Server
 
-    def write(self, *, start_timeout: str = "30s", steps: str = '"50% 10s", "100% 3s"') -> None:
+    def write(
+        self,
+        *,
+        start_timeout: str = "30s",
+        steps: str = '"50% 10s", "100% 3s"',
+        cpu: float = 0,  # noqa: ARG002 - the recipe's units limit it
+    ) -> None:
         text = (RECIPES / self.recipe / "environment.toml").read_text()
         if _STEPS in text:
             text = text.replace(_STEPS, f"steps = [{steps}]")

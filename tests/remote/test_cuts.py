@@ -1,4 +1,7 @@
-"""Some of the points at which ``python -m benchmarks.ssh_cuts`` cuts the connection: each way of a cut once."""
+"""Some of the points at which ``python -m benchmarks.ssh_cuts`` cuts the connection.
+
+The whole run has each way of a cut once.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from tests.remote.server import Server
 POINTS = (
     Point(GOOD, "silent", "start"),
     Point(GOOD, "killed", "migrate"),
-    Point(GOOD, "away", "promote"),
-    Point(BACK, "gone", "promote"),
+    pytest.param(Point(GOOD, "away", "promote"), marks=pytest.mark.whole),
+    pytest.param(Point(BACK, "gone", "promote"), marks=pytest.mark.whole),
 )
 
 
