@@ -192,6 +192,11 @@ class Container:
         made = self._made()
         return "its image's health check has not passed yet" if made is not None and _health(made) == "starting" else ""
 
+    def remark(self) -> str:
+        made = self._made()
+        times = int(made["RestartCount"]) if made is not None else 0
+        return f"it ended by itself, and Docker started it again: {times} times so far" if times else ""
+
     def ask_to_stop(self) -> None:
         made = self._made()
         if made is not None and _held(made):

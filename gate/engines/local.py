@@ -296,7 +296,7 @@ class LocalEngine:
                 )
         asked = service.health is not None or service.ready is not None
         trouble = unit.trouble() or ("" if asked else unit.doubt())
-        return ServiceState(name, alive=True, healthy=not trouble, detail=trouble)
+        return ServiceState(name, alive=True, healthy=not trouble, detail=trouble or unit.remark())
 
     def _in_flight(self, instance: Instance) -> int | None:
         """Requests in flight on all services that take traffic; None when one of them cannot be asked."""

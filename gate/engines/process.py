@@ -113,6 +113,9 @@ class ProcessUnit:
     def doubt(self) -> str:
         return ""
 
+    def remark(self) -> str:
+        return ""  # nothing starts it again
+
     def ask_to_stop(self) -> None:
         self.process.send(signal.SIGTERM)
 

@@ -41,6 +41,9 @@ class Unit(Protocol):
     def doubt(self) -> str:
         """What its engine cannot tell yet of one that runs; it counts where nobody else tells. Empty for nothing."""
 
+    def remark(self) -> str:
+        """What a person should know of one that is well: that it was not always. Empty for nothing."""
+
     def ask_to_stop(self) -> None:
         """The signal to end gracefully; one that has ended is fine."""
 

@@ -133,6 +133,17 @@ def test_docker_starts_what_is_kept_again_and_a_candidate_never(here: Dockered) 
     here.engine.stop(candidate)
 
 
+def test_that_what_serves_was_started_again_is_told(here: Dockered) -> None:
+    """It is well now; whoever looks should know that it was not."""
+    stable = here.engine.stable()
+    assert stable is not None
+    assert here.engine.health(stable)[0].detail == ""
+    here.engine.settle()
+    os.kill(here.container("r1").attrs["State"]["Pid"], signal.SIGKILL)  # a kill by Docker's own hand would be a stop
+    assert wait_until(lambda: here.container("r1").attrs["RestartCount"] == 1 and here.healthy(stable), timeout=30)
+    assert "Docker started it again" in here.engine.health(stable)[0].detail
+
+
 def test_one_that_waits_to_be_started_again_is_stopped_too(here: Dockered) -> None:
     instance = here.engine.start(here.release("1.6.0", "crash"), "r6")
     assert wait_until(lambda: not here.engine.health(instance)[0].alive, timeout=20)
