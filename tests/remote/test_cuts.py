@@ -13,8 +13,9 @@ from tests.remote.cut_matrix import BACK, GOOD, Matrix, Point, matrix
 from tests.remote.server import Server
 
 POINTS = (
-    Point(GOOD, "silent", "start"),
+    Point(GOOD, "silent", "begin"),
     Point(GOOD, "killed", "migrate"),
+    pytest.param(Point(GOOD, "silent", "start"), marks=pytest.mark.whole),
     pytest.param(Point(GOOD, "away", "promote"), marks=pytest.mark.whole),
     pytest.param(Point(BACK, "gone", "promote"), marks=pytest.mark.whole),
 )
