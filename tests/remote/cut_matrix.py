@@ -289,9 +289,13 @@ class Matrix:
         if not wait_until(lambda: not self._server.clients(), timeout=5):
             faults.append(f"ssh is left: {self._server.clients()}")
         faults += [f"left: {place}" for place in (self.site.root / "t").iterdir()]
+        self._clear()
+        return faults
+
+    def _clear(self) -> None:
+        """What stands in the folder for temporary files goes."""
         for place in (self.site.root / "t").iterdir():
             shutil.rmtree(place, ignore_errors=True)
-        return faults
 
     def _containers(self) -> list[str]:
         """Containers that run beside the front door and the one of what serves."""
@@ -360,6 +364,7 @@ class Matrix:
             with ordering(self.site, every=_PAUSE):
                 run = self._run(GOOD, _NEVER, 0.0, lambda: None, kill_at="bake")
             assert run.code == -9, f"{run.code}\n{run.told}"
+            self._clear()  # who is killed so leaves a log and a socket there
 
     def _next(self) -> None:
         """The release after the one that serves is there to be deployed."""
