@@ -14,7 +14,7 @@ test: .venv/dev.stamp
 
 PYTEST = $(RUN) -m pytest -c tests/pytest.ini --rootdir tests
 # Deployments whose timing is measured while they serve: one after the other.
-MEASURED = $(addprefix tests/,$(addprefix e2e/test_,defects.py deployments.py live.py kill_matrix.py))
+MEASURED = $(addprefix tests/e2e/test_,defects.py deployments.py live.py kill_matrix.py)
 ALONE = tests/suite/test_headroom.py
 # Their server's systemd mounts control groups, without which Docker tells no figures of other containers meanwhile.
 RECIPES = $(addprefix tests/recipes/test_,systemd.py ansible.py)
@@ -25,7 +25,7 @@ LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report
 test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ALONE) $(ENGINES) $(RECIPES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-# Engines side by side, what is about one of them one after the other; most of it is waiting.
+# Engines side by side, what shares a project or nodes one after the other; most of it is waiting.
 BY_ENGINE = $(PYTEST) $(ENGINES) -n 2 --dist loadgroup $(TESTS)
 
 test-waiting: .venv/dev.stamp

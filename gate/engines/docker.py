@@ -195,7 +195,11 @@ class Container:
     def remark(self) -> str:
         made = self._made()
         times = int(made["RestartCount"]) if made is not None else 0
-        return f"it ended by itself, and Docker started it again: {times} times so far" if times else ""
+        return (
+            f"Docker has started it again {times} time{'' if times == 1 else 's'}, for it had ended by itself"
+            if times
+            else ""
+        )
 
     def ask_to_stop(self) -> None:
         made = self._made()

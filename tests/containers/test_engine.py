@@ -141,7 +141,7 @@ def test_that_what_serves_was_started_again_is_told(here: Dockered) -> None:
     here.engine.settle()
     os.kill(here.container("r1").attrs["State"]["Pid"], signal.SIGKILL)  # a kill by Docker's own hand would be a stop
     assert wait_until(lambda: here.container("r1").attrs["RestartCount"] == 1 and here.healthy(stable), timeout=30)
-    assert "Docker started it again" in here.engine.health(stable)[0].detail
+    assert here.engine.health(stable)[0].detail.startswith("Docker has started it again 1 time,")
 
 
 def test_one_that_waits_to_be_started_again_is_stopped_too(here: Dockered) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gate.engines.usage import Machine, Spent, shares
+from gate.engines.usage import Machine, Meter, Spent, shares
 from gate.machine import shell
 
 BURN = "while True: pass"
@@ -60,3 +60,10 @@ def test_our_own_load_and_others(tmp_path: Path) -> None:
     assert own > 0.3, "a machine with other tests on it leaves us that much"
     assert cpu > 0.7
     assert own_beside < own
+
+
+def test_a_process_that_is_not_seen_here_has_no_figures() -> None:
+    """It has ended, or is one of a virtual machine's: 0 would be well below every limit."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert Meter().read(ended.pid) is None

@@ -39,6 +39,28 @@ def test_order(app):
     answer = app.post("/orders", data="a test")
     assert answer.status_code == 201, f"an order is answered with {answer.status_code}"
 '''
+RULES = """
+# Whatever is wrong is wrong in every order; so few of them tell, also where a busy machine lets only few through.
+[[rules]]
+signal = "error_rate"
+go = "<= 5%"
+rollback = "> 30%"
+min_n = 20
+severity = "critical"
+
+[[rules]]
+signal = "log_error_rate"
+go = "<= 5%"
+rollback = "> 30%"
+severity = "critical"
+
+[[rules]]
+signal = "response_time"
+go = "< 1s"
+rollback = "> 1500ms"
+min_n = 10
+"""
+"""What releases are held against everywhere, besides what the engine can tell of resources."""
 ENVIRONMENT = """
 [app]
 name = "tiny{port}"
@@ -71,26 +93,7 @@ start_timeout = "{start_timeout}"
 stop_grace = "4s"
 {service}
 
-# Whatever is wrong is wrong in every order; so few of them tell, also where a busy machine lets only few through.
-[[rules]]
-signal = "error_rate"
-go = "<= 5%"
-rollback = "> 30%"
-min_n = 20
-severity = "critical"
-
-[[rules]]
-signal = "log_error_rate"
-go = "<= 5%"
-rollback = "> 30%"
-severity = "critical"
-
-[[rules]]
-signal = "response_time"
-go = "< 1s"
-rollback = "> 1500ms"
-min_n = 10
-
+{rules}
 [[rules]]
 signal = "cpu"
 go = "< 70%"
@@ -152,7 +155,7 @@ class Project(Site):
         own = self.ground.tables(self, cpu)
         if self.ground.kind == "swarm":
             steps = steps.rpartition(", ")[2]
-        text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, steps=steps, **own)
+        text = ENVIRONMENT.format(port=self.port, start_timeout=start_timeout, steps=steps, rules=RULES, **own)
         (self.root / "environments" / "local.toml").write_text(text)
 
     @property

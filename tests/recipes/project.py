@@ -13,33 +13,12 @@ from pathlib import Path
 from gate.machine.shell import wait_until
 from tests.engine.site import folder
 from tests.everywhere.grounds import Processes
-from tests.everywhere.project import CHECK, HOUSE, HOUSE_SMOKE, SMOKE, Project
+from tests.everywhere.project import CHECK, HOUSE, HOUSE_SMOKE, RULES, SMOKE, Project
 from tests.recipes.server import RECIPES, Server, disconnected
 from tests.swarm.book import book
 from tests.team.users import Bill, ordering
 
 APP = Path(__file__).with_name("app.py")
-RULES = """
-# Whatever is wrong is wrong in every order; so few of them tell, also where a busy machine lets only few through.
-[[rules]]
-signal = "error_rate"
-go = "<= 5%"
-rollback = "> 30%"
-min_n = 20
-severity = "critical"
-
-[[rules]]
-signal = "log_error_rate"
-go = "<= 5%"
-rollback = "> 30%"
-severity = "critical"
-
-[[rules]]
-signal = "response_time"
-go = "< 1s"
-rollback = "> 1500ms"
-min_n = 10
-"""
 _STEPS = 'steps = ["10% 2m", "50% 2m", "100% 5m"]'
 """What the recipe says; nobody waits that long here."""
 
@@ -61,7 +40,7 @@ class Recipe(Project):
         if _STEPS in text:
             text = text.replace(_STEPS, f"steps = [{steps}]")
         assert f'start_timeout = "{start_timeout}"' in text
-        (self.root / "environments" / "local.toml").write_text(text + RULES)
+        (self.root / "environments" / "local.toml").write_text(f"{text}\n{RULES}")
 
     def offer(self, version: str, fault: str = "") -> None:
         Processes().offer(self, version, fault)

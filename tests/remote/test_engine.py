@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,16 @@ def test_a_switch_on_a_server_loses_nothing(here: Dockered) -> None:
     here.engine.promote(stable)
     here.engine.stop(candidate)
     assert here.get().json()["version"] == "1.0.0"
+
+
+def test_a_connection_that_is_lost_takes_nothing_from_the_grace_of_a_stop(here: Dockered, remote: Server) -> None:
+    stubborn = here.start(here.release("1.4.0", "ignores-sigterm"), "r7")
+    loses = threading.Timer(0.5, remote.hang_up)
+    loses.start()
+    began = time.monotonic()
+    (stopped,) = here.engine.stop(stubborn, grace=5)
+    assert (stopped.killed, time.monotonic() - began >= 5) == (True, True)
+    loses.join()
 
 
 def test_what_the_server_and_its_containers_use_is_told(here: Dockered) -> None:
