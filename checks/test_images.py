@@ -76,16 +76,16 @@ def test_limits_hold_for_what_runs(
     serving_containers: Any, started_with: Any, environment: Any, no_faults: Any
 ) -> None:
     """The containers that serve are limited and confined as they were started."""
-    running = {(container.server, container.service): container for container in serving_containers}
+    running = {(container.server, container.service) for container in serving_containers}
     wanted = [(server, service) for server in environment.places or ("",) for service in started_with]
     found = [
         f"{service}: does not run{server and f' on {server}'}"
         for server, service in wanted
         if (server, service) not in running
     ]
-    for (server, service), container in running.items():
-        name = f"{service} on {server}" if server else service
-        limits = started_with[service].limits if service in started_with else None
+    for container in serving_containers:
+        name = f"{container.service} on {container.server}" if container.server else container.service
+        limits = started_with[container.service].limits if container.service in started_with else None
         if limits is not None and container.cpu != limits.cpu:
             found.append(f"{name}: {container.cpu or 'no limit of'} cores, not {limits.cpu:g}")
         if limits is not None and container.memory != limits.memory:

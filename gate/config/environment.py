@@ -86,6 +86,7 @@ class Environment(Section):
             raise ValueError(
                 f"app.url: {self.app.url} is not how users reach a front door with [traffic] tls: https://…"
             )
+        self._gates_own_door()
         self._containers()
         self._several_servers()
         self._behind_the_server()
@@ -102,6 +103,17 @@ class Environment(Section):
             if not re.fullmatch(r"[a-z][a-z0-9-]{0,15}", name):
                 raise ValueError(f"services.{name}: a service's name is at most 16 letters, digits and dashes")
         return self
+
+    def _gates_own_door(self) -> None:
+        """Where users come by TLS, the gate itself comes by loopback."""
+        tls, engine = self.traffic.tls, self.engine
+        if tls is None or isinstance(engine, CommandSettings | SwarmSettings):
+            return
+        if isinstance(engine, DockerSettings) and engine.remote:
+            if tls.probes is not None:
+                raise ValueError("traffic.tls.probes: on a server they are [engine] probes: leave it out here")
+        elif tls.probes is None:
+            raise ValueError('traffic.tls.probes: needed, such as "127.0.0.1:8081": there the gate tries a release')
 
     def _containers(self) -> None:
         """What Docker needs to be told, and what only Docker can be."""

@@ -10,7 +10,8 @@ from gate.config.fields import Seconds, Section, TrafficStep
 
 
 class Tls(Section):
-    """TLS at the front door. The gate's own requests to a release without traffic come in at ``probes``."""
+    """TLS at the front door. The gate's own requests to a release without traffic come in at ``probes``, on a server at
+    those of [engine]."""
 
     issuer: Literal["acme", "internal"] | None = Field(
         None,
@@ -19,10 +20,9 @@ class Tls(Section):
     )
     certificate: str | None = Field(None, description="PEM file with the certificate and its chain")
     key: str | None = Field(None, description="PEM file with its key")
-    probes: Annotated[
-        str,
-        Field(pattern=r"^127\.0\.0\.1:\d{2,5}$", description="Loopback address for the gate's requests, plain HTTP"),
-    ]
+    probes: Annotated[str, Field(pattern=r"^127\.0\.0\.1:\d{2,5}$")] | None = Field(
+        None, description="Loopback address for the gate's requests, plain HTTP; needed unless the engine is a server's"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Tls:

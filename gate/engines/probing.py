@@ -115,7 +115,8 @@ class Here:
 
     def door(self) -> str:
         secure = self._environment.traffic.tls
-        host, _, port = (secure.probes if secure else self._environment.traffic.listen).rpartition(":")
+        private = secure.probes if secure is not None else None
+        host, _, port = (private or self._environment.traffic.listen).rpartition(":")
         return f"http://{'127.0.0.1' if host in {'0.0.0.0', ''} else host}:{port}"  # noqa: S104
 
 

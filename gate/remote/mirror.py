@@ -27,6 +27,7 @@ from gate.remote.door import Door
 _BACK = 3600.0  # seconds of the log that are fetched first: whoever reads it looks back, too
 _FIRST = 30.0  # seconds that may take; without it there is no file, which readers notice
 _AGAIN = 0.5  # seconds until a lost connection is tried again
+_IN_VAIN = 2  # times in a row that a front door was not followed: whoever waits for the first lines goes on without
 
 
 _mirrors: dict[tuple[str, ...], Mirror] = {}
@@ -50,14 +51,14 @@ class Mirror:
         self._aside = self._folder / "incomplete"
         self._change = threading.Lock()
         self._over = threading.Event()
-        self._caught_up = threading.Event()
+        self._awaited = threading.Event()
         self._doors = [_Printed(door) for door in doors]
         self._earlier: dict[_Printed, list[tuple[bytes, bytes]]] = {}
         self._followed: set[_Printed] = set()
         atexit.register(self.close)
         for door in self._doors:
             threading.Thread(target=self._follow, args=(door,), name="log of requests", daemon=True).start()
-        self._caught_up.wait(_FIRST)
+        self._awaited.wait(_FIRST)
 
     def close(self) -> None:
         """Ends it and removes the file."""
@@ -65,11 +66,17 @@ class Mirror:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _follow(self, door: _Printed) -> None:
+        in_vain = 0
         while not self._over.is_set():
-            with suppress(EngineError, OSError, HTTPError):  # the log is not there, which whoever reads it notices
+            try:
                 if door not in self._earlier:
                     self._begin(door, door.new(door.logs(follow=False)))
                 self._stream(door)
+                in_vain = 0
+            except (EngineError, OSError, HTTPError):  # the log is not there, which whoever reads it notices
+                in_vain += 1
+                if in_vain == _IN_VAIN:
+                    self._awaited.set()
             self._lost(door)
             self._over.wait(_AGAIN)
 
@@ -110,7 +117,7 @@ class Mirror:
             self._followed.add(door)
             if len(self._followed) == len(self._doors) and self._aside.exists():
                 self._aside.replace(self.file)
-                self._caught_up.set()
+                self._awaited.set()
 
     def _lost(self, door: _Printed) -> None:
         with self._change, suppress(OSError):

@@ -12,6 +12,7 @@ import shlex
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,10 @@ from gate.machine import shell
 
 SOCKET = "/var/run/docker.sock"
 _CONNECT = 20.0  # seconds
+_LET_IN = 10
+"""Seconds in which a server has to answer whoever knocks."""
+_LET_IN_AGAIN = 3
+"""The same once it was tried for ``_BACK`` seconds in vain: each act of an undo asks again, and must not wait long."""
 # Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
 _LOST = 255  # what ``ssh`` itself ends with
@@ -61,13 +66,13 @@ class Target:
             known_hosts=docker.root / Path(docker.known_hosts).expanduser() if docker.known_hosts else None,
         )
 
-    def options(self, key: Path | None) -> list[str]:
+    def options(self, key: Path | None, let_in: int = _LET_IN) -> list[str]:
         """What every ``ssh`` to it is given; ``key`` is the file of a key that was given as text."""
         identity = key or self.identity
         return [
             *("-o", "BatchMode=yes"),
             *("-o", "StrictHostKeyChecking=yes"),
-            *("-o", "ConnectTimeout=10"),
+            *("-o", f"ConnectTimeout={let_in}"),
             *("-o", f"ServerAliveInterval={_ALIVE_EVERY}"),
             *("-o", f"ServerAliveCountMax={_ALIVE_TIMES}"),
             *(("-o", f"UserKnownHostsFile={self.known_hosts}") if self.known_hosts else ()),
@@ -80,8 +85,8 @@ class Target:
 class Connection:
     """One connection; opened when it is asked for, and again when it has been lost.
 
-    ``back``: how long one that was lost is tried again, in seconds. The first one, and what stays lost, is tried once:
-    a server that is gone must not hold up each of a hundred questions.
+    ``back``: how long one that was lost is tried again, in seconds. The first one, and what stays lost, is tried once,
+    and together by all who wait for it: a server that is gone must not hold up each of a hundred questions.
     """
 
     def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = (), *, back: float = _BACK) -> None:
@@ -91,6 +96,8 @@ class Connection:
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
+        self._let_in = _LET_IN
+        self._refusal: tuple[float, EngineError] | None = None
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
         self.leads = {address: _free_port() for address in behind}
@@ -108,17 +115,29 @@ class Connection:
 
     def open(self) -> None:
         """Connects unless it is connected. Raises EngineError within seconds when that is not possible."""
+        asked = time.monotonic()
         with self._opening:
             if self._child is not None and not self._child.ended():
                 return
-            lost, self._child = self._child, None
-            if lost is None:
-                self._open()
-                return
-            lost.close()
-            faults: list[EngineError] = []
-            if not shell.wait_until(lambda: self._opens(faults), timeout=self._back, every=_BETWEEN):
-                raise faults[-1]
+            if self._refusal is not None and self._refusal[0] > asked:
+                raise self._refusal[1]
+            try:
+                if self._child is not None:
+                    self._open_again(self._child)
+                else:
+                    self._open()
+            except EngineError as fault:
+                self._refusal = time.monotonic(), fault
+                raise
+
+    def _open_again(self, lost: shell.Held) -> None:
+        """Tries until it is there, or no longer than ``back``; from then on nobody waits for long."""
+        self._child = None
+        lost.close()
+        faults: list[EngineError] = []
+        if not shell.wait_until(lambda: self._opens(faults), timeout=self._back, every=_BETWEEN):
+            self._let_in = _LET_IN_AGAIN
+            raise faults[-1]
 
     def _opens(self, faults: list[EngineError]) -> bool:
         try:
@@ -137,7 +156,13 @@ class Connection:
             forwards += ["-L", f"127.0.0.1:{self.port}:{self._probes}"]
         forwards += [word for at, port in self.leads.items() for word in ("-L", f"127.0.0.1:{port}:{at}")]
         with self._key() as key:
-            options = [*self._target.options(key), *self._shared(), "-o", "ExitOnForwardFailure=yes", *forwards]
+            options = [
+                *self._target.options(key, self._let_in),
+                *self._shared(),
+                "-o",
+                "ExitOnForwardFailure=yes",
+                *forwards,
+            ]
             try:
                 child = shell.hold(["ssh", "-T", *options, "--", self._target.name, _WAIT], cwd=self._folder)
             except ShellError as fault:
@@ -147,7 +172,7 @@ class Connection:
         if child.ended() or not self._there():
             child.close()
             raise self._refused(child.tail())
-        self._child = child
+        self._child, self._let_in = child, _LET_IN
 
     def run(self, line: str, *, timeout: float) -> shell.Finished:
         """Runs a line of shell on the server, through this connection: that takes some hundredths of a second.

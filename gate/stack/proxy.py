@@ -118,8 +118,8 @@ class Proxy:
         if self.process.held():  # hangs: it answers nobody
             self.process.stop(2)
         listen, secure = self._environment.traffic.listen, self._environment.traffic.tls
-        wanted = {"[traffic] listen": listen} | ({"[traffic.tls] probes": secure.probes} if secure else {})
-        for key, place in wanted.items():
+        wanted = {"[traffic] listen": listen, "[traffic.tls] probes": secure.probes if secure is not None else None}
+        for key, place in ((key, place) for key, place in wanted.items() if place is not None):
             host, _, port = place.rpartition(":")
             ports.require_free(self._environment, host.strip("[]"), int(port), key)
         self._admin().unlink(missing_ok=True)

@@ -120,6 +120,57 @@ def test_limits_hold_for_what_runs(here: Dockered) -> None:
         here.container("r1").update(mem_limit=256 * 2**20, memswap_limit=256 * 2**20)
 
 
+OURS = {
+    "nano_cpus": 10**9,
+    "mem_limit": 256 * 2**20,
+    "pids_limit": 100,
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+}
+"""How the gate starts what serves."""
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, ""),
+        ({"nano_cpus": 2 * 10**9}, "web: 2.0 cores, not 1"),
+        ({"nano_cpus": None}, "web: no limit of cores, not 1"),
+        ({"mem_limit": None}, "web: no limit of bytes of memory, not 268435456"),
+        ({"pids_limit": None}, "web: no limit of processes"),
+        ({"read_only": False}, "web: it may write to its root"),
+        ({"cap_drop": []}, "web: it may gain privileges"),
+        ({"security_opt": []}, "web: it may gain privileges"),
+        ({"privileged": True}, "web: it may gain privileges"),
+    ],
+    ids=[
+        "as ours",
+        "more cores",
+        "any cores",
+        "any memory",
+        "any processes",
+        "writable",
+        "capabilities",
+        "new privileges",
+        "privileged",
+    ],
+)
+def test_limits_hold_for_what_somebody_started_beside(here: Dockered, change: dict[str, Any], told: str) -> None:
+    """By hand, as the same service: each limit that it lacks is told."""
+    own = here.container("r1")
+    wanted = {name: value for name, value in {**OURS, **change}.items() if value is not None}
+    other = here.docker.containers.run(
+        own.image.id, ["sleep", "600"], entrypoint=[], labels=own.labels, detach=True, **wanted
+    )
+    try:
+        case = checks(here, here.release("1.1.0"))["test_limits_hold_for_what_runs"]
+        assert case.outcome is (FAILED if told else PASSED), case.message
+        assert told in case.message
+    finally:
+        other.remove(force=True)
+
+
 def test_ports_are_free_or_ours(here: Dockered) -> None:
     """The proxy that users come by has the port."""
     case = checks(here, here.release("1.1.0"), ("checks/test_environment.py",))["test_ports_are_free_or_ours"]

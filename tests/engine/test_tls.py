@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,11 +13,10 @@ import pytest
 import trustme
 
 from fixtures.app import client
-from gate.engines.base import Instance
 from gate.errors import ConfigError
-from gate.machine.shell import wait_until
 from gate.routing import tls
 from gate.stack import Stack
+from tests.engine import browsing
 from tests.engine.site import Site, folder, free_port, read, site, table
 
 
@@ -40,90 +38,24 @@ def here() -> Iterator[Site]:
         yield made
 
 
-def both(here: Site) -> list[Instance]:
-    found = [here.engine.find(name) for name in ("r2", "r1")]
-    assert None not in found
-    return [one for one in found if one is not None]
-
-
-def trust(here: Site) -> ssl.SSLContext:
+def browser(here: Site, *, http2: bool) -> httpx.Client:
     root = tls.authority(here.environment)
     assert root is not None
-    return ssl.create_default_context(cafile=str(root))
-
-
-def browser(here: Site, *, http2: bool) -> httpx.Client:
-    return httpx.Client(
-        base_url=here.environment.app.url, verify=trust(here), http2=http2, http1=not http2, timeout=20, trust_env=False
-    )
+    return browsing.browser(here.environment.app.url, root, http2=http2)
 
 
 @pytest.mark.parametrize("http2", [False, True])
 def test_switches_lose_no_request(here: Site, http2: bool) -> None:
-    answers: list[tuple[int, str]] = []
-    over = threading.Event()
-
-    def more_than(count: int) -> bool:
-        return len(answers) > count
-
-    def shop() -> None:
-        with browser(here, http2=http2) as user:
-            while not over.is_set():
-                answers.append((user.get("/version").status_code, user.post("/any", content=b"x" * 9000).http_version))
-
-    users = [threading.Thread(target=shop) for _ in range(4)]
-    for user in users:
-        user.start()
-    for _ in range(10):
-        for target in both(here):
-            enough = len(answers) + 8
-            here.engine.promote(target)
-            assert wait_until(partial(more_than, enough), timeout=20)
-    over.set()
-    for user in users:
-        user.join()
-    assert {status for status, _ in answers} == {200}
-    assert {version for _, version in answers} == {"HTTP/2" if http2 else "HTTP/1.1"}
+    browsing.switches_lose_no_request(here, partial(browser, here, http2=http2), "HTTP/2" if http2 else "HTTP/1.1")
 
 
 @pytest.mark.parametrize("http2", [False, True])
 def test_an_upload_and_a_streamed_answer_outlive_a_switch(here: Site, http2: bool) -> None:
-    new, old = both(here)
-    here.engine.promote(old)
-    switched, uploading = threading.Event(), threading.Event()
-    uploaded: list[dict[str, Any]] = []
-
-    def body() -> Iterator[bytes]:
-        for part in range(64):
-            if part == 32:
-                uploading.set()
-                switched.wait(10)
-            yield b"x" * 500_000
-
-    def upload() -> None:
-        with browser(here, http2=http2) as user:
-            uploaded.append(user.post("/upload", content=body()).json())
-
-    sending = threading.Thread(target=upload)
-    sending.start()
-    with browser(here, http2=http2) as user, user.stream("GET", "/stream/2") as streamed:
-        lines = streamed.iter_lines()
-        said = [next(lines)]
-        assert uploading.wait(10)
-        here.engine.promote(new)
-        switched.set()
-        drained = here.engine.drain(old, 20)
-        said += list(lines)
-    sending.join()
-    assert drained.complete
-    assert said == ["1.0.0"] * 20 + ["end"]
-    assert [(one["version"], one["bytes"]) for one in uploaded] == [("1.0.0", 32_000_000)]
-    with browser(here, http2=http2) as user:
-        assert user.get("/version").json()["version"] == "1.1.0"
+    browsing.an_upload_and_a_streamed_answer_outlive_a_switch(here, partial(browser, here, http2=http2))
 
 
 def test_the_plain_door_is_for_the_gate_alone(here: Site) -> None:
-    new, old = both(here)
+    new, old = browsing.both(here)
     here.engine.promote(old)
     door = here.engine.endpoint(new)
     assert door.url.startswith("http://127.0.0.1:")
@@ -139,7 +71,7 @@ def test_the_plain_door_is_for_the_gate_alone(here: Site) -> None:
 
 
 def test_an_emptied_token_opens_nothing(here: Site) -> None:
-    new, _ = both(here)
+    new, _ = browsing.both(here)
     (Path(here.traffic.folder) / "token").write_text("")
     assert here.proxy.up()
     door = here.engine.endpoint(new)
@@ -156,16 +88,10 @@ def test_smoke_tests_at_the_front_door_trust_its_authority(here: Site) -> None:
     assert str(tls.authority(here.environment)) in proxy.detail
 
 
-def issued(authority: trustme.CA, to: Path) -> None:
-    made = authority.issue_cert("localhost")
-    made.private_key_pem.write_to_path(to / "front.key")
-    (to / "front.pem").write_bytes(b"".join(part.bytes() for part in made.cert_chain_pems))
-
-
 def test_a_renewed_certificate_is_taken_up(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    issued(authority, tmp_path)
+    browsing.issued(authority, tmp_path)
     tables = secured(certificate=str(tmp_path / "front.pem"), key=str(tmp_path / "front.key"))
     tables["app"]["ca"] = str(tmp_path / "ca.pem")
     with site(**tables) as here:
@@ -173,7 +99,7 @@ def test_a_renewed_certificate_is_taken_up(tmp_path: Path) -> None:
         address = (here.environment.app.url.removeprefix("https://").partition(":")[0], _port(here))
         assert client(here.engine.endpoint(None)).get("/version").json()["version"] == "1.0.0"
         before = ssl.get_server_certificate(address)
-        issued(authority, tmp_path)
+        browsing.issued(authority, tmp_path)
         assert here.proxy.up()
         assert not here.proxy.up(), "nothing is loaded twice"
         assert ssl.get_server_certificate(address) != before
@@ -204,6 +130,13 @@ def test_a_certificate_that_is_not_there_is_a_clear_error() -> None:
 def test_half_a_setting_is_a_clear_error(how: dict[str, Any], said: str) -> None:
     with folder() as root, pytest.raises(ConfigError, match=said):
         read(table(**secured(**how)), root)
+
+
+def test_the_gate_needs_a_door_of_its_own() -> None:
+    tables = secured(issuer="internal")
+    del tables["traffic"]["tls"]["probes"]
+    with folder() as root, pytest.raises(ConfigError, match=r"traffic\.tls\.probes: needed"):
+        read(table(**tables), root)
 
 
 def test_users_must_be_told_https() -> None:

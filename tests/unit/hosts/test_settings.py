@@ -53,9 +53,16 @@ def test_one_server_is_as_it_was() -> None:
         (
             {
                 "app__url": "https://shop.example",
-                "traffic__tls": {"issuer": "acme", "probes": "127.0.0.1:9000"},
+                "traffic__tls": {"issuer": "acme"},
             },
             "traffic.tls.issuer: with [engine] hosts",
+        ),
+        (
+            {
+                "app__url": "https://shop.example",
+                "traffic__tls": {"certificate": "c.pem", "key": "k.pem", "probes": "127.0.0.1:9000"},
+            },
+            "traffic.tls.probes: on a server they are [engine] probes",
         ),
         ({"stack": {"postgres": {"port": 5433}}}, "stack: a server's containers do not reach"),
     ],
@@ -65,5 +72,5 @@ def test_what_several_servers_cannot_be_asked_for_is_refused(changes: dict[str, 
 
 
 def test_certificate_files_are_the_same_for_all() -> None:
-    files = {"certificate": "c.pem", "key": "k.pem", "probes": "127.0.0.1:9000"}
+    files = {"certificate": "c.pem", "key": "k.pem"}
     assert read(several(app__url="https://shop.example", traffic__tls=files)).places == ("a", "b")
