@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gate.errors import EngineError
 from gate.releases import Release
+from gate.signals.lines import Lines
 
 
 @dataclass(frozen=True)
@@ -213,12 +214,8 @@ class Engine(Protocol):
         """The last lines the services of an instance wrote, each as ``service: line``, or ``service on place: line``
         where there are several servers; also after its end."""
 
-    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
-        """A function that returns the lines an instance's services wrote since its last call, from now on.
-
-        Each as (service, line), free of secrets, in a service's own order; a few megabytes a call, the rest with the
-        next. The function raises EngineError while a log that exists cannot be read.
-        """
+    def follow(self, instance: Instance) -> Lines:
+        """What an instance's services write from now on."""
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         """Writes down again, from what is ``known`` by id, instances whose own facts are damaged, or gone though

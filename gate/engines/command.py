@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from gate.config import CommandSettings, Environment
 from gate.engines import probing, usage
 from gate.engines.base import NOT_HERE, Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
-from gate.engines.later import LaterLines
+from gate.engines.later import Later, LaterLines
 from gate.engines.probing import NO_ANSWER, status_at
 from gate.engines.runner import Runner
 from gate.errors import EngineError, OperationFailed
@@ -26,6 +26,7 @@ from gate.releases import Release
 from gate.remote.commands import variables
 from gate.routing import tls
 from gate.routing.dial import INSTANCE
+from gate.signals.lines import Lines
 
 _ENDED = 3  # exit code of `health` for one that has ended for good
 _ASKING = 30.0  # seconds at most for a command that changes nothing
@@ -161,11 +162,10 @@ class CommandEngine:
         since = instance.started_at.timestamp()
         return [f"{self._service()}: {line}" for line in self._lines(instance, since)[-last:]]
 
-    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+    def follow(self, instance: Instance) -> Lines:
         """Lines are counted, not placed: what several machines wrote comes in no order."""
         since, service = time.time(), self._service()
-        lines = LaterLines(lambda: self._lines(instance, since))
-        return lambda: [(service, self._environment.redactor(line)) for line in lines.new()]
+        return Later({service: LaterLines(lambda: self._lines(instance, since))}, self._environment.redactor)
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         return self._known.rebuild(known)

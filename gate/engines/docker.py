@@ -25,13 +25,14 @@ from gate.engines.around import Around
 from gate.engines.base import Instance
 from gate.engines.instances import Instances
 from gate.engines.local import LocalEngine, here
-from gate.engines.units import Ended, Lines
+from gate.engines.units import Ended
 from gate.machine import shell
 from gate.machine.supervise import tail
 from gate.releases import read
 from gate.routing import dial
 from gate.routing.dial import Address
 from gate.routing.traffic import Traffic
+from gate.signals.lines import Lines
 
 _OLDEST = (20, 10)
 _CHANGED = 5.0  # seconds in which Docker sees that a container ended
@@ -331,9 +332,10 @@ class _Followed:
         self._scrub = scrub
         self._last = dict.fromkeys((unit.service for unit in units), f"{time.time():.9f}")
         self._seen: dict[str, str] = {}
+        self.read_since = 0.0
 
     def __call__(self) -> list[tuple[str, str]]:
-        new = []
+        began, new = time.monotonic(), []
         for unit in self._units:
             for line in unit.since(self._last[unit.service]):
                 stamp, _, text = line.partition(" ")
@@ -342,6 +344,7 @@ class _Followed:
                     new.append((unit.service, self._scrub(text)))
             if unit.service in self._seen:
                 self._last[unit.service] = f"{epoch(self._seen[unit.service]):.6f}"
+        self.read_since = began
         return new
 
 

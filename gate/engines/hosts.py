@@ -15,9 +15,10 @@ from gate.config import Environment
 from gate.engines import probing
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Split, Stopped, Usage
 from gate.engines.one_host import Ask, OneHost, Proof
-from gate.engines.together import Answers, Followed, Lines, asked, fault_of
+from gate.engines.together import Answers, Followed, asked, fault_of
 from gate.errors import EngineError, OperationFailed
 from gate.releases import Release
+from gate.signals.lines import Lines
 
 _ANSWERS_WITHIN = 5.0  # seconds
 

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gate.errors import EngineError, OperationFailed
 
@@ -28,9 +28,10 @@ class LaterLines:
         self._fault = ""
         self._looked = False
         self._well_at = self._asked_at = time.monotonic()
+        self.read_since = 0.0
         threading.Thread(target=self._reading, name="reading a log", daemon=True).start()
 
-    def new(self) -> list[str]:
+    def __call__(self) -> list[str]:
         """What has come since the last call. Raises EngineError before the first look, and while it cannot be read."""
         self._asked_at = time.monotonic()
         if not self._looked:  # no lines would look like none that are errors
@@ -46,6 +47,7 @@ class LaterLines:
         seen: Counter[str] | None = Counter() if self._all_new else None
         pause = threading.Event().wait
         while time.monotonic() - self._asked_at < _FORGOTTEN:
+            began = time.monotonic()
             try:
                 told = Counter(self._read())
             except OperationFailed as fault:
@@ -57,5 +59,20 @@ class LaterLines:
                 for line in (told - seen).elements() if seen is not None else ():
                     self._fresh.put(line)
                 seen, self._well_at = told if seen is None else seen | told, time.monotonic()
-                self._looked = True
+                self.read_since, self._looked = began, True
             pause(_BETWEEN)
+
+
+class Later:
+    """The later lines of several services, by name; implements ``gate.engines.base.Lines``."""
+
+    def __init__(self, logs: Mapping[str, LaterLines], scrub: Callable[[str], str]) -> None:
+        self._logs = logs
+        self._scrub = scrub
+        self.read_since = 0.0
+
+    def __call__(self) -> list[tuple[str, str]]:
+        since = min(log.read_since for log in self._logs.values())  # before: a look may end meanwhile
+        told = [(service, self._scrub(line)) for service, log in self._logs.items() for line in log()]
+        self.read_since = since
+        return told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from gate.config import Environment, Service
@@ -18,6 +18,7 @@ from gate.releases import Release
 from gate.routing import tls
 from gate.routing.place import Folder
 from gate.routing.traffic import Traffic
+from gate.signals.lines import Lines
 from gate.stack import proxy
 
 _QUIET_READINGS = 3  # in a row: a request may be between the proxy and the service at one of them
@@ -227,7 +228,7 @@ class LocalEngine:
             for line in self._units.unit(instance.id, name).tail(last)
         ]
 
-    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+    def follow(self, instance: Instance) -> Lines:
         return self._units.follow(instance.id, list(self._services(instance.id)))
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:

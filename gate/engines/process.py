@@ -12,13 +12,14 @@ from gate.config import Environment, Service
 from gate.engines import usage
 from gate.engines.base import Instance
 from gate.engines.local import LocalEngine, here
-from gate.engines.units import Ended, Lines
+from gate.engines.units import Ended
 from gate.errors import EngineError, OperationFailed
 from gate.machine import shell
 from gate.machine.supervise import Process, tail
 from gate.routing import dial
 from gate.routing.dial import Address
 from gate.routing.traffic import Traffic
+from gate.signals.lines import Lines
 from gate.signals.log_files import LogFiles
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "TZ")

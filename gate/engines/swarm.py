@@ -7,7 +7,7 @@ and its tasks whether what it started runs; those on nodes that are gone do not 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 from gate.config import Environment, SwarmSettings
@@ -18,10 +18,11 @@ from gate.containers.swarm import Manager, Table, digest_of, gone, image_of
 from gate.engines import usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
 from gate.engines.known import Known
-from gate.engines.later import LaterLines
+from gate.engines.later import Later, LaterLines
 from gate.errors import EngineError
 from gate.releases import Release
 from gate.routing import tls
+from gate.signals.lines import Lines
 
 
 class SwarmEngine:
@@ -116,15 +117,14 @@ class SwarmEngine:
             -last:
         ]
 
-    def follow(self, instance: Instance) -> Callable[[], list[tuple[str, str]]]:  # noqa: ARG002 - a service has one log
+    def follow(self, instance: Instance) -> Lines:  # noqa: ARG002 - a service has one log
         """Lines are counted, not placed: what several nodes wrote comes in no order."""
         since = int(time.time())
         logs = {
             name: LaterLines(partial(self._manager.lines, name, since), all_new=True)
             for name in self._environment.services
         }
-        redact = self._environment.redactor
-        return lambda: [(name, redact(line)) for name, lines in logs.items() for line in lines.new()]
+        return Later(logs, self._environment.redactor)
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         return self._known.rebuild(known)

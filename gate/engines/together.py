@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from gate.errors import EngineError, OperationFailed
+from gate.signals.lines import Lines
 
 _LINES_WITHIN = 1.0  # seconds until the others' lines are handed out without those of a server that does not answer
 
 Found = TypeVar("Found")
-
-Lines = Callable[[], list[tuple[str, str]]]
-"""The lines that services wrote since the call before, each with its service's name."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +55,7 @@ class Followed:
         self._pool = ThreadPoolExecutor(len(follows), thread_name_prefix="lines")
         self._asked: dict[str, Future[list[tuple[str, str]]]] = {}
         self._lines: list[tuple[str, str]] = []
+        self.read_since = 0.0
 
     def __call__(self) -> list[tuple[str, str]]:
         """Raises EngineError that names each server whose lines are not among them."""
@@ -77,6 +76,7 @@ class Followed:
         if faults:
             raise fault_of(faults)
         told, self._lines = self._lines, []
+        self.read_since = min(follow.read_since for follow in self._follows.values())
         return told
 
 

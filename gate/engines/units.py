@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from gate.config import Service
 from gate.engines.base import Instance
-
-Lines = Callable[[], list[tuple[str, str]]]
+from gate.signals.lines import Lines
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from gate.live.states import States
 from gate.results import Decision, Reason
 
 _EXAMPLE = 160  # characters of a log line that are told
-_SENT = ("error_rate", "response_time", "log_error_rate")  # measured by what users send, not by a look
+_SENT = ("error_rate", "response_time")  # measured by what users send, not by a look
 GRACE = 20.0
 """Seconds that a step whose time is over waits for a look that has not answered yet, at a large table say."""
 _SEEN = 2.0  # times the limit on the response time
@@ -213,9 +213,7 @@ class Judge:
         return not self.undecided and all(self._measured(signal, step) for signal in self._wanted)
 
     def _measured(self, signal: str, step: TrafficStep) -> bool:
-        # A log without error lines says so once, when it is opened.
-        since = 0.0 if signal == "log_error_rate" else step.at
-        return self._states.measured_since(signal, since, self._services)
+        return self._states.measured_since(signal, step.at, self._services)
 
     def _at_the_end(self, step: TrafficStep) -> list[Reason]:
         last = step.share >= 1

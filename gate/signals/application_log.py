@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 
 from gate.errors import EngineError
 from gate.live.observations import Blind, ErrorLines, Role
+from gate.signals.lines import Lines
 
 _FIRST = 300  # characters of a line that are shown
 _SEARCHED = 4096
@@ -15,29 +17,34 @@ _SEARCHED = 4096
 class ErrorWatch:
     """Counts the lines that a service's pattern is found in.
 
-    ``follow`` returns new lines as (service, line), free of secrets (``Engine.follow``). A service without a pattern
-    is not watched.
+    A service without a pattern is not watched.
     """
 
-    def __init__(self, follow: Callable[[], list[tuple[str, str]]], patterns: Mapping[str, str], role: Role) -> None:
+    def __init__(self, follow: Lines, patterns: Mapping[str, str], role: Role) -> None:
         self._follow = follow
         self._patterns = {service: re.compile(pattern) for service, pattern in patterns.items()}
         self._role = role
         self._begun = False
+        self._since = 0.0
+
+    def again(self) -> None:
+        """What was read before now does not count for what comes: the logs have to be read anew."""
+        self._begun, self._since = False, time.monotonic()
 
     def read(self, at: float) -> list[ErrorLines | Blind]:
         """One row for each service that wrote error lines since the last call.
 
-        The first call that can read the logs, also after one that could not, has a row for every service: a count
-        of 0 says that it is watched.
+        The first one that has read the logs, also after one that could not and after ``again``, has a row for every
+        service: a count of 0 says that it is watched.
         """
         try:
             lines = self._follow()
         except EngineError as fault:
             self._begun = False
             return [Blind(at, "log_error_rate", f"{self._role}: {fault}", self._role)]
-        found: dict[str, list[str]] = {} if self._begun else {service: [] for service in self._patterns}
-        self._begun = True
+        anew = not self._begun and self._follow.read_since >= self._since
+        found: dict[str, list[str]] = {service: [] for service in self._patterns} if anew else {}
+        self._begun = self._begun or anew
         for service, line in lines:
             pattern = self._patterns.get(service)
             if pattern is not None and pattern.search(line[:_SEARCHED]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -22,12 +23,14 @@ class LogFiles:
         self._followers = {service: Follower(file, from_end=True, at_once=_AT_ONCE) for service, file in logs.items()}
         self._scrub = scrub
         self._waiting: list[tuple[str, str]] = []
+        self.read_since = 0.0
 
     def __call__(self) -> list[tuple[str, str]]:
         """At most a megabyte of each log, the rest with the next call.
 
         Raises EngineError while one cannot be read; lines of the others are kept for the call after that.
         """
+        began = time.monotonic()
         held_up = any(map(_broken, self._followers.values()))
         for service, follower in self._followers.items():
             if not held_up or _broken(follower):  # nothing may pile up meanwhile
@@ -35,6 +38,7 @@ class LogFiles:
         for follower in filter(_broken, self._followers.values()):
             raise EngineError(f"{follower.path}: cannot be read: {follower.fault}")
         found, self._waiting = self._waiting, []
+        self.read_since = began
         return found
 
 

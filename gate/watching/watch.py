@@ -91,6 +91,8 @@ class Watch:
             self._step = TrafficStep(self._now(), share, seconds)
             self._take([self._step])
             self._looks.ask_everything_next()
+            for lines in self._lines:
+                lines.again()
             if not self._ended.is_set():  # a watch that broke holds every step
                 self._standing = Standing(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gate.live.observations import Blind, ErrorLines, Role
 from gate.signals.application_log import ErrorWatch
 from gate.signals.log_files import LogFiles
 from tests.signals.lines import Log
+from tests.unit.lines import MadeUp
 
 PATTERN = r"\b(ERROR|CRITICAL|FATAL)\b"
 
@@ -34,8 +36,26 @@ def test_error_lines_are_counted_by_service(tmp_path: Path) -> None:
 
 
 def test_a_service_without_a_pattern_is_not_watched() -> None:
-    watch = ErrorWatch(lambda: [("web", "ERROR"), ("other", "ERROR")], {"web": "ERROR"}, Role.STABLE)
+    watch = ErrorWatch(MadeUp(lambda: [("web", "ERROR"), ("other", "ERROR")]), {"web": "ERROR"}, Role.STABLE)
     assert watch.read(0.0) == [ErrorLines(0.0, Role.STABLE, "web", 1, "ERROR")]
+
+
+def test_a_step_needs_a_look_that_began_in_it() -> None:
+    """Of a log that is read now and then, what was read before says nothing about the step."""
+
+    class Slow(MadeUp):
+        def __call__(self) -> list[tuple[str, str]]:
+            return []
+
+    slow = Slow(list)
+    watch = ErrorWatch(slow, {"web": "ERROR"}, Role.CANDIDATE)
+    assert watch.read(0.0) == [ErrorLines(0.0, Role.CANDIDATE, "web", 0)]
+    slow.read_since = time.monotonic()
+    watch.again()
+    assert watch.read(0.1) == []
+    slow.read_since = time.monotonic()
+    assert watch.read(0.2) == [ErrorLines(0.2, Role.CANDIDATE, "web", 0)]
+    assert watch.read(0.3) == []
 
 
 def test_a_service_that_starts_later_is_watched_from_its_first_line(tmp_path: Path) -> None:

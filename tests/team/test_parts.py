@@ -99,12 +99,12 @@ def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPat
     log = ["old", "same"]
     lines = LaterLines(lambda: list(log))
     assert wait_until(lambda: read(lines), timeout=5)
-    assert not wait_until(lambda: bool(lines.new()), timeout=0.3)
+    assert not wait_until(lambda: bool(lines()), timeout=0.3)
     log += ["same", "new"]
     found: list[str] = []
 
     def heard() -> bool:
-        found.extend(lines.new())
+        found.extend(lines())
         return len(found) >= 2
 
     assert wait_until(heard, timeout=5)
@@ -114,7 +114,7 @@ def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPat
 def read(lines: LaterLines) -> bool:
     """Whether somebody has looked yet."""
     with suppress(EngineError):
-        lines.new()
+        lines()
         return True
     return False
 
@@ -130,7 +130,7 @@ def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch)
 
     lines = LaterLines(slow)
     with pytest.raises(EngineError, match="was not read yet"):
-        lines.new()
+        lines()
     looks.set()
     assert wait_until(lambda: read(lines), timeout=5)
 
@@ -150,7 +150,7 @@ def test_of_a_log_that_begins_with_the_watch_every_line_counts(monkeypatch: pyte
 
     def heard() -> bool:
         with suppress(EngineError):
-            found.extend(lines.new())
+            found.extend(lines())
         return len(found) >= 2
 
     assert wait_until(heard, timeout=5)
@@ -169,7 +169,7 @@ def test_a_log_that_cannot_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> N
 
     def complains() -> bool:
         try:
-            lines.new()
+            lines()
         except EngineError as fault:
             said.append(str(fault))
         return bool(said)

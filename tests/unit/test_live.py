@@ -498,6 +498,21 @@ def test_a_clock_that_is_set_back_launders_nothing() -> None:
     assert judge.standing(2.0).decision is ROLLBACK
 
 
+@pytest.mark.parametrize(("read_at", "decision"), [(0.0, None), (25.0, GO)])
+def test_a_log_that_was_read_before_a_step_says_nothing_about_it(read_at: float, decision: Decision | None) -> None:
+    wanted = Wanted(0.0, ("error_rate", "log_error_rate"))
+    judge = Judge(())
+    for item in (TrafficStep(0.0, 0.5, 20.0), wanted, usual(), ErrorLines(read_at, CANDIDATE, "web", 0)):
+        judge.take(item)
+    judge.take(TrafficStep(20.0, 1.0, 30.0))
+    judge.take(requests(20.1, 5000))
+    judge.take(ErrorLines(read_at, CANDIDATE, "web", 0))
+    assert judge.standing(50.0).decision is decision
+    if decision is None:  # a look that is on its way is waited for, and no longer
+        (told,) = judge.standing(50.0 + GRACE).reasons
+        assert (told.decision, told.text) == (HOLD, "log_error_rate: was not measured")
+
+
 def test_a_rule_on_dry_run_says_what_it_would_have_done() -> None:
     rules = [rule(signal, dry_run=True) for signal in ("services_lost", "invariants_broken")]
     wanted = Wanted(0.0, ("error_rate", "services_lost", "invariants_broken"))

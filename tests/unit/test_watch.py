@@ -21,8 +21,10 @@ from gate.live.observations import Moment
 from gate.live.trace import replay
 from gate.machine.shell import wait_until
 from gate.results import Decision
+from gate.signals.lines import Lines
 from gate.watching import watched
 from gate.watching.watch import Watch
+from tests.unit.lines import MadeUp
 from tests.unit.test_config import GOOD, VARIABLES
 
 CANDIDATE = Instance("r2", "1.1.0", "sha256:2", None, "/nowhere", datetime.now(UTC))
@@ -49,8 +51,8 @@ class Asked:
     def host(self) -> Host:
         return Host(cpu=0.1, own=0.0, memory=0.1, disk=0.1, disk_free=1, cores=1)
 
-    def follow(self, _instance: Instance) -> Callable[[], list[tuple[str, str]]]:
-        return list
+    def follow(self, _instance: Instance) -> Lines:
+        return MadeUp(list)
 
 
 WELL = [ServiceState("web", alive=True, healthy=True)]

@@ -13,6 +13,8 @@ from gate.engines.hosts import HostsEngine
 from gate.engines.one_host import OneHost
 from gate.errors import EngineError
 from gate.releases import Release
+from gate.signals.lines import Lines
+from tests.unit.lines import MadeUp
 from tests.unit.test_config import read, table
 
 LOST = EngineError("no SSH connection")
@@ -135,9 +137,9 @@ class Server:
         self._called("logs")
         return [f"web: {last} lines: {self.name}"]
 
-    def follow(self, _instance: Instance) -> Callable[[], list[tuple[str, str]]]:
+    def follow(self, _instance: Instance) -> Lines:
         self._called("follow")
-        return self.follows
+        return MadeUp(self.follows)
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         self._called("rebuild")
