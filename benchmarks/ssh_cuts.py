@@ -28,12 +28,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.containers.conftest import PLACE
-from tests.remote.cut_matrix import CUTS, KINDS, Kind, Survived, matrix
+from tests.remote.cut_matrix import CUTS, KINDS, Kind, Point, Survived, matrix
 from tests.remote.server import server, with_a_proxy
 
 
 def measure(kinds: list[Kind], first: int, every: int, only: list[str], console: Console) -> list[Survived]:
-    """Cuts at every ``every``-th point of each kind.
+    """Cuts at every ``every``-th point of all kinds, as a step begins before half-way through one.
 
     SIGINT or SIGTERM ends it early: with what was found until then.
     """
@@ -42,18 +42,19 @@ def measure(kinds: list[Kind], first: int, every: int, only: list[str], console:
     with suppress(KeyboardInterrupt):
         with_a_proxy(engine)
         with server(engine) as made, matrix(made) as run:
+            points: list[Point] = []
             for kind in kinds:
                 console.print(f"walking {kind.name}")
-                points = [point for point in run.walk(kind) if not only or point.cut in only]
-                points.sort(key=lambda point: point.delay > 0)  # where it is ended early, each step was cut
-                points = points[first::every]
-                for number, point in enumerate(points, start=1):
-                    survived = run.cut(point)
-                    found.append(survived)
-                    told = f"{survived.outcome} after {survived.seconds:.1f} s, {survived.settled}"
-                    console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
-                    for fault in survived.faults:
-                        console.print(f"   fault  {fault}", highlight=False, markup=False)
+                points += [point for point in run.walk(kind) if not only or point.cut in only]
+            points.sort(key=lambda point: point.delay > 0)  # where it is ended early, each step was cut
+            points = points[first::every]
+            for number, point in enumerate(points, start=1):
+                survived = run.cut(point)
+                found.append(survived)
+                told = f"{survived.outcome} after {survived.seconds:.1f} s, {survived.settled}"
+                console.print(f"{number} of {len(points)}  {point.told}: {told}", highlight=False)
+                for fault in survived.faults:
+                    console.print(f"   fault  {fault}", highlight=False, markup=False)
     return found
 
 

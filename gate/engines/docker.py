@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -36,6 +37,9 @@ from gate.signals.lines import Lines
 
 _OLDEST = (20, 10)
 _CHANGED = 5.0  # seconds in which Docker sees that a container ended
+_LAST = (200, 10_000)
+"""How many lines are asked for first: for all since a moment, Docker reads the whole log from its beginning."""
+_ENDS = re.compile(r"\n(?=\d{4}-\d\d-\d\dT[\d:.]+Z )")
 _APART = 0.5  # seconds that two clocks may be
 _LOG = {"max-size": "50m", "max-file": "3"}
 
@@ -259,21 +263,23 @@ class Container:
     def tail(self, lines: int) -> list[str]:
         if self._made() is None:
             return tail(self._earlier, lines)
-        with asked(self.name):
-            said = self._engine().api.logs(self.name, tail=lines)
-        return [*tail(self._earlier, lines), *said.decode(errors="replace").splitlines()][-lines:]
+        return [*tail(self._earlier, lines), *self._printed(tail=lines).splitlines()][-lines:]
 
     def since(self, moment: str) -> list[str]:
         """Lines from a moment on, each with the engine's own time stamp before it."""
         if self._made() is None:
             return []
+        since = float(moment)
+        for last in _LAST:
+            lines = _stamped(self._printed(timestamps=True, tail=last))
+            if lines and _written(lines[0]) < since:
+                return [line for line in lines if _written(line) >= since]
+        return _stamped(self._printed(timestamps=True, since=since))
+
+    def _printed(self, **wanted: Any) -> str:
         with asked(self.name):
-            return list(
-                self._engine()
-                .api.logs(self.name, since=float(moment), timestamps=True)
-                .decode(errors="replace")
-                .splitlines()
-            )
+            said: bytes = self._engine().api.logs(self.name, **wanted)
+        return said.decode(errors="replace")
 
     def remove(self) -> None:
         self._discard()
@@ -346,6 +352,16 @@ class _Followed:
                 self._last[unit.service] = f"{epoch(self._seen[unit.service]):.6f}"
         self.read_since = began
         return new
+
+
+def _stamped(said: str) -> list[str]:
+    """Lines that each begin with a time stamp, whatever else in them looks like the end of one."""
+    return _ENDS.split(said.removesuffix("\n")) if said else []
+
+
+def _written(line: str) -> float:
+    """When, in seconds since 1970, by the engine's own time stamp before it."""
+    return epoch(line.partition(" ")[0])
 
 
 def _health(made: dict[str, Any]) -> str:

@@ -121,6 +121,35 @@ def test_lines_are_followed_and_kept_over_another_start(here: Dockered) -> None:
     assert wait_until(lambda: here.get().status_code == 200, timeout=20)
 
 
+def printed(here: Dockered, script: str) -> None:
+    """Writes into the log of what serves, by its own means."""
+    command = f"import sys; sys.stdout = open('/proc/1/fd/1', 'w', newline=''); {script}"
+    assert here.container("r1").exec_run(["python3", "-c", command]).exit_code == 0
+
+
+@pytest.mark.parametrize("before", [0, 30_000])
+def test_no_line_of_many_is_missed_and_none_is_told_twice(here: Dockered, before: int) -> None:
+    """Also of those that hold what others take for the end of a line, or are longer than Docker's own pieces."""
+    stable = here.engine.stable()
+    assert stable is not None
+    printed(here, f"[print('before', n) for n in range({before})]")
+    new = here.engine.follow(stable)
+    odd = ["5 %\r10 %\x0b\u2028 ERROR", "x" * 40_000, ""]
+    for many in (1, 250, 12_000):
+        printed(here, f"[print({many}, n) for n in range({many})]; [print(line) for line in {odd!r}]")
+        heard: list[str] = []
+
+        def listen(heard: list[str] = heard, many: int = many) -> bool:
+            heard.extend(line for _, line in new())
+            return len(heard) >= many + len(odd)
+
+        assert wait_until(listen, timeout=20)
+        assert new() == []
+        assert heard[:many] == [f"{many} {n}" for n in range(many)]
+        assert heard[many] == odd[0]
+        assert heard[-1] == ""
+
+
 def test_docker_starts_what_is_kept_again_and_a_candidate_never(here: Dockered) -> None:
     candidate = here.start(here.release("1.1.0"), "r4")
     here.engine.prune({"r4"})

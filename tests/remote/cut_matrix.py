@@ -219,7 +219,8 @@ class Matrix:
         faults = []
         status = self.site.gate("status").document
         serving, stable = self.site.serving(), status["stable"]
-        shared = run.code == 6 and self.site.canary() is not None  # held with a share: either may answer
+        held = run.code == 6 or (run.code == 3 and kind.held)
+        shared = held and self.site.canary() is not None  # either may answer
         if stable is None or (serving != stable["version"] and not shared):
             faults.append(f"{serving} answers, {stable} is said to serve")
         answered = run.answer.get("stable")
