@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from gate.config import DockerSettings, Environment, Service
+from gate.containers import log
 from gate.containers.client import Client, asked, client, ended, epoch, found, managed
 from gate.containers.images import image_of
 from gate.containers.meter import Meter, ProcessMeter, StatsMeter
@@ -37,9 +38,6 @@ from gate.signals.lines import Lines
 
 _OLDEST = (20, 10)
 _CHANGED = 5.0  # seconds in which Docker sees that a container ended
-_LAST = (200, 10_000)
-"""How many lines are asked for first: for all since a moment, Docker reads the whole log from its beginning."""
-_ENDS = re.compile(r"\n(?=\d{4}-\d\d-\d\dT[\d:.]+Z )")
 _APART = 0.5  # seconds that two clocks may be
 _LOG = {"max-size": "50m", "max-file": "3"}
 
@@ -82,7 +80,7 @@ class Containers:
         return Container(self._environment, self._docker, instance, service, around=self._around, meter=self._meter)
 
     def follow(self, instance: str, services: Collection[str]) -> Lines:
-        return _Followed([self.unit(instance, name) for name in services], self._environment.redactor)
+        return log.Followed([self.unit(instance, name) for name in services], self._environment.redactor)
 
     def version(self) -> str:
         with asked(f"the Docker engine at {self._docker.host}"):
@@ -263,23 +261,18 @@ class Container:
     def tail(self, lines: int) -> list[str]:
         if self._made() is None:
             return tail(self._earlier, lines)
-        return [*tail(self._earlier, lines), *self._printed(tail=lines).splitlines()][-lines:]
+        return [*tail(self._earlier, lines), *self._printed(tail=lines).decode(errors="replace").splitlines()][-lines:]
 
-    def since(self, moment: str) -> list[str]:
-        """Lines from a moment on, each with the engine's own time stamp before it."""
+    def since(self, moment: float) -> list[str]:
+        """Lines from a moment on (seconds since 1970), each with the engine's own time stamp before it."""
         if self._made() is None:
             return []
-        since = float(moment)
-        for last in _LAST:
-            lines = _stamped(self._printed(timestamps=True, tail=last))
-            if lines and _written(lines[0]) < since:
-                return [line for line in lines if _written(line) >= since]
-        return _stamped(self._printed(timestamps=True, since=since))
+        return log.since(partial(self._printed, timestamps=True), moment)
 
-    def _printed(self, **wanted: Any) -> str:
+    def _printed(self, **wanted: Any) -> bytes:
         with asked(self.name):
             said: bytes = self._engine().api.logs(self.name, **wanted)
-        return said.decode(errors="replace")
+        return said
 
     def remove(self) -> None:
         self._discard()
@@ -328,40 +321,6 @@ class Container:
 
     def _engine(self) -> Client:
         return client(self._docker)
-
-
-class _Followed:
-    """New lines of containers since the last call, in each one's own order."""
-
-    def __init__(self, units: Collection[Container], scrub: Callable[[str], str]) -> None:
-        self._units = units
-        self._scrub = scrub
-        self._last = dict.fromkeys((unit.service for unit in units), f"{time.time():.9f}")
-        self._seen: dict[str, str] = {}
-        self.read_since = 0.0
-
-    def __call__(self) -> list[tuple[str, str]]:
-        began, new = time.monotonic(), []
-        for unit in self._units:
-            for line in unit.since(self._last[unit.service]):
-                stamp, _, text = line.partition(" ")
-                if stamp > self._seen.get(unit.service, ""):  # of one length and one zone: they sort as text
-                    self._seen[unit.service] = stamp
-                    new.append((unit.service, self._scrub(text)))
-            if unit.service in self._seen:
-                self._last[unit.service] = f"{epoch(self._seen[unit.service]):.6f}"
-        self.read_since = began
-        return new
-
-
-def _stamped(said: str) -> list[str]:
-    """Lines that each begin with a time stamp, whatever else in them looks like the end of one."""
-    return _ENDS.split(said.removesuffix("\n")) if said else []
-
-
-def _written(line: str) -> float:
-    """When, in seconds since 1970, by the engine's own time stamp before it."""
-    return epoch(line.partition(" ")[0])
 
 
 def _health(made: dict[str, Any]) -> str:

@@ -26,16 +26,16 @@ class LaterLines:
         self._all_new = all_new
         self._fresh: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._fault = ""
-        self._looked = False
         self._well_at = self._asked_at = time.monotonic()
         self.read_since = 0.0
         threading.Thread(target=self._reading, name="reading a log", daemon=True).start()
 
     def __call__(self) -> list[str]:
-        """What has come since the last call. Raises EngineError before the first look, and while it cannot be read."""
+        """What has come since the last call. Raises EngineError once it could not be read for long.
+
+        Before the first look there is nothing, which ``read_since`` tells from a log without lines.
+        """
         self._asked_at = time.monotonic()
-        if not self._looked:  # no lines would look like none that are errors
-            raise EngineError(f"the log was not read yet{self._fault}")
         if self._asked_at - self._well_at > _STALE:
             raise EngineError(f"the log was not read for {self._asked_at - self._well_at:.0f} s{self._fault}")
         found = []
@@ -59,7 +59,7 @@ class LaterLines:
                 for line in (told - seen).elements() if seen is not None else ():
                     self._fresh.put(line)
                 seen, self._well_at = told if seen is None else seen | told, time.monotonic()
-                self.read_since, self._looked = began, True
+                self.read_since = began
             pause(_BETWEEN)
 
 
@@ -69,10 +69,19 @@ class Later:
     def __init__(self, logs: Mapping[str, LaterLines], scrub: Callable[[str], str]) -> None:
         self._logs = logs
         self._scrub = scrub
+        self._waiting: list[tuple[str, str]] = []
         self.read_since = 0.0
 
     def __call__(self) -> list[tuple[str, str]]:
         since = min(log.read_since for log in self._logs.values())  # before: a look may end meanwhile
-        told = [(service, self._scrub(line)) for service, log in self._logs.items() for line in log()]
+        faults: list[EngineError] = []
+        for service, log in self._logs.items():
+            try:
+                self._waiting += [(service, self._scrub(line)) for line in log()]
+            except EngineError as fault:
+                faults.append(fault)
+        if faults:
+            raise faults[0]
+        told, self._waiting = self._waiting, []
         self.read_since = since
         return told

@@ -26,7 +26,7 @@ from gate.remote.door import Door
 
 _BACK = 3600.0  # seconds of the log that are fetched first: whoever reads it looks back, too
 _FIRST = 30.0  # seconds that may take; without it there is no file, which readers notice
-_AGAIN = 0.5  # seconds until a lost connection is tried again
+_AGAIN, _LATER = 0.5, 5.0  # seconds until a lost connection is tried again; after tries in vain, for others ask as well
 _IN_VAIN = 2  # times in a row that a front door was not followed: whoever waits for the first lines goes on without
 
 
@@ -63,7 +63,8 @@ class Mirror:
     def close(self) -> None:
         """Ends it and removes the file."""
         self._over.set()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with self._change:  # whoever follows writes nothing into it any more
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _follow(self, door: _Printed) -> None:
         in_vain = 0
@@ -78,11 +79,13 @@ class Mirror:
                 if in_vain == _IN_VAIN:
                     self._awaited.set()
             self._lost(door)
-            self._over.wait(_AGAIN)
+            self._over.wait(_AGAIN if in_vain < _IN_VAIN else _LATER)
 
     def _begin(self, door: _Printed, lines: list[tuple[bytes, bytes]]) -> None:
         """What was printed before; once all of them have told it, it is the beginning of the file, in its order."""
         with self._change:
+            if self._over.is_set():
+                return
             self._earlier[door] = lines
             if len(self._earlier) == len(self._doors):
                 every = sorted((line for lines in self._earlier.values() for line in lines), key=lambda line: line[0])
@@ -105,6 +108,8 @@ class Mirror:
     def _append(self, door: _Printed, lines: list[tuple[bytes, bytes]]) -> None:
         """Whole lines, those of one server after those of another. Raises OSError."""
         with self._change:
+            if self._over.is_set():
+                return
             if len(self._earlier) < len(self._doors):  # another server has not told yet what was before
                 self._earlier[door] += lines
             elif lines:

@@ -52,6 +52,7 @@ class Printed:
         self._heard_at: float | None = None
         self._known: deque[bytes] = deque(maxlen=_KNOWN)
         self._over, self._current = threading.Event(), threading.Event()
+        self._change = threading.Lock()
         self._process: Popen[bytes] | None = None
         atexit.register(self.close)
         threading.Thread(target=self._follow, name="log of requests", daemon=True).start()
@@ -62,7 +63,8 @@ class Printed:
         self._over.set()
         if self._process is not None and self._process.poll() is None:
             shell.kill_group(self._process.pid)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        with self._change:  # whoever reads writes nothing into it any more
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _caught_up(self) -> bool:
         heard = self._heard_at
@@ -94,10 +96,13 @@ class Printed:
         process.wait()
 
     def _append(self, line: bytes) -> None:
-        if self._aside.exists():
-            self._aside.replace(self.file)
-        with self.file.open("ab", buffering=0) as file:
-            file.write(line)
+        with self._change:
+            if self._over.is_set():
+                return
+            if self._aside.exists():
+                self._aside.replace(self.file)
+            with self.file.open("ab", buffering=0) as file:
+                file.write(line)
         self._known.append(line)
         self._heard_at = time.monotonic()
         if not self._current.is_set() and _written(line) >= self._began:

@@ -7,6 +7,7 @@ the server waits for its input to end. The server's key must be known; it is nev
 from __future__ import annotations
 
 import atexit
+import math
 import os
 import shlex
 import socket
@@ -28,7 +29,8 @@ _CONNECT = 20.0  # seconds
 _LET_IN = 10
 """Seconds in which a server has to answer whoever knocks."""
 _LET_IN_AGAIN = 3
-"""The same once it was tried for ``_BACK`` seconds in vain: each act of an undo asks again, and must not wait long."""
+"""The same once it was tried for ``_BACK`` seconds in vain, or twice what it took before: each act of an undo asks
+again, and must not wait long."""
 # Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
 _LOST = 255  # what ``ssh`` itself ends with
@@ -96,7 +98,8 @@ class Connection:
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
-        self._let_in = _LET_IN
+        self._let_in = self._usual = _LET_IN
+        self._lost = False  # and was not tried in vain since
         self._refusal: tuple[float, EngineError] | None = None
         self.port = _free_port() if probes else 0
         """The port of this machine that leads to the server's ``probes``."""
@@ -119,24 +122,26 @@ class Connection:
         with self._opening:
             if self._child is not None and not self._child.ended():
                 return
-            if self._refusal is not None and self._refusal[0] > asked:
+            if self._refusal is not None and self._refusal[0] >= asked:
                 raise self._refusal[1]
+            began = time.monotonic()
+            if self._child is not None:
+                self._child.close()
+                self._child, self._lost = None, True
             try:
-                if self._child is not None:
-                    self._open_again(self._child)
+                if self._lost:
+                    self._open_again()
                 else:
                     self._open()
             except EngineError as fault:
-                self._refusal = time.monotonic(), fault
+                self._refusal = began, fault
                 raise
 
-    def _open_again(self, lost: shell.Held) -> None:
+    def _open_again(self) -> None:
         """Tries until it is there, or no longer than ``back``; from then on nobody waits for long."""
-        self._child = None
-        lost.close()
         faults: list[EngineError] = []
         if not shell.wait_until(lambda: self._opens(faults), timeout=self._back, every=_BETWEEN):
-            self._let_in = _LET_IN_AGAIN
+            self._let_in, self._lost = max(_LET_IN_AGAIN, min(_LET_IN, self._usual)), False
             raise faults[-1]
 
     def _opens(self, faults: list[EngineError]) -> bool:
@@ -167,12 +172,17 @@ class Connection:
                 child = shell.hold(["ssh", "-T", *options, "--", self._target.name, _WAIT], cwd=self._folder)
             except ShellError as fault:
                 raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
-            # It is there once the server has let us in.
-            shell.wait_until(lambda: child.ended() or self._there(), timeout=_CONNECT)
+            began = time.monotonic()
+            try:  # it is there once the server has let us in
+                shell.wait_until(lambda: child.ended() or self._there(), timeout=_CONNECT)
+            except BaseException:  # interrupted
+                child.close()
+                raise
         if child.ended() or not self._there():
             child.close()
             raise self._refused(child.tail())
-        self._child, self._let_in = child, _LET_IN
+        self._child, self._let_in, self._lost = child, _LET_IN, False
+        self._usual = math.ceil(2 * (time.monotonic() - began))
 
     def run(self, line: str, *, timeout: float) -> shell.Finished:
         """Runs a line of shell on the server, through this connection: that takes some hundredths of a second.

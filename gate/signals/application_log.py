@@ -25,7 +25,7 @@ class ErrorWatch:
         self._patterns = {service: re.compile(pattern) for service, pattern in patterns.items()}
         self._role = role
         self._begun = False
-        self._since = 0.0
+        self._since = time.monotonic()
 
     def again(self) -> None:
         """What was read before now does not count for what comes: the logs have to be read anew."""

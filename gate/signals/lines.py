@@ -11,7 +11,8 @@ class Lines(Protocol):
     def __call__(self) -> list[tuple[str, str]]:
         """Those since the last call, each as (service, line), free of secrets, in a service's own order.
 
-        A few megabytes a call, the rest with the next. Raises EngineError while a log that exists cannot be read.
+        A few megabytes a call, the rest with the next. Raises EngineError while a log that exists cannot be read; what
+        was read of others comes with the next call that raises nothing.
         """
 
     @property

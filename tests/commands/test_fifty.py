@@ -26,7 +26,7 @@ WAITS = """
 """
 
 
-@pytest.fixture(params=["file", "postgres"])
+@pytest.fixture(params=["file", pytest.param("postgres", marks=pytest.mark.whole)])
 def here(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Little]:
     """With its records in a file, and in a server."""
     with ExitStack() as stack:

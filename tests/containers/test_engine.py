@@ -132,7 +132,8 @@ def test_no_line_of_many_is_missed_and_none_is_told_twice(here: Dockered, before
     """Also of those that hold what others take for the end of a line, or are longer than Docker's own pieces."""
     stable = here.engine.stable()
     assert stable is not None
-    printed(here, f"[print('before', n) for n in range({before})]")
+    printed(here, f"[print('before', n) for n in range({before})]; print('all')")
+    assert wait_until(lambda: here.engine.logs(stable, 1) == ["web: all"], timeout=10)
     new = here.engine.follow(stable)
     odd = ["5 %\r10 %\x0b\u2028 ERROR", "x" * 40_000, ""]
     for many in (1, 250, 12_000):

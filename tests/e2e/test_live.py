@@ -48,6 +48,8 @@ LIVE = {
     # The data stays wrong after the traffic is back: nobody can call that proven.
     "corrupts-stock-live": Expected(("invariants_broken",), code=4),
 }
+EVERYWHERE_AS_WELL = {"slow-real-sales", "burns-cpu-live", "logs-errors-live"}
+"""Of each, every run tries one like it on every engine: ``tests/everywhere``."""
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,10 @@ def test_the_first_release_was_proven_by_synthetic_traffic(live: Site) -> None:
     assert "of 0 requests" not in verdict["reasons"][0]["text"]
 
 
-@pytest.mark.parametrize("defect", LIVE)
+@pytest.mark.parametrize(
+    "defect",
+    [pytest.param(name, marks=[pytest.mark.whole] if name in EVERYWHERE_AS_WELL else []) for name in LIVE],
+)
 def test_a_defect_that_only_users_meet_is_rolled_back(live: Site, defect: str) -> None:
     expected = LIVE[defect]
     back_to_1_0_0(live)

@@ -107,6 +107,7 @@ def test_a_gate_killed_while_users_wait_is_undone(site: Site, step: str) -> None
     assert (site.serving(), schema(site)) == ("1.1.0", "0005")
 
 
+@pytest.mark.whole
 def test_a_candidate_that_dies_while_users_wait_gives_the_traffic_back(site: Site) -> None:
     with shopping(site).shopping() as tally:
         argv = [sys.executable, str(DRIVER), "1.2.0", "health", "0.1", "CANDIDATE"]
@@ -140,6 +141,7 @@ def test_a_good_one_is_kept_and_nobody_goes_back_to_what_cannot_live(site: Site)
     assert site.gate("recover").code == 1
 
 
+@pytest.mark.whole
 def test_without_a_way_back_it_is_signed_for_and_rolls_forward(one_way: Site) -> None:
     bad, site = "1.2.0+no-way-back.fails-real-sales", one_way
     refused = site.deploy(bad)

@@ -16,12 +16,14 @@ import psutil
 import pytest
 
 from gate.engines import later
-from gate.engines.later import LaterLines
+from gate.engines.later import Later, LaterLines
 from gate.engines.runner import Runner
 from gate.errors import EngineError, ShellError
+from gate.live.observations import ErrorLines, Role
 from gate.machine import shell
 from gate.machine.shell import wait_until
 from gate.remote.printed import Printed
+from gate.signals.application_log import ErrorWatch
 
 HOUSE = Path(__file__).parents[2]
 # A tool that cleans up when it is asked to end, as helm and terraform do.
@@ -113,10 +115,8 @@ def test_lines_that_stood_there_before_are_not_new(monkeypatch: pytest.MonkeyPat
 
 def read(lines: LaterLines) -> bool:
     """Whether somebody has looked yet."""
-    with suppress(EngineError):
-        lines()
-        return True
-    return False
+    lines()
+    return lines.read_since > 0
 
 
 def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +129,44 @@ def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch)
         return []
 
     lines = LaterLines(slow)
-    with pytest.raises(EngineError, match="was not read yet"):
-        lines()
+    watch = ErrorWatch(Later({"web": lines}, str), {"web": "ERROR"}, Role.CANDIDATE)
+    assert watch.read(0.0) == [], "neither that it is watched, nor that it cannot be read"
     looks.set()
-    assert wait_until(lambda: read(lines), timeout=5)
+    assert wait_until(lambda: watch.read(0.1) == [ErrorLines(0.1, Role.CANDIDATE, "web", 0)], timeout=5)
+
+
+def test_what_one_service_wrote_is_kept_while_the_log_of_another_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    monkeypatch.setattr(later, "_STALE", 0.1)
+    broken = threading.Event()
+    broken.set()
+
+    def worker() -> list[str]:
+        if broken.is_set():
+            raise EngineError("no such pod")
+        return []
+
+    log: list[str] = []
+    web = LaterLines(lambda: list(log), all_new=True)
+    both = Later({"web": web, "worker": LaterLines(worker, all_new=True)}, str)
+    faults: list[str] = []
+
+    def told() -> list[tuple[str, str]]:
+        try:
+            return both()
+        except EngineError as fault:
+            faults.append(str(fault))
+            return []
+
+    assert wait_until(lambda: bool(told() or faults), timeout=5)
+    assert faults, "a log that cannot be read"
+    log.append("ERROR")
+    assert wait_until(lambda: web.read_since > time.monotonic() - 0.01, timeout=5)
+    assert told() == []
+    broken.clear()
+    assert wait_until(lambda: told() == [("web", "ERROR")], timeout=5)
 
 
 def test_of_a_log_that_begins_with_the_watch_every_line_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,6 +247,17 @@ def test_a_log_that_a_command_prints_is_told_once_and_is_absent_while_nobody_pri
         printed.close()
     pid = int((tmp_path / "pid").read_text())
     assert wait_until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", timeout=10)
+
+
+def test_nothing_is_left_of_a_log_that_is_written_to_the_end(tmp_path: Path) -> None:
+    line = json.dumps({"ts": time.time() + 1000})
+    for _ in range(10):
+        printed = Printed(
+            ["sh", "-c", f"while :; do echo '{line}'; done"], env={"PATH": os.environ["PATH"]}, cwd=tmp_path
+        )
+        assert wait_until(printed.file.exists, timeout=10)
+        printed.close()
+        assert not printed.file.parent.exists()
 
 
 def test_a_command_that_prints_a_log_dies_with_a_killed_gate(tmp_path: Path) -> None:
