@@ -29,8 +29,8 @@ _CONNECT = 20.0  # seconds
 _LET_IN = 10
 """Seconds in which a server has to answer whoever knocks."""
 _LET_IN_AGAIN = 3
-"""The same once it was tried for ``_BACK`` seconds in vain, or twice what it took before: each act of an undo asks
-again, and must not wait long."""
+"""The same once it was asked in vain, or twice what it took before: each act of an undo asks again, and must not wait
+long."""
 # Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
 _LOST = 255  # what ``ssh`` itself ends with
@@ -98,7 +98,7 @@ class Connection:
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
-        self._let_in = self._usual = _LET_IN
+        self._let_in, self._usual = _LET_IN, 0
         self._lost = False  # and was not tried in vain since
         self._refusal: tuple[float, EngineError] | None = None
         self.port = _free_port() if probes else 0
@@ -135,13 +135,13 @@ class Connection:
                     self._open()
             except EngineError as fault:
                 self._refusal = began, fault
+                self._let_in, self._lost = max(_LET_IN_AGAIN, min(_LET_IN, self._usual)), False
                 raise
 
     def _open_again(self) -> None:
-        """Tries until it is there, or no longer than ``back``; from then on nobody waits for long."""
+        """Tries until it is there, or no longer than ``back``."""
         faults: list[EngineError] = []
         if not shell.wait_until(lambda: self._opens(faults), timeout=self._back, every=_BETWEEN):
-            self._let_in, self._lost = max(_LET_IN_AGAIN, min(_LET_IN, self._usual)), False
             raise faults[-1]
 
     def _opens(self, faults: list[EngineError]) -> bool:
