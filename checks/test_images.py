@@ -97,3 +97,16 @@ def test_limits_hold_for_what_runs(
         if environment.engine.read_only and not container.read_only:
             found.append(f"{name}: it may write to its root")
     no_faults(found, "Somebody changed it since; the next deployment starts it as the environment's file says.")
+
+
+@pytest.mark.category("Resource Limits")
+@pytest.mark.requires("stack")
+def test_stack_limits_what_runs(stack_limits: Any, services: Any, no_faults: Any) -> None:
+    """Swarm holds every task of what serves to a number of cores and an amount of memory."""
+    found = [f"{name}: no such service in the stack" for name in services if name not in stack_limits]
+    for name, (cores, memory) in stack_limits.items():
+        found += [f"{name}: no limit of cores"] if cores is None else []
+        found += [f"{name}: no limit of memory"] if memory is None else []
+    no_faults(
+        found, "Write deploy.resources.limits into the stack file: one task must not starve all others of a node."
+    )

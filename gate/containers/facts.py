@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,20 @@ def stack_images(docker: SwarmSettings) -> dict[str, str]:
     with asked(f"the services of {docker.stack}"):
         named = {str(one["Spec"]["Name"]): image_of(one) for one in client(docker).api.services()}
     return {name: image for name, image in named.items() if name.startswith(f"{docker.stack}_")}
+
+
+def stack_limits(docker: SwarmSettings, services: Collection[str]) -> dict[str, tuple[float | None, int | None]]:
+    """The cores and the bytes of memory that a task of each of the stack's services may take; None: any. Those that are
+    not there are left out. Raises EngineError."""
+    with asked(f"the services of {docker.stack}"):
+        made = {str(one["Spec"]["Name"]): one["Spec"]["TaskTemplate"] for one in client(docker).api.services()}
+    told = {}
+    for name in services:
+        template = made.get(f"{docker.stack}_{name}")
+        if template is not None:
+            limits = (template.get("Resources") or {}).get("Limits") or {}
+            told[name] = (limits.get("NanoCPUs") or 0) / 1e9 or None, limits.get("MemoryBytes") or None
+    return told
 
 
 def containers(environment: Environment, docker: ContainerSettings, instance: str) -> list[ContainerFacts]:

@@ -49,6 +49,7 @@ REQUIREMENTS: dict[str, tuple[Declared, str]] = {
         "all is on one machine, which has one clock",
     ),
     "images": (lambda env, _: isinstance(env.engine, ContainerSettings), "releases are no images"),
+    "stack": (lambda env, _: isinstance(env.engine, SwarmSettings), "no Docker Swarm"),
     "test_results": (lambda env, _: bool(env.pipeline.test_results), "no [pipeline] test_results"),
     "workflows": (lambda env, _: bool(env.pipeline.workflows), "no [pipeline] workflows"),
     "dependencies": (lambda env, _: bool(env.scan.dependencies), "no [scan] dependencies"),

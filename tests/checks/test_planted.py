@@ -34,6 +34,7 @@ IMAGES = {  # tests/containers/test_checks.py plants their faults
     "test_limits_hold_for_what_runs",
     "test_images_are_pinned",
     "test_disks_have_room",
+    "test_stack_limits_what_runs",  # tests/swarm/test_stack_file.py
 }
 
 

@@ -25,7 +25,7 @@ def cases_of(folder: str) -> list[str]:
 def test_there_are_enough_cases_and_each_is_proven(folder: str, least: int) -> None:
     cases = cases_of(folder)
     assert len(cases) >= least
-    places = [ROOT / "tests" / folder, ROOT / "tests" / "containers"]
+    places = [ROOT / "tests" / folder, ROOT / "tests" / "containers", ROOT / "tests" / "swarm"]
     proof = "\n".join(file.read_text(encoding="utf-8") for place in places for file in place.rglob("*.py"))
     unproven = [case for case in cases if not re.search(rf"\b(test_)?{case.removeprefix('test_')}\b", proof)]
     assert not unproven, f"no test in tests/{folder} plants the fault of: {', '.join(unproven)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,12 @@ from typing import Any
 
 import pytest
 
+from gate import environments
+from gate.results import Case, CaseOutcome
+from gate.suites import suite
+from gate.suites.context import CHECKS, Context
+from tests.checks.projects import REPOSITORY
+from tests.engine.site import folder
 from tests.swarm.nodes import NODES
 
 FILE = Path(__file__).resolve().parents[2] / "example" / "store" / "stack.yaml"
@@ -56,6 +63,44 @@ def test_it_is_confined_and_knows_its_settings_by_a_file(service: Any) -> None:
     assert container["Env"] == ["STORE_SECRET=of-the-file"]
     assert (container["ReadOnly"], container["Init"], container["CapabilityDrop"]) == (True, True, ["ALL"])
     assert template["Resources"]["Limits"] == {"NanoCPUs": 2 * 10**9, "MemoryBytes": 2**30}
+
+
+def checked(service: Any) -> Case:
+    """What the check of a stack's limits says about it, in a project of its own."""
+    stack = service["Spec"]["Name"].removesuffix("_web")
+    with folder() as root:
+        for name in ("checks", "fixtures"):
+            shutil.copytree(REPOSITORY / name, root / name)
+        for name in ("conftest.py", "pytest.ini"):
+            shutil.copy2(REPOSITORY / name, root / name)
+        (root / "environments").mkdir()
+        (root / "environments" / "test.toml").write_text(
+            f"""
+            app = {{ name = "store", url = "http://127.0.0.1:8000" }}
+            releases = {{ source = "releases", image = "store" }}
+            engine = {{ kind = "swarm", host = "unix://{NODES[0].socket}", stack = "{stack}" }}
+            services.web = {{ route = "/", health = "/health", identity = "/version#version" }}
+            checks = {{ folders = ["checks"] }}
+            smoke = {{ folders = ["smoke"] }}
+            """
+        )
+        environment = environments.load("test", root)
+        case = "checks/test_images.py::test_stack_limits_what_runs"
+        result = suite.run(environment, Context("test", CHECKS), [case], root / "run", decide=lambda _: None)
+        assert not result.broken, result.broken
+        (found,) = result.cases
+        return found
+
+
+def test_stack_limits_what_runs(service: Any) -> None:
+    assert checked(service).outcome is CaseOutcome.PASSED
+    name = service["Spec"]["Name"]
+    changed = docker("service", "update", "--detach", "--no-resolve-image", "--limit-cpu=0", "--limit-memory=0", name)
+    assert changed.returncode == 0, changed.stderr
+    case = checked(service)
+    assert case.outcome is CaseOutcome.FAILED
+    assert "web: no limit of cores" in case.message
+    assert "web: no limit of memory" in case.message
 
 
 def test_without_the_mesh_each_task_has_a_port_of_its_node_s(service: Any) -> None:
