@@ -219,8 +219,8 @@ class Matrix:
         faults = []
         status = self.site.gate("status").document
         serving, stable = self.site.serving(), status["stable"]
-        held = run.code == 6 or (run.code == 3 and kind.held)
-        shared = held and self.site.canary() is not None  # either may answer
+        unsettled = run.code in (4, 6) or (run.code == 3 and kind.held)
+        shared = unsettled and self.site.canary() is not None  # either may answer
         if stable is None or (serving != stable["version"] and not shared):
             faults.append(f"{serving} answers, {stable} is said to serve")
         answered = run.answer.get("stable")
