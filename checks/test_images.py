@@ -102,7 +102,7 @@ def test_limits_hold_for_what_runs(
 @pytest.mark.category("Resource Limits")
 @pytest.mark.requires("stack")
 def test_stack_limits_what_runs(stack_limits: Any, services: Any, no_faults: Any) -> None:
-    """Swarm holds every task of what serves to a number of cores and an amount of memory."""
+    """Every service of the stack is to be held to a number of cores and an amount of memory."""
     found = [f"{name}: no such service in the stack" for name in services if name not in stack_limits]
     for name, (cores, memory) in stack_limits.items():
         found += [f"{name}: no limit of cores"] if cores is None else []

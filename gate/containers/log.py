@@ -13,6 +13,7 @@ from gate.errors import EngineError
 _LAST = (200, 10_000)
 """How many lines are asked for first: for all since a moment, Docker reads the whole log from its beginning."""
 _PIECE = 16 * 1024  # bytes of a longer line that Docker keeps, and counts, as one
+_OUT_OF_ORDER = 1.0  # seconds that a line may be stamped before one that stands before it: there are two streams
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z ")
 
 Printed = Callable[..., bytes]
@@ -59,21 +60,21 @@ class Followed:
     def __init__(self, units: Collection[Prints], scrub: Callable[[str], str]) -> None:
         self._units = units
         self._scrub = scrub
-        self._last = dict.fromkeys((unit.service for unit in units), time.time())
-        self._seen: dict[str, str] = {}
+        self._began = time.time()
+        self._last = dict.fromkeys((unit.service for unit in units), self._began)
+        self._known: dict[str, set[str]] = {unit.service: set() for unit in units}
         self._waiting: list[tuple[str, str]] = []
         self.read_since = 0.0
 
     def __call__(self) -> list[tuple[str, str]]:
         began = time.monotonic()
         for unit in self._units:  # what was read of one waits while another cannot be read
-            for line in unit.since(self._last[unit.service]):
-                stamp, _, text = line.partition(" ")
-                if stamp > self._seen.get(unit.service, ""):  # of one length and one zone: they sort as text
-                    self._seen[unit.service] = stamp
-                    self._waiting.append((unit.service, self._scrub(text)))
-            if unit.service in self._seen:
-                self._last[unit.service] = epoch(self._seen[unit.service])
+            name = unit.service
+            lines = unit.since(max(self._began, self._last[name] - _OUT_OF_ORDER))
+            fresh = [line for line in lines if line not in self._known[name]]
+            self._waiting += [(name, self._scrub(line.partition(" ")[2])) for line in fresh]
+            self._last[name] = max([self._last[name], *map(_written, fresh)])
+            self._known[name] = {line for line in lines if _written(line) >= self._last[name] - _OUT_OF_ORDER}
         new, self._waiting = self._waiting, []
         self.read_since = began
         return new

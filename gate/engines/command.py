@@ -165,7 +165,9 @@ class CommandEngine:
     def follow(self, instance: Instance) -> Lines:
         """Lines are counted, not placed: what several machines wrote comes in no order."""
         since, service = time.time(), self._service()
-        return Later({service: LaterLines(lambda: self._lines(instance, since))}, self._environment.redactor)
+        only_new = any("{since}" in word for word in self._settings.logs)
+        lines = LaterLines(lambda: self._lines(instance, since), all_new=only_new)
+        return Later({service: lines}, self._environment.redactor)
 
     def rebuild(self, known: Mapping[str, Instance]) -> list[Instance]:
         return self._known.rebuild(known)

@@ -18,6 +18,8 @@ _FORGOTTEN = 30.0  # seconds without anybody who asks: then nobody looks any mor
 class LaterLines:
     """Reads all lines again and again, and gives those that are new since the first look; ``all_new``: and those of it.
 
+    Without ``all_new`` the log counts as read from the second look on.
+
     They are counted, not placed: what several machines wrote comes in no order.
     """
 
@@ -58,8 +60,9 @@ class LaterLines:
                 # What stands there at the first look was written before anybody looked.
                 for line in (told - seen).elements() if seen is not None else ():
                     self._fresh.put(line)
+                if seen is not None:
+                    self.read_since = began
                 seen, self._well_at = told if seen is None else seen | told, time.monotonic()
-                self.read_since = began
             pause(_BETWEEN)
 
 

@@ -26,7 +26,9 @@ from gate.remote.door import Door
 
 _BACK = 3600.0  # seconds of the log that are fetched first: whoever reads it looks back, too
 _FIRST = 30.0  # seconds that may take; without it there is no file, which readers notice
-_AGAIN, _LATER = 0.5, 5.0  # seconds until a lost connection is tried again; after tries in vain, for others ask as well
+_AGAIN, _LATER = 0.5, 5.0
+"""Seconds until a lost connection is tried again, at first and after ``_PATIENT`` seconds: others ask for it, too."""
+_PATIENT = 10.0
 _IN_VAIN = 2  # times in a row that a front door was not followed: whoever waits for the first lines goes on without
 
 
@@ -67,19 +69,19 @@ class Mirror:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _follow(self, door: _Printed) -> None:
-        in_vain = 0
+        in_vain, well_at = 0, time.monotonic()
         while not self._over.is_set():
             try:
                 if door not in self._earlier:
                     self._begin(door, door.new(door.logs(follow=False)))
                 self._stream(door)
-                in_vain = 0
+                in_vain, well_at = 0, time.monotonic()
             except (EngineError, OSError, HTTPError):  # the log is not there, which whoever reads it notices
                 in_vain += 1
                 if in_vain == _IN_VAIN:
                     self._awaited.set()
             self._lost(door)
-            self._over.wait(_AGAIN if in_vain < _IN_VAIN else _LATER)
+            self._over.wait(_AGAIN if in_vain == 0 or time.monotonic() - well_at < _PATIENT else _LATER)
 
     def _begin(self, door: _Printed, lines: list[tuple[bytes, bytes]]) -> None:
         """What was printed before; once all of them have told it, it is the beginning of the file, in its order."""

@@ -78,8 +78,9 @@ class Printed:
                 argv = [shell.fill(word, values) for word in self._argv]
                 self._process = shell.stream(argv, env=self._env, cwd=self._cwd)
                 self._read(self._process)
-            with suppress(OSError):
-                self.file.replace(self._aside)
+            with self._change, suppress(OSError):
+                if not self._over.is_set():
+                    self.file.replace(self._aside)
             since = self._since - _SILENT  # what was written meanwhile comes late, and is not lost
             self._over.wait(_AGAIN)
 

@@ -10,6 +10,7 @@ import atexit
 import math
 import os
 import shlex
+import shutil
 import socket
 import tempfile
 import threading
@@ -33,6 +34,7 @@ _LET_IN_AGAIN = 3
 long."""
 # Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
 _ALIVE_EVERY, _ALIVE_TIMES = 5, 3
+_KEY = "key"
 _LOST = 255  # what ``ssh`` itself ends with
 _OWN = "gate-own-255"  # said by a command that ends so by itself
 _BACK = 10.0
@@ -97,6 +99,9 @@ class Connection:
         self._back = back
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
+        self._trying: shell.Held | None = None
+        self._closed = False
+        self._ending = threading.Lock()  # nothing is begun, and no key is written, once it is closed
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
         self._let_in, self._usual = _LET_IN, 0
         self._lost = False  # and was not tried in vain since
@@ -169,7 +174,9 @@ class Connection:
                 *forwards,
             ]
             try:
-                child = shell.hold(["ssh", "-T", *options, "--", self._target.name, _WAIT], cwd=self._folder)
+                with self._unless_closed():
+                    child = shell.hold(["ssh", "-T", *options, "--", self._target.name, _WAIT], cwd=self._folder)
+                    self._trying = child
             except ShellError as fault:
                 raise EngineError(f"{fault}", next_step="install the OpenSSH client") from None
             began = time.monotonic()
@@ -208,14 +215,22 @@ class Connection:
         return replace(ran, err=ran.err.removesuffix(f"{_OWN}\n"))
 
     def close(self) -> None:
-        """Ends it and removes what it left on this machine."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
-        self._control.unlink(missing_ok=True)
-        self.socket.unlink(missing_ok=True)
-        if self._folder.is_dir():
-            self._folder.rmdir()
+        """Ends it, and a try of another thread's, for good; removes what they left on this machine."""
+        with self._ending:
+            self._closed = True
+            (self._folder / _KEY).unlink(missing_ok=True)
+        for child in (self._child, self._trying):
+            if child is not None:
+                child.close()
+        self._child = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @contextmanager
+    def _unless_closed(self) -> Iterator[None]:
+        with self._ending:
+            if self._closed:
+                raise EngineError(f"{self._target.name}: the gate ends, so no SSH connection is opened any more")
+            yield
 
     @contextmanager
     def _key(self) -> Iterator[Path | None]:
@@ -223,10 +238,11 @@ class Connection:
         if self._target.key is None:
             yield None
             return
-        file = self._folder / "key"
-        file.unlink(missing_ok=True)
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            stream.write(self._target.key.rstrip("\n") + "\n")
+        file = self._folder / _KEY
+        with self._unless_closed():
+            file.unlink(missing_ok=True)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+                stream.write(self._target.key.rstrip("\n") + "\n")
         try:
             yield file
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from gate.signals.lines import Lines
 
 _FIRST = 300  # characters of a line that are shown
 _SEARCHED = 4096
+_AGAIN = 1.0  # seconds until a log that cannot be read is told once more: as often as what else is looked at
 
 
 class ErrorWatch:
@@ -26,6 +28,7 @@ class ErrorWatch:
         self._role = role
         self._begun = False
         self._since = time.monotonic()
+        self._told = -math.inf
 
     def again(self) -> None:
         """What was read before now does not count for what comes: the logs have to be read anew."""
@@ -41,7 +44,11 @@ class ErrorWatch:
             lines = self._follow()
         except EngineError as fault:
             self._begun = False
+            if at < self._told + _AGAIN:
+                return []
+            self._told = at
             return [Blind(at, "log_error_rate", f"{self._role}: {fault}", self._role)]
+        self._told = -math.inf
         anew = not self._begun and self._follow.read_since >= self._since
         found: dict[str, list[str]] = {service: [] for service in self._patterns} if anew else {}
         self._begun = self._begun or anew

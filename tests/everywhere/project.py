@@ -204,9 +204,11 @@ class Project(Site):
         assert [status[key] for key in ("lock", "unfinished", "held", "faults")] == [None, None, None, []]
 
     def nothing_lost(self, bill: Bill) -> None:
-        """Every order that was acknowledged is in the book, and there were users at all."""
+        """Every order that was acknowledged is in the book, none twice, and there were users at all."""
         assert len(bill.acknowledged) > 20, bill.answers
         assert self.book.lost(bill.acknowledged) == []
+        again = sum(self.book.orders[order] - 1 for order in bill.acknowledged)
+        assert again <= self.ground.broken(self), "orders were taken twice"
 
 
 @contextmanager

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -133,3 +136,25 @@ def test_several_servers_have_a_name_each() -> None:
     made = read(table(engine=engine, releases=releases, services={"web": service()}), REPOSITORY)
     assert list(machines(made)) == ["a.example", "b.example:2222"]
     assert list(machines(read(table(), REPOSITORY))) == ["this machine"]
+
+
+def test_a_key_given_as_text_is_gone_when_the_gate_ends_while_it_connects(tmp_path: Path) -> None:
+    """In a thread of its own, which nobody waits for; the server never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        code = f"""
+import pathlib, sys, threading
+from gate.machine.shell import wait_until
+from gate.remote.ssh import Connection, Target
+made = Connection(Target("127.0.0.1", {silent.getsockname()[1]}, None, "/s", None, "a key", None), None)
+threading.Thread(target=made.open, daemon=True).start()
+assert wait_until(lambda: list(pathlib.Path({str(tmp_path)!r}).glob("gate-ssh-*/key")), timeout=20)
+silent = sys.stdin.readline()
+"""
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        argv = [sys.executable, "-c", code]
+        with subprocess.Popen(argv, cwd=REPOSITORY, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as gate:
+            link, _ = silent.accept()  # ssh is there, and waits
+            with link:
+                _, said = gate.communicate(b"\n", timeout=30)
+    assert (gate.returncode, said) == (0, b"")
+    assert list(tmp_path.iterdir()) == []

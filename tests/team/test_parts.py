@@ -135,6 +135,25 @@ def test_before_the_first_look_nothing_is_known(monkeypatch: pytest.MonkeyPatch)
     assert wait_until(lambda: watch.read(0.1) == [ErrorLines(0.1, Role.CANDIDATE, "web", 0)], timeout=5)
 
 
+def test_a_log_whose_new_lines_nobody_can_tell_counts_as_read_from_the_second_look_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(later, "_BETWEEN", 0.02)
+    again = threading.Event()
+    looks: list[int] = []
+
+    def reads() -> list[str]:
+        looks.append(1)
+        assert len(looks) < 2 or again.wait(20)
+        return ["ERROR of who knows when"]
+
+    lines = LaterLines(reads)
+    assert wait_until(lambda: len(looks) > 1, timeout=5)
+    assert not read(lines)
+    again.set()
+    assert wait_until(lambda: read(lines), timeout=5)
+
+
 def test_what_one_service_wrote_is_kept_while_the_log_of_another_cannot_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -70,6 +70,19 @@ def test_what_docker_says_itself_is_no_line_and_the_log_is_not_read() -> None:
         log.since(lambda **_: said, 0.0)
 
 
+def test_a_line_that_was_stamped_before_the_one_before_it_is_told_and_none_twice() -> None:
+    """Docker reads a container's two streams side by side."""
+    web = Container(0)
+    follow = log.Followed([web], str)
+    at = datetime.now(UTC) + timedelta(seconds=5)
+    told = []
+    for earlier, text in ((0, "one"), (200, "two"), (-300, "three"), (1500, "four"), (1499, "five")):
+        web.pieces.append((at + timedelta(milliseconds=earlier), text))
+        told += follow()
+        assert follow() == []
+    assert [text for _, text in told] == ["one", "two", "three", "four", "five"]
+
+
 def test_lines_of_one_are_kept_while_another_cannot_be_read() -> None:
     class Broken(Container):
         service = "worker"
