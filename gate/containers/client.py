@@ -6,16 +6,19 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from gate.config import ContainerSettings
 from gate.errors import EngineError
-from gate.machine import deadline
+from gate.machine import deadline, shell
 
 _SECONDS = 60.0
 _NOT_FOUND = 404
 _SERVERS_OWN = 500  # from this HTTP status on it is not the question that is wrong
 
+_NOTICED = 2.0  # seconds for the end of a lost connection to be noticed
+
+Found = TypeVar("Found")
 Client = Any
 """``docker.DockerClient``: the SDK has no types."""
 
@@ -83,6 +86,26 @@ def asked(what: str) -> Iterator[None]:
         raise Silent(f"{what}: {fault}", next_step="see that dockerd runs, and who may use it") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as fault:
         raise Silent(f"{what}: no answer ({type(fault).__name__})") from None
+
+
+def again(ask: Callable[[], Found]) -> Found:
+    """What ``ask`` gives, for what changes nothing: where the connection was lost, the next one is asked again.
+
+    Raises Silent once the end of a lost connection must have been noticed, and nobody answers.
+    """
+    told: list[Found] = []
+    lost: list[Silent] = []
+
+    def asks() -> bool:
+        try:
+            told.append(ask())
+        except Silent as fault:
+            lost.append(fault)
+        return bool(told)
+
+    if not shell.wait_until(asks, timeout=_NOTICED, every=0.2):
+        raise lost[-1]
+    return told[0]
 
 
 def within(seconds: float, what: str, ask: Callable[[], Any]) -> Any:

@@ -19,7 +19,7 @@ import requests
 
 from gate.config import DockerSettings, Environment, Service
 from gate.containers import log
-from gate.containers.client import Client, asked, client, ended, epoch, found, managed
+from gate.containers.client import Client, again, asked, client, ended, epoch, found, managed
 from gate.containers.images import image_of
 from gate.containers.meter import Meter, ProcessMeter, StatsMeter
 from gate.containers.options import LABEL, STATE, options
@@ -216,7 +216,7 @@ class Container:
                 try:
                     self._engine().api.wait(self.name, timeout=max(over - time.monotonic(), 0.1))
                 except requests.RequestException:
-                    alive = self.alive()  # raises where it was not the time that was over, but the connection
+                    alive = again(self.alive)  # where it was not the time that was over, but the connection
                     if alive and time.monotonic() < over:
                         continue
                     killed = alive

@@ -14,16 +14,14 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gate.config import DockerSettings, Environment
-from gate.containers.client import Client, Silent, asked, client, found, within
+from gate.containers.client import Client, again, asked, client, found, within
 from gate.containers.options import LABEL, STATE
 from gate.errors import EngineError
-from gate.machine import shell
 from gate.redact import cut
 from gate.remote.session import Session
 
 FOLDER = PurePosixPath("/gate")
 _DONE = 30.0  # seconds a command in the container may take
-_AGAIN = 2.0  # seconds for the end of a lost connection to be noticed
 _LINK = 'ln -sfn -- "$2" "$3" && mv -fT -- "$3" "$1"'
 # Makes a rename last; a system whose ``sync`` takes no name syncs everything.
 _LASTS = '&& { sync "$(dirname "$1")" 2>/dev/null || sync; }'
@@ -101,19 +99,7 @@ class Door:
 
     def ask(self, script: str, *words: str, allowed: tuple[int, ...] = (0,)) -> tuple[int, str]:
         """As ``run``, for what changes nothing: where the connection was lost, the next one is asked again."""
-        told: list[tuple[int, str]] = []
-        lost: list[Silent] = []
-
-        def asks() -> bool:
-            try:
-                told.append(self.run(script, *words, allowed=allowed))
-            except Silent as fault:
-                lost.append(fault)
-            return bool(told)
-
-        if not shell.wait_until(asks, timeout=_AGAIN, every=0.2):
-            raise lost[-1]
-        return told[0]
+        return again(lambda: self.run(script, *words, allowed=allowed))
 
     def put(self, name: str, content: bytes) -> None:
         """Puts a file into the volume, also while the container does not run; nobody but its owner can read it."""
