@@ -14,7 +14,7 @@ from tests.remote.server import Server
 
 POINTS = (
     Point(GOOD, "silent", "begin"),
-    Point(GOOD, "killed", "migrate"),
+    Point(GOOD, "killed", "canary"),
     pytest.param(Point(GOOD, "silent", "start"), marks=pytest.mark.whole),
     pytest.param(Point(GOOD, "away", "promote"), marks=pytest.mark.whole),
     pytest.param(Point(BACK, "gone", "promote"), marks=pytest.mark.whole),

@@ -26,6 +26,7 @@ def site(remote: Server) -> Iterator[Remote]:
         yield made
 
 
+@pytest.mark.whole
 def test_a_connection_cut_in_the_canary_is_told_and_recovered_from(site: Remote, remote: Server) -> None:
     """Nobody reaches the server for a while: users go on, and what the gate could not undo it says."""
     before = site.serving()
