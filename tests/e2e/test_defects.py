@@ -94,7 +94,7 @@ def limited(site: Site, cores: float) -> Iterator[None]:
         file.write_text(kept)
 
 
-@pytest.mark.parametrize("defect", map(_tried, sorted(DEFECTS)))
+@pytest.mark.parametrize("defect", [_tried(defect) for defect in sorted(DEFECTS)])
 def test_defect_is_stopped(site: Site, before: dict[str, Any], defect: str) -> None:
     with limited(site, 0.5 if defect == "burns-cpu" else 1.0):
         ran = site.deploy(f"1.1.0+{defect}")
