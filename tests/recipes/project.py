@@ -51,6 +51,9 @@ class Recipe(Project):
             (place / name).write_text(text)
         return ["app.py", "name", "fault", "book"]
 
+    def sent_again(self) -> int:
+        return 0
+
     def ordering(self, *, arriving: bool = False) -> AbstractContextManager[Bill]:
         return ordering(self, arriving=arriving)
 
