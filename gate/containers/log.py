@@ -20,24 +20,24 @@ Printed = Callable[..., bytes]
 """What a container printed, with time stamps; ``tail`` and ``since`` as Docker takes them."""
 
 
-def since(printed: Printed, moment: float) -> list[str]:
-    """Lines from a moment on (seconds since 1970), each with the engine's own time stamp before it.
+def since(name: str, printed: Printed, moment: float) -> list[str]:
+    """Lines of a container from a moment on (seconds since 1970), each with the engine's own time stamp before it.
 
     Raises EngineError where Docker cannot read on and says so.
     """
     for last in _LAST:
         said = printed(tail=last)
-        lines = _stamped(said)
+        lines = _stamped(name, said)
         if len(lines) + len(said) // _PIECE < last or _written(lines[0]) < moment:  # all there is, or long enough
             return [line for line in lines if _written(line) >= moment]
-    return _stamped(printed(since=moment))
+    return _stamped(name, printed(since=moment))
 
 
-def _stamped(said: bytes) -> list[str]:
+def _stamped(name: str, said: bytes) -> list[str]:
     lines = said.decode(errors="replace").removesuffix("\n").split("\n") if said else []
     for line in lines:
         if not _STAMP.match(line):  # these are Docker's own words
-            raise EngineError(f"the log cannot be read: {line[:200]}")
+            raise EngineError(f"{name}: the log cannot be read: {line[:200]}")
     return lines
 
 

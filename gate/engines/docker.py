@@ -267,7 +267,7 @@ class Container:
         """Lines from a moment on (seconds since 1970), each with the engine's own time stamp before it."""
         if self._made() is None:
             return []
-        return log.since(partial(self._printed, timestamps=True), moment)
+        return log.since(self.name, partial(self._printed, timestamps=True), moment)
 
     def _printed(self, **wanted: Any) -> bytes:
         with asked(self.name):

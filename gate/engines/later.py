@@ -67,7 +67,7 @@ class LaterLines:
 
 
 class Later:
-    """The later lines of several services, by name; implements ``gate.engines.base.Lines``."""
+    """The later lines of several services, by name; implements ``gate.signals.lines.Lines``."""
 
     def __init__(self, logs: Mapping[str, LaterLines], scrub: Callable[[str], str]) -> None:
         self._logs = logs

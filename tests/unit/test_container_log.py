@@ -30,7 +30,7 @@ class Container:
         return "".join(told).encode()
 
     def since(self, moment: float) -> list[str]:
-        return log.since(self.printed, moment)
+        return log.since("web", self.printed, moment)
 
 
 @pytest.mark.parametrize("new", [0, 1, 199, 200, 201, 9_999, 10_001])
@@ -66,8 +66,8 @@ def test_few_lines_of_many_pieces_are_not_taken_for_all() -> None:
 
 def test_what_docker_says_itself_is_no_line_and_the_log_is_not_read() -> None:
     said = Container(2).printed() + b"Error grabbing logs: unexpected EOF"
-    with pytest.raises(EngineError, match="cannot be read: Error grabbing logs"):
-        log.since(lambda **_: said, 0.0)
+    with pytest.raises(EngineError, match="r1-web: the log cannot be read: Error grabbing logs"):
+        log.since("r1-web", lambda **_: said, 0.0)
 
 
 def test_a_line_that_was_stamped_before_the_one_before_it_is_told_and_none_twice() -> None:
