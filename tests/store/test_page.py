@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from tests.store.running import command, free_port, running, settings_for, wait_until
 
@@ -81,3 +81,19 @@ def test_a_cashier_sells_at_the_till(url: str, page: Page) -> None:
     page.get_by_text("bob at till-1").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_role("button", name="Sign in").wait_for()
+
+
+def test_the_till_is_shown_once_it_knows_the_items(url: str, page: Page) -> None:
+    held: list[Route] = []
+    page.goto(url)
+    page.route("**/api/items", lambda route: held.append(route))  # noqa: PLW0108, it takes no builtin
+    with page.expect_request("**/api/items"):
+        page.get_by_label("Cashier").fill("bob")
+        page.get_by_label("PIN").fill("1357")
+        page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_label("Scan or search").is_hidden()  # a scan would find nothing, and say nothing
+    held.pop().continue_()
+    page.get_by_label("Scan or search").wait_for()
+    page.get_by_label("Scan or search").fill("milk")
+    page.get_by_label("Scan or search").press("Enter")
+    assert page.locator("#total").inner_text() == "1.29"

@@ -38,11 +38,12 @@ function showSignIn() {
 
 async function showTill() {
   const session = await api("GET", "/api/session");
+  await loadItems();
+  newOrder();
+  // Shown last: what is scanned before the items are known would be lost without a word.
   $("who").textContent = `${session.cashier} at ${session.terminal}${session.training ? " · TRAINING" : ""}`;
   $("sign-in").hidden = true;
   $("till").hidden = $("sign-out").hidden = false;
-  await loadItems();
-  newOrder();
 }
 
 async function loadItems() {
