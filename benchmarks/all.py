@@ -68,9 +68,10 @@ def page(figures: dict[str, Any]) -> str:
     names = dict.fromkeys(name for steps in results["deployment"]["steps"].values() for name in steps)
     commands = {name: shlex.join(["python", "-m", f"benchmarks.{name}", *words]) for name, words in BENCHMARKS.items()}
     told = {name: f"`{commands[name]}`, {each['measured_at'][:10]}" for name, each in figures.items()}
+    about = {name: each.get("about", "") for name, each in figures.items()}  # how a run went, where it was no whole one
     template = jinja2.Template((HERE / "page.md.j2").read_text(encoding="utf-8"), keep_trailing_newline=True)
     machine = {"python": platform.python_version(), "cores": os.cpu_count()}
-    return str(template.render(**results, **machine, names=list(names), commands=told))
+    return str(template.render(**results, **machine, names=list(names), commands=told, about=about))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_disks_have_room(disks: Any, measure: Any, no_faults: Any, inconclusive:
         for disk in disks
         if disk.free is not None and disk.free < disk.needed
     ]
-    no_faults(found, "Make room: docker image prune, or a larger disk.")
+    no_faults(found, "Make room: docker rmi what nobody goes back to (kept releases hold theirs), or a larger disk.")
     for disk in disks:
         if disk.used is not None and not disk.needed:
             measure("disk", disk.used, detail=f"{disk.folder} {disk.server}".strip())

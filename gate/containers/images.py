@@ -19,7 +19,7 @@ from typing import Any
 
 import semver
 
-from gate.config import ContainerSettings, DockerSettings, Environment
+from gate.config import ContainerSettings, DockerSettings, Environment, SwarmSettings
 from gate.containers.client import Client, asked, client, found, url, within
 from gate.containers.options import STATE, TOOL
 from gate.errors import EngineError, OperationFailed, UsageError
@@ -155,14 +155,19 @@ class ImageSource(Source):
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
     def _digest(self, image: Any) -> str:
-        """What it was called when it was unpacked here; else the digest its registry knows it by, else its own id."""
+        """What it was called when it was unpacked here; else the digest its registry knows it by, else its own id.
+
+        On a swarm a release that had only its own id could not be started: it may have been pushed since.
+        """
+        names = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
+        in_registry = next((digest for repository, _, digest in names if repository == self._image), None)
+        swarm = isinstance(self._docker, SwarmSettings)
         for file in self.folder.glob(f"*/*/{MANIFEST}"):
             with suppress(OperationFailed):
                 known_as = read(file.parent)
-                if known_as.image == image.id:
+                if known_as.image == image.id and not (swarm and known_as.digest == image.id):
                     return known_as.digest
-        names = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
-        return next((digest for repository, _, digest in names if repository == self._image), str(image.id))
+        return str(in_registry or image.id)
 
 
 def checks_health(image: Any) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from gate.database.connection import CONNECT_TIMEOUT, connect
 from gate.database.patience import Patience
+from gate.machine import surroundings
 from gate.redact import Secret
 
 # The same server and database, whichever way one is connected to it; every role may ask this.
@@ -21,8 +22,7 @@ _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 def offline(url: Secret, extra: Mapping[str, Secret]) -> dict[str, str]:
     """The variables of a process that asks no database; ``url`` only says what kind of one it would be."""
-    given = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    given |= {name: value.reveal() for name, value in extra.items()}
+    given = surroundings.kept(_KEPT) | {name: value.reveal() for name, value in extra.items()}
     return given | {
         "PYTHONDONTWRITEBYTECODE": "1",  # a release's folder must stay what its manifest says
         "GATE_PID": str(os.getpid()),

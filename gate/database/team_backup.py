@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from gate.database.dump import Progress
 from gate.database.manifest import Backup
 from gate.database.ways import url_by_way
 from gate.errors import DatabaseError, ShellError
-from gate.machine import shell
+from gate.machine import shell, surroundings
 from gate.redact import Redactor
 
 THEIRS = "team"
@@ -78,7 +77,7 @@ def _run(
         _make(folder / THEIRS)
     argv = [shell.fill(word, known) for word in words]
     secret = {name: value.reveal() for name, value in tool.env.items()}
-    env = {name: os.environ[name] for name in _KEPT if name in os.environ} | secret
+    env = surroundings.kept(_KEPT) | secret
     if data is None and environment.database is not None:  # a restore must not find the way to the live database
         url = environment.database.url
         env["DATABASE_URL"] = url_by_way(url, where(url)).reveal()

@@ -213,7 +213,11 @@ class CommandEngine:
         """What serves, in the words of the team's command. Raises EngineError."""
         ended = self._ask("serves", self._settings.serves, None)
         if ended.code:
-            raise EngineError(f"[engine] serves: exit code {ended.code}{_tail(ended.err or ended.out)}")
+            raise EngineError(
+                f"[engine] serves: exit code {ended.code}{_tail(ended.err or ended.out)}",
+                next_step="it has to print a version, or nothing where none was deployed: "
+                f"see {self._environment.file.name}",
+            )
         said = ended.out.strip().removeprefix("v")
         if said and not (INSTANCE.fullmatch(said) or semver.Version.is_valid(said)):
             shown = self._environment.redactor(said)[:80]

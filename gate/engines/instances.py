@@ -83,11 +83,11 @@ class Instances:
 
     def remove(self, instance_id: str) -> None:
         """Removes all that is kept of an instance."""
-        self._place.remove(str(PurePath(_facts_of(instance_id)).parent))
+        self._place.remove(_folder_of(instance_id))
 
     def folder(self, instance_id: str) -> PurePath:
         """Where it is kept."""
-        return self._place.folder / PurePath(_facts_of(instance_id)).parent
+        return self._place.folder / _folder_of(instance_id)
 
     def _facts(self, instance_id: str) -> dict[str, Any] | None:
         try:
@@ -108,11 +108,16 @@ class Instances:
         return facts
 
 
-def _facts_of(instance_id: str) -> str:
-    """The file of an instance's facts. Raises EngineError."""
+def _folder_of(instance_id: str) -> str:
+    """The folder of all that is kept of an instance, as a place names it. Raises EngineError."""
     if not INSTANCE.fullmatch(instance_id):
         raise EngineError(f"{instance_id!r} is not the name of an instance, such as r7")
-    return f"rel/{instance_id}/{FACTS}"
+    return f"rel/{instance_id}"
+
+
+def _facts_of(instance_id: str) -> str:
+    """The file of its facts. Raises EngineError."""
+    return f"{_folder_of(instance_id)}/{FACTS}"
 
 
 def _record(service: Service, redactor: Redactor) -> dict[str, Any]:

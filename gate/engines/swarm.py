@@ -77,7 +77,7 @@ class SwarmEngine:
         if release.digest == release.image:
             raise EngineError(
                 f"{release.version} was never pushed to a registry, so no other node can have it",
-                next_step=f"docker push {self._environment.releases.image}:TAG",
+                next_step=f"docker push {self._environment.releases.image}:{tag_of(release.version)}",
             )
         for name in self._environment.services:
             self._manager.service(name)

@@ -66,7 +66,7 @@ class Door:
         image = self._docker.front_door
         with asked(f"image {image}"):
             if found(self.engine.images.get, image) is None:
-                within(600, f"pulling {image}", lambda: self.engine.images.pull(*image.rsplit(":", 1)))
+                within(600, f"pulling {image}", lambda: self.engine.images.pull(image))
         with asked(self.name):
             labels = {STATE: self.owner, f"{LABEL}door": self._environment.name}
             self.engine.volumes.create(self.volume, labels=labels)

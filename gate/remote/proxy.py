@@ -67,7 +67,11 @@ class RemoteProxy:
         started, self._started = self._started, False
         unfit = fault(self.version())
         if unfit is not None:
-            raise StackError(f"{unfit} ({self._docker.front_door})", next_step="another image: [engine] front_door")
+            other = self._other()
+            raise StackError(
+                f"{unfit} ({other or self._docker.front_door})",
+                next_step=self._exchange if other else "another image: [engine] front_door",
+            )
         wanted = self._wanted()
         changed = self._door.read(_CONFIG) != wanted
         if changed:
@@ -126,7 +130,25 @@ class RemoteProxy:
         except (EngineError, StackError):
             program = "Caddy"
         where = f"{self._environment.traffic.listen} on {self._docker.host}"
+        other = self._other()
+        if other is not None:
+            where += f": it runs {other}, and no {self._docker.front_door} until {self._exchange}"
         return Part(self.name, self.answers(), program, where)
+
+    def _other(self) -> str | None:
+        """The image of the container, where the environment file names another by now; None without a container."""
+        try:
+            made = self._door.found()
+        except EngineError:
+            return None
+        image = str(made["Config"]["Image"]) if made is not None else self._docker.front_door
+        return None if image == self._docker.front_door else image
+
+    @property
+    def _exchange(self) -> str:
+        """What a person types when nobody needs the front door: users get no answer meanwhile."""
+        command = f"python deploy_gate.py {self._environment.name}"
+        return f"{command} down && {command} up"
 
     def _start(self) -> None:
         """Starts the container with the configuration in its volume.

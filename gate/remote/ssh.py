@@ -17,24 +17,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gate.config import ContainerSettings, DockerSettings
 from gate.errors import EngineError, ShellError
 from gate.machine import shell
+from gate.remote.target import LET_IN, Target
 
-SOCKET = "/var/run/docker.sock"
 _CONNECT = 20.0  # seconds
-_LET_IN = 10
-"""Seconds in which a server has to answer whoever knocks."""
 _LET_IN_AGAIN = 3
-"""The same once it was asked in vain, or twice what it took before: each act of an undo asks again, and must not wait
-long."""
-# Seconds without an answer until a connection is given up: whatever waits for it then fails, instead of hanging.
-_ALIVE_EVERY, _ALIVE_TIMES = 5, 3
+"""Seconds in which a server has to answer once it was asked in vain, or twice what it took before: each act of an undo
+asks again, and must not wait long."""
 _KEY = "key"
+_MEMORY = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()  # Linux
 _LOST = 255  # what ``ssh`` itself ends with
 _OWN = "gate-own-255"  # said by a command that ends so by itself
 _BACK = 10.0
@@ -45,65 +41,34 @@ _WAIT = "cat"
 """The command on the server: it ends when its input does."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Whom to connect to, and by what; ``port`` and ``user`` None: as the user's own SSH configuration says."""
-
-    name: str
-    port: int | None
-    user: str | None
-    socket: str
-    identity: Path | None
-    key: str | None = field(repr=False)
-    known_hosts: Path | None
-
-    @staticmethod
-    def of(docker: ContainerSettings) -> Target:
-        parts = urlsplit(docker.host)
-        return Target(
-            name=parts.hostname or "",
-            port=parts.port,
-            user=parts.username,
-            socket=parts.path if parts.path not in {"", "/"} else SOCKET,
-            identity=docker.root / Path(docker.identity).expanduser() if docker.identity else None,
-            key=docker.key.reveal() if docker.key else None,
-            known_hosts=docker.root / Path(docker.known_hosts).expanduser() if docker.known_hosts else None,
-        )
-
-    def options(self, key: Path | None, let_in: int = _LET_IN) -> list[str]:
-        """What every ``ssh`` to it is given; ``key`` is the file of a key that was given as text."""
-        identity = key or self.identity
-        return [
-            *("-o", "BatchMode=yes"),
-            *("-o", "StrictHostKeyChecking=yes"),
-            *("-o", f"ConnectTimeout={let_in}"),
-            *("-o", f"ServerAliveInterval={_ALIVE_EVERY}"),
-            *("-o", f"ServerAliveCountMax={_ALIVE_TIMES}"),
-            *(("-o", f"UserKnownHostsFile={self.known_hosts}") if self.known_hosts else ()),
-            *(("-i", str(identity), "-o", "IdentitiesOnly=yes") if identity else ()),
-            *(("-p", str(self.port)) if self.port else ()),
-            *(("-l", self.user) if self.user else ()),
-        ]
-
-
 class Connection:
     """One connection; opened when it is asked for, and again when it has been lost.
 
     ``back``: how long one that was lost is tried again, in seconds. The first one, and what stays lost, is tried once,
     and together by all who wait for it: a server that is gone must not hold up each of a hundred questions.
+    ``in_memory``: whether a key given as text is kept off the disk, where the system can do that.
     """
 
-    def __init__(self, target: Target, probes: str | None, behind: Sequence[str] = (), *, back: float = _BACK) -> None:
+    def __init__(
+        self,
+        target: Target,
+        probes: str | None,
+        behind: Sequence[str] = (),
+        *,
+        back: float = _BACK,
+        in_memory: bool = _MEMORY,
+    ) -> None:
         self._target = target
         self._probes = probes
         self._back = back
+        self._in_memory = in_memory
         self._folder = Path(tempfile.mkdtemp(prefix="gate-ssh-"))
         self._child: shell.Held | None = None
         self._trying: shell.Held | None = None
         self._closed = False
         self._ending = threading.Lock()  # nothing is begun, and no key is written, once it is closed
         self._opening = threading.Lock()  # threads that all see a lost connection must not open one each
-        self._let_in, self._usual = _LET_IN, 0
+        self._let_in, self._usual = LET_IN, 0
         self._lost = False  # and was not tried in vain since
         self._refusal: tuple[float, EngineError] | None = None
         self.port = _free_port() if probes else 0
@@ -140,7 +105,7 @@ class Connection:
                     self._open()
             except EngineError as fault:
                 self._refusal = began, fault
-                self._let_in, self._lost = max(_LET_IN_AGAIN, min(_LET_IN, self._usual)), False
+                self._let_in, self._lost = max(_LET_IN_AGAIN, min(LET_IN, self._usual)), False
                 raise
 
     def _open_again(self) -> None:
@@ -187,8 +152,8 @@ class Connection:
                 raise
         if child.ended() or not self._there():
             child.close()
-            raise self._refused(child.tail())
-        self._child, self._let_in, self._lost = child, _LET_IN, False
+            raise self._target.refused(" ".join(child.tail().split()) or f"no answer within {_CONNECT:g} s")
+        self._child, self._let_in, self._lost = child, LET_IN, False
         self._usual = math.ceil(2 * (time.monotonic() - began))
 
     def run(self, line: str, *, timeout: float) -> shell.Finished:
@@ -238,11 +203,27 @@ class Connection:
         if self._target.key is None:
             yield None
             return
+        # OpenSSH reads no other ends of lines, whatever system wrote them, or pasted them into a variable.
+        key = "\n".join(self._target.key.splitlines()).rstrip() + "\n"
+        with self._memory(key) if self._in_memory else self._disk(key) as file:
+            yield file
+
+    @contextmanager
+    def _memory(self, key: str) -> Iterator[Path]:
+        """A file that is on no disk, so that nothing is left of it when the gate is killed."""
+        with os.fdopen(os.memfd_create(_KEY), "wb") as stream:
+            os.fchmod(stream.fileno(), 0o600)
+            stream.write(key.encode())
+            stream.flush()
+            yield Path(f"/proc/{os.getpid()}/fd/{stream.fileno()}")
+
+    @contextmanager
+    def _disk(self, key: str) -> Iterator[Path]:
         file = self._folder / _KEY
         with self._unless_closed():
             file.unlink(missing_ok=True)
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                stream.write(self._target.key.rstrip("\n") + "\n")
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+                stream.write(key.encode())
         try:
             yield file
         finally:
@@ -259,32 +240,6 @@ class Connection:
             return self.socket.exists() and self._control.exists()
         with socket.socket() as asking:
             return asking.connect_ex(("127.0.0.1", self._engine_port)) == 0
-
-    def _refused(self, said: str) -> EngineError:
-        target = self._target
-        shown = target.name if target.port in {None, 22} else f"[{target.name}]:{target.port}"
-        text = f"no SSH connection to {shown}: {' '.join(said.split()) or f'no answer within {_CONNECT:g} s'}"
-        if self._known(shown):
-            return EngineError(text, next_step=f"see that this works: ssh {self._command()} true")
-        file = target.known_hosts or Path("~/.ssh/known_hosts")
-        scan = " ".join(["ssh-keyscan", *(["-p", str(target.port)] if target.port else []), target.name])
-        return EngineError(
-            f"the key of {shown} is not known ({file}): {text}",
-            next_step=f"{scan} >> {file}   once you have compared its fingerprint with the server's own",
-        )
-
-    def _known(self, shown: str) -> bool:
-        """Whether the server's key is in the file of known hosts: what ``ssh`` says of it is for people."""
-        files = ["-f", str(self._target.known_hosts)] if self._target.known_hosts else []
-        try:
-            return shell.run(["ssh-keygen", "-F", shown, *files], timeout=10, check=False).code == 0
-        except ShellError:
-            return True  # nobody can tell
-
-    def _command(self) -> str:
-        target = self._target
-        port = f"-p {target.port} " if target.port else ""
-        return f"{port}{f'{target.user}@' if target.user else ''}{target.name}"
 
 
 _connections: dict[tuple[Target, str | None, tuple[str, ...]], Connection] = {}

@@ -10,7 +10,6 @@ once more in a fresh one, and what had not reported yet runs on in a third if th
 from __future__ import annotations
 
 import errno
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,7 +22,7 @@ from gate import environments
 from gate.config import Environment
 from gate.errors import ShellError, SuiteError
 from gate.judging.confirm import Confirmation, suspect
-from gate.machine import shell
+from gate.machine import shell, surroundings
 from gate.results import Case, CaseOutcome, SuiteResult, Verdict
 from gate.suites import events, junit
 from gate.suites.context import CHECKS, Context
@@ -338,8 +337,7 @@ class _Follower:
 def _variables(environment: Environment) -> dict[str, str]:
     """The child's whole environment: what it needs to run, and the variables its environment file names."""
     wanted = _PASSED_ON | environments.variable_names(environment.name, environment.root)
-    kept = {name: value for name, value in os.environ.items() if name in wanted or name.startswith(_PASSED_ON_PREFIXES)}
-    return {**kept, "PYTHONPATH": str(Path(gate.__file__).parents[1])}
+    return {**surroundings.kept(wanted, _PASSED_ON_PREFIXES), "PYTHONPATH": str(Path(gate.__file__).parents[1])}
 
 
 def _withhold_secrets(page: Path, environment: Environment) -> None:

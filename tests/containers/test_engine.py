@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gate import releases
@@ -35,12 +36,15 @@ def test_a_switch_between_containers_loses_nothing_and_the_log_names_who_answere
     candidate = here.start(here.release("1.1.0"), "r2")
     assert here.probe(candidate).json()["version"] == "1.1.0"
     assert here.get().json()["version"] == "1.0.0"
-    answers: list[int] = []
+    answers: list[int | str] = []
     over = threading.Event()
 
     def shop() -> None:
         while not over.is_set():
-            answers.append(here.get().status_code)
+            try:
+                answers.append(here.get().status_code)
+            except httpx.HTTPError as fault:
+                answers.append(repr(fault))
 
     customers = [threading.Thread(target=shop) for _ in range(4)]
     for customer in customers:

@@ -43,6 +43,9 @@ _FRONT = "smoke at the front door"
 _LIVE = ("canary", _FRONT, "bake")
 """Looked at once a second: a canary that has proven itself may have ended by then."""
 _BROKEN = (502,)  # by the front door: who was asked is gone
+_TASKS_DIE = Stopped(
+    ("promote", _FRONT, "bake"), ("a task has failed", "paused", "services_lost", "tasks run"), _BROKEN
+)
 _NOT_MEASURED = "a manager does not see what tasks on other nodes use"
 
 DEFECTS = {
@@ -80,7 +83,7 @@ DEFECTS = {
     "dies": Defect(
         "It dies in the middle of a user's order.",
         Stopped(("canary",), ("has ended", "error_rate"), _BROKEN),
-        Stopped(("promote", _FRONT, "bake"), ("a task has failed", "paused", "services_lost", "tasks run"), _BROKEN),
+        _TASKS_DIE,
     ),
     "logs-errors": Defect(
         "It writes an error line for a user's order.",
@@ -101,7 +104,7 @@ DEFECTS = {
     "eats-memory": Defect(
         "A user's order takes more memory than the limit.",
         Stopped(_LIVE, ("memory", "error_rate", "services_lost"), _BROKEN),
-        _NOT_MEASURED,
+        _TASKS_DIE,  # the kernel ends them
     ),
 }
 """By the name of its fault in app.py."""

@@ -75,7 +75,7 @@ class Swarm:
         argv = [sys.executable, str(BALANCER), str(project.port), f"{self._stack}_web", str(log)]
         front_door = subprocess.Popen([*argv, *(str(node.socket) for node in NODES)])
         try:
-            by_hand(self._there(project))
+            by_hand(self._there(project), "--limit-memory", "96M")
             assert wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", project.port)) == 0, timeout=60)
             assert wait_until(lambda: project.serving() == _FIRST, timeout=120)
             yield

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from gate import engines, releases
@@ -21,7 +22,8 @@ from gate.redact import Secret
 from gate.remote.door import Door, session
 from gate.remote.proxy import RemoteProxy
 from gate.remote.session import Session
-from gate.remote.ssh import Connection, Target, connection
+from gate.remote.ssh import Connection, connection
+from gate.remote.target import Target
 from gate.routing import dial
 from gate.routing.traffic import request_log
 from tests.containers.dockered import Dockered
@@ -40,12 +42,15 @@ def test_a_switch_on_a_server_loses_nothing(here: Dockered) -> None:
     candidate = here.start(here.release("1.1.0"), "r2")
     assert here.probe(candidate).json()["version"] == "1.1.0"
     assert here.get().json()["version"] == "1.0.0"
-    answers: list[int] = []
+    answers: list[int | str] = []
     over = threading.Event()
 
     def shop() -> None:
         while not over.is_set():
-            answers.append(here.get().status_code)
+            try:
+                answers.append(here.get().status_code)
+            except httpx.HTTPError as fault:
+                answers.append(repr(fault))
 
     customers = [threading.Thread(target=shop) for _ in range(4)]
     for customer in customers:

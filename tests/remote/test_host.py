@@ -19,7 +19,8 @@ from fixtures.host import answered, machines
 from gate.errors import EngineError
 from gate.machine.shell import wait_until
 from gate.redact import Secret
-from gate.remote.ssh import Connection, Target
+from gate.remote.ssh import Connection
+from gate.remote.target import Target
 from tests.checks.projects import REPOSITORY
 from tests.containers.dockered import Dockered, dockered, service
 from tests.engine.site import read, table
@@ -58,10 +59,12 @@ def test_what_is_asked_goes_by_the_connection_that_is_open(here: Dockered, host:
     assert let_in(remote) == before
 
 
-def test_a_key_given_as_text_lets_commands_in_too(here: Dockered, remote: Server) -> None:
-    key = Secret((remote.place / "key").read_text())
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_key_given_as_text_lets_commands_in_too(here: Dockered, remote: Server, in_memory: bool, ends: str) -> None:
+    key = Secret((remote.place / "key").read_text().replace("\n", ends))
     docker = docker_of(here).model_copy(update={"identity": None, "key": key})
-    opened = Connection(Target.of(docker), None)
+    opened = Connection(Target.of(docker), None, in_memory=in_memory)
     try:
         assert opened.run("echo $((1 + 1))", timeout=10).out == "2\n"
         assert not (opened.socket.parent / "key").exists()
@@ -113,7 +116,7 @@ def test_a_lost_connection_cannot_tell_and_is_opened_again(host: Any, remote: Se
         assert time.monotonic() - began < 29, "before the command's own time is up"
         cut.join()
         _, why = answered(lambda: host.check_output("echo nobody"))
-        assert "no SSH connection" in why
+        assert "SSH connection" in why
     finally:
         remote.up()
     assert answered(lambda: host.check_output("echo back")) == ("back", "")
@@ -138,23 +141,42 @@ def test_several_servers_have_a_name_each() -> None:
     assert list(machines(read(table(), REPOSITORY))) == ["this machine"]
 
 
-def test_a_key_given_as_text_is_gone_when_the_gate_ends_while_it_connects(tmp_path: Path) -> None:
-    """In a thread of its own, which nobody waits for; the server never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        code = f"""
+def while_it_connects(folder: Path, in_memory: bool, seen: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A gate that waits for a server which never answers, once there is what ``seen`` names, and that server."""
+    silent = socket.create_server(("127.0.0.1", 0))
+    code = f"""
 import pathlib, sys, threading
 from gate.machine.shell import wait_until
-from gate.remote.ssh import Connection, Target
-made = Connection(Target("127.0.0.1", {silent.getsockname()[1]}, None, "/s", None, "a key", None), None)
+from gate.remote.ssh import Connection
+from gate.remote.target import Target
+to = Target("127.0.0.1", {silent.getsockname()[1]}, None, "/s", None, "a key", None)
+made = Connection(to, None, in_memory={in_memory})
 threading.Thread(target=made.open, daemon=True).start()
-assert wait_until(lambda: list(pathlib.Path({str(tmp_path)!r}).glob("gate-ssh-*/key")), timeout=20)
+assert wait_until(lambda: list(pathlib.Path({str(folder)!r}).glob({seen!r})), timeout=20)
 silent = sys.stdin.readline()
 """
-        env = {**os.environ, "TMPDIR": str(tmp_path)}
-        argv = [sys.executable, "-c", code]
-        with subprocess.Popen(argv, cwd=REPOSITORY, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as gate:
-            link, _ = silent.accept()  # ssh is there, and waits
-            with link:
-                _, said = gate.communicate(b"\n", timeout=30)
+    argv = [sys.executable, "-c", code]
+    env = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.Popen(argv, cwd=REPOSITORY, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE), silent
+
+
+def test_a_key_given_as_text_is_gone_when_the_gate_ends_while_it_connects(tmp_path: Path) -> None:
+    """In a thread of its own, which nobody waits for; where a key has to lie on a disk."""
+    gate, silent = while_it_connects(tmp_path, in_memory=False, seen="gate-ssh-*/key")
+    with gate, silent:
+        link, _ = silent.accept()  # ssh is there, and waits
+        with link:
+            _, said = gate.communicate(b"\n", timeout=30)
     assert (gate.returncode, said) == (0, b"")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system keeps every file on a disk")
+def test_nothing_is_left_of_a_key_given_as_text_when_the_gate_is_killed_while_it_connects(tmp_path: Path) -> None:
+    gate, silent = while_it_connects(tmp_path, in_memory=True, seen="gate-ssh-*")
+    with gate, silent:
+        link, _ = silent.accept()
+        with link:
+            gate.kill()
+            gate.wait(timeout=20)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

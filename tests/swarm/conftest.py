@@ -129,15 +129,22 @@ class Swarmed(Site):
 
     def release(self, version: str, fault: str = "") -> None:
         """Builds and pushes an image."""
-        engine = at(f"unix://{NODES[0].socket}")
+        self.build(version, fault)
+        self.push(version)
+
+    def build(self, version: str, fault: str = "") -> None:
+        """Makes an image that the first node alone has."""
         with folder() as place:
             shutil.copy(HERE.parent / "team" / "app.py", place / "app.py")
             (place / "fault").write_text(fault)
             (place / "name").write_text(version)
             (place / "Dockerfile").write_text(DOCKERFILE.format(book=self.book.address))
-            name = f"{self.image}:{version}"
-            engine.images.build(path=str(place), rm=True, tag=name)
-            pushed = engine.images.push(self.image, tag=version)
+            images = at(f"unix://{NODES[0].socket}").images
+            images.build(path=str(place), rm=True, tag=f"{self.image}:{version}")
+
+    def push(self, version: str) -> None:
+        """Gives an image to the registry."""
+        pushed = at(f"unix://{NODES[0].socket}").images.push(self.image, tag=version)
         assert "digest: sha256:" in pushed, pushed
 
     @property
@@ -227,11 +234,14 @@ def docker(*words: str, check: bool = True) -> str:
     return subprocess.run(argv, capture_output=True, text=True, timeout=120, check=check).stdout
 
 
-def by_hand(made: Swarmed) -> None:
-    """As the team's stack file would; without ip_vs in the kernel there is neither a mesh nor a virtual address."""
+def by_hand(made: Swarmed, *more: str) -> None:
+    """With ``more`` options, as the team's stack file would.
+
+    Without ip_vs in the kernel there is neither a mesh nor a virtual address.
+    """
     docker(
         "service", "create", "--detach", "--name", f"{made.stack}_web", "--replicas", "3",
-        "--init", "--endpoint-mode", "dnsrr", "--publish", "mode=host,target=8000", "--restart-delay", "1s",
+        "--init", "--endpoint-mode", "dnsrr", "--publish", "mode=host,target=8000", "--restart-delay", "1s", *more,
         f"{made.image}:0.9.0",
     )  # fmt: skip
     assert wait_until(lambda: made.running() == ["0.9.0"] * 3, timeout=300), made.running()

@@ -52,7 +52,7 @@ IN_PLACE = """
 [engine]
 kind = "command"
 deploy = ["sh", "deploy.sh", "{{version}}"]
-serves = ["cat", "run/wanted"]
+serves = ["sh", "-c", "[ ! -e run/wanted ] || cat run/wanted"]
 logs = ["cat", "run/{{version}}.log"]
 timeout = "20s"
 env = {{ PORT = "{port}", DEPLOY_TOKEN = "${{DEPLOY_TOKEN}}" }}

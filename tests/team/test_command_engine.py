@@ -107,7 +107,7 @@ def running(team: Team, name: str) -> list[int]:
 
 @pytest.mark.parametrize("said", ["", "1.0.0; rm -rf /"])
 def test_what_serves_must_be_told_in_words_that_mean_something(in_place: Team, said: str) -> None:
-    edit(in_place, ('["cat", "run/wanted"]', f'["printf", "%s", "{said}"]'))
+    edit(in_place, ('["sh", "-c", "[ ! -e run/wanted ] || cat run/wanted"]', f'["printf", "%s", "{said}"]'))
     in_place.release("1.0.0")
     ran = in_place.deploy("1.0.0")
     if said:
@@ -144,8 +144,6 @@ def test_a_command_that_ends_too_early_has_released_nothing(in_place: Team) -> N
 def test_a_first_deployment_that_cannot_even_begin_locks_nobody_out(in_place: Team) -> None:
     in_place.end()
     shutil.rmtree(in_place.root / "run")
-    (in_place.root / "run").mkdir()
-    (in_place.root / "run" / "wanted").touch()
     edit(in_place, ('"deploy.sh"', '"delpoy.sh"'))
     in_place.release("1.0.0")
     assert in_place.deploy("1.0.0").code == 1
