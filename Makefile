@@ -26,7 +26,7 @@ test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ALONE) $(ENGINES) $(RECIPES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # Engines side by side, what shares a project or nodes one after the other; most of it is waiting.
-BY_ENGINE = $(PYTEST) $(ENGINES) -n 2 --dist loadgroup $(TESTS)
+BY_ENGINE = $(PYTEST) $(ENGINES) -n 3 --dist loadgroup $(TESTS)
 
 test-waiting: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(RECIPES) $(TESTS)
@@ -43,7 +43,7 @@ test-engines: .venv/dev.stamp
 test-deployments: .venv/dev.stamp
 	$(PYTEST) $(MEASURED) $(ALONE) $(TESTS)
 
-# What no run has time for: a swarm without a majority, the shop by its example environments, and more.
+# What no run has time for: the shop by its example environments, more of its defects, and the like.
 test-whole: .venv/dev.stamp
 	$(PYTEST) tests --whole -m whole $(TESTS)
 

@@ -174,7 +174,7 @@ class Project(Site):
 
     def ordering(self, *, arriving: bool = False) -> AbstractContextManager[Bill]:
         """Users who order and never ask twice; ``arriving``: once the front door answers."""
-        return ordering(self, users=4, every=0.04, arriving=arriving)
+        return ordering(self, users=4, every=0.08, arriving=arriving)
 
     def killed(self, version: str, step: str, seconds: float) -> None:
         """Deploys a version by a gate that is killed so long after a step has begun."""

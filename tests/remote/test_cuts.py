@@ -13,9 +13,8 @@ from tests.remote.cut_matrix import BACK, GOOD, Matrix, Point, matrix
 from tests.remote.server import Server
 
 POINTS = (
-    Point(GOOD, "silent", "begin"),
+    Point(GOOD, "silent", "start"),
     Point(GOOD, "killed", "canary"),
-    pytest.param(Point(GOOD, "silent", "start"), marks=pytest.mark.whole),
     pytest.param(Point(GOOD, "away", "promote"), marks=pytest.mark.whole),
     pytest.param(Point(BACK, "gone", "promote"), marks=pytest.mark.whole),
 )

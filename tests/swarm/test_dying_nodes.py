@@ -80,7 +80,6 @@ def test_a_leader_that_dies_in_an_update_is_followed_by_another_and_its_orphans_
     nothing_lost(site, bill)
 
 
-@pytest.mark.whole
 def test_without_a_majority_nothing_is_claimed_and_recover_goes_on_when_it_is_back(site: Swarmed) -> None:
     """Two of three, one of them with all that runs on it; what is on the third goes on answering."""
     before, survivor, others = site.running(), NODES[0], NODES[1:]

@@ -30,7 +30,5 @@ def test_whole_families() -> None:
 
 
 def test_a_teams_command_opens_sockets_on_windows_too() -> None:
-    settings = CommandSettings(
-        kind="command", deploy=["a"], serves=["b"], logs=["c"], env={"A": Secret("b")}
-    )
+    settings = CommandSettings(kind="command", deploy=["a"], serves=["b"], logs=["c"], env={"A": Secret("b")})
     assert variables(settings).keys() == {"PATH", "SYSTEMROOT", "TEMP", "A"}
