@@ -115,5 +115,9 @@ class Balancer(BaseHTTPRequestHandler):
         """Only errors are told."""
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64  # whoever finds no room comes again after a second
+
+
 threading.Thread(target=looking, daemon=True).start()
-ThreadingHTTPServer(("127.0.0.1", int(PORT)), Balancer).serve_forever()
+Server(("127.0.0.1", int(PORT)), Balancer).serve_forever()

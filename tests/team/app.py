@@ -55,4 +55,8 @@ class Handler(BaseHTTPRequestHandler):
         """Only errors are told."""
 
 
-ThreadingHTTPServer((sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64  # whoever finds no room comes again after a second
+
+
+Server((sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

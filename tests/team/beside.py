@@ -115,6 +115,10 @@ class Balancer(BaseHTTPRequestHandler):
         """Only errors are told."""
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 64  # whoever finds no room comes again after a second
+
+
 def main(words: list[str]) -> int:
     RUN.mkdir(exist_ok=True)
     what, rest = words[0], words[1:]
@@ -129,7 +133,7 @@ def main(words: list[str]) -> int:
     elif what == "serves":
         print(read()["stable"])
     elif what == "balance":
-        ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Balancer).serve_forever()
+        Server(("127.0.0.1", int(os.environ["PORT"])), Balancer).serve_forever()
     return 0
 
 
