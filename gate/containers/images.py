@@ -157,7 +157,7 @@ class ImageSource(Source):
     def _digest(self, image: Any) -> str:
         """What it was called when it was unpacked here; else the digest its registry knows it by, else its own id.
 
-        On a swarm a release that had only its own id could not be started: it may have been pushed since.
+        On a swarm a release that had only its own id was refused: it may have been pushed since.
         """
         names = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
         in_registry = next((digest for repository, _, digest in names if repository == self._image), None)

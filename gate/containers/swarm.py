@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import partial
-from http.client import NOT_FOUND
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import semver
@@ -21,6 +21,7 @@ from gate.containers.images import checks_health, version_of
 from gate.errors import EngineError
 from gate.machine import shell
 from gate.redact import cut
+from gate.releases import Release
 
 LEADERLESS = 40.0
 """Seconds that an answer, or that an order is taken, is waited for."""
@@ -131,8 +132,29 @@ class Manager:
                 json=spec,
                 timeout=api.timeout,
             )
-        if not answer.ok:
-            raise Silent(f"{what}: {cut.head(answer.text.strip(), 300)}")
+        if answer.ok:
+            return
+        said = f"{what}: {cut.head(answer.text.strip(), 300)}"
+        if answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:  # what it does not understand now it never will
+            raise EngineError(said)
+        raise Silent(said)
+
+    def pushed(self, image: str, release: Release) -> bool:
+        """Whether a registry has a release, as far as can be told; where none answers, or lets us in, that this engine
+        knows it by what a registry called it. Raises EngineError.
+        """
+        own = client(self._settings)
+        with asked(f"image {release.image}"):
+            known = found(own.images.get, str(release.image))
+        names = (known.attrs.get("RepoDigests") or []) if known is not None else []
+        if known is not None and not any(name.endswith(f"@{release.digest}") for name in names):
+            return False
+        try:
+            with asked(f"the registry of {image}"):
+                told = found(own.api.inspect_distribution, f"{image}@{release.digest}")
+        except EngineError:
+            return True  # nodes may have a way to it that this machine has not
+        return told is not None
 
     def _name(self, service: str) -> str:
         return f"{self._settings.stack}_{service}"
@@ -171,6 +193,17 @@ def digest_of(image: str) -> str:
     return image.rpartition("@")[2] if "@" in image else ""
 
 
+def familiar(repository: str) -> str:
+    """As Docker itself writes it: without the name of the registry that is meant where none is named."""
+    return repository.removeprefix("docker.io/").removeprefix("library/")
+
+
+def repository_of(image: str) -> str:
+    """The repository of an image's name."""
+    name = image.partition("@")[0]
+    return familiar(name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name)
+
+
 def named(image: str) -> str:
     """The version that an image's tag tells; of one without, a version that is older than all."""
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
@@ -194,7 +227,7 @@ def _written_by(task: str, since: int, what: str, api: Client) -> list[str]:
         params={"stdout": "1", "stderr": "1", "timestamps": "1", "since": str(since)},
         timeout=_READING,
     )
-    if answer.status_code == NOT_FOUND:
+    if answer.status_code == HTTPStatus.NOT_FOUND:
         return []
     if not answer.ok:
         raise Silent(f"{what}: {cut.head(answer.text.strip(), 300)}")

@@ -185,6 +185,10 @@ class Engine(Protocol):
         """The instance that traffic reaches, None before the first deployment. Raises Split where several servers do
         not agree."""
 
+    def obstacles(self, release: Release) -> list[str]:
+        """What a person has to change before a release can be deployed here, or gone back from, and how; asked before
+        anything is touched. Empty where nothing stands in its way. Raises EngineError when that cannot be told."""
+
     def start(self, release: Release, instance_id: str) -> Instance:
         """Starts every service of a release, without traffic. Does not wait for health. Raises EngineError."""
 

@@ -79,6 +79,9 @@ class CommandEngine:
             return found
         return self._known.named(said, lambda one: one.version == said)
 
+    def obstacles(self, release: Release) -> list[str]:  # noqa: ARG002 - the team's own commands know
+        return []
+
     def start(self, release: Release, instance_id: str) -> Instance:
         """Writes an instance down and, where releases run side by side, starts it. Raises EngineError."""
         instance = self._known.started(release, instance_id)

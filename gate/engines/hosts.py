@@ -110,6 +110,10 @@ class HostsEngine:
             )
         return next(iter(serving.values()))
 
+    def obstacles(self, release: Release) -> list[str]:
+        told = self._everywhere(lambda host: host.obstacles(release)).all()
+        return [f"{text} (on {name})" for name, found in told.items() for text in found]
+
     def start(self, release: Release, instance_id: str) -> Instance:
         self._bring(release)
         return next(iter(self._everywhere(lambda host: host.start(release, instance_id)).all().values()))

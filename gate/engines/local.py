@@ -93,6 +93,9 @@ class LocalEngine:
         """The way users' requests go from the front door on, by the gate's own door."""
         return Endpoint(self._reach.door(), {tls.TOKEN_HEADER: self._traffic.token().reveal()})
 
+    def obstacles(self, release: Release) -> list[str]:  # noqa: ARG002 - whatever can be read can be started
+        return []
+
     def start(self, release: Release, instance_id: str) -> Instance:
         """Starts what does not run yet of an instance; an exclusive service waits for ``promote``.
 

@@ -69,16 +69,38 @@ class SwarmEngine:
         if service is None:
             return None
         image = image_of(service)
-        digest = digest_of(image)
-        return self._known.named(swarm.named(image), lambda one: one.digest == digest, digest)
+        digest, version = digest_of(image), swarm.named(image)
+        fits = (lambda one: one.digest == digest) if digest else (lambda one: one.version == version)
+        return self._known.named(version, fits, digest)
+
+    def obstacles(self, release: Release) -> list[str]:
+        """A release that no other node can have, and services that nobody could lead back to what they run now."""
+        image = str(self._environment.releases.image)
+        found = []
+        if not self._manager.pushed(image, release):
+            found.append(
+                f"{release.version} was never pushed to a registry, so no other node can have it: "
+                f"docker push {image}:{tag_of(release.version)}"
+            )
+        running = {name: image_of(self._manager.service(name)) for name in self._environment.services}
+        for name, runs in running.items():
+            if not digest_of(runs):
+                found.append(
+                    f"{name} runs {runs}, by no digest, so nobody could go back to just that: where its registry "
+                    f"answers, docker service update --image {runs} {self._settings.stack}_{name}"
+                )
+            elif swarm.repository_of(runs) != swarm.familiar(image):
+                found.append(
+                    f"{name} runs {runs}, which is not of [releases] image {image}, so nobody could go back to it: "
+                    f"push it there, then docker service update --image {image}:TAG {self._settings.stack}_{name}"
+                )
+        if len({digest_of(runs) for runs in running.values()}) > 1:
+            told = ", ".join(f"{name} {swarm.named(runs)}" for name, runs in running.items())
+            found.append(f"the services run different images ({told}), so there is no one release to go back to")
+        return found
 
     def start(self, release: Release, instance_id: str) -> Instance:
-        """Writes an instance down; it is started when it is promoted. Raises EngineError for what no node could run."""
-        if release.digest == release.image:
-            raise EngineError(
-                f"{release.version} was never pushed to a registry, so no other node can have it",
-                next_step=f"docker push {self._environment.releases.image}:{tag_of(release.version)}",
-            )
+        """Writes an instance down; it is started when it is promoted. Raises EngineError without its services."""
         for name in self._environment.services:
             self._manager.service(name)
         return self._known.started(release, instance_id)
@@ -145,8 +167,9 @@ class SwarmEngine:
         running = [one for one in fitting if one["Status"]["State"] == "running"]
         least = wanted if wanted is not None else len(there)
         orphaned = swarm.orphaned(nodes, tasks)
-        if least and len(running) >= least and not swarm.under_way(service):
-            remarks = (orphaned, "" if self._checks_health(service, instance, name) else swarm.UNCHECKED)
+        if (least or name != self._front()) and len(running) >= least and not swarm.under_way(service):
+            none = "" if least else "is scaled to 0, so nothing of it runs"
+            remarks = (none, orphaned, "" if self._checks_health(service, instance, name) else swarm.UNCHECKED)
             return ServiceState(name, alive=True, healthy=True, detail="; ".join(filter(None, remarks)))
         why = why_failed(self._manager, name, instance.digest)
         detail = f"{len(running)} of {least} tasks run {instance.version}{why}"

@@ -15,7 +15,7 @@ WINDOWS = (
 """Without these no program opens a socket there, or finds a program, a folder for temporary files or the user's own."""
 
 
-def kept(names: Collection[str], prefixes: tuple[str, ...] = ()) -> dict[str, str]:
-    """The variables of these names, or whose names begin so, and what a program needs on Windows; as far as set."""
-    wanted = {*names, *WINDOWS}
+def kept(names: Collection[str], prefixes: tuple[str, ...] = (), system: str = os.name) -> dict[str, str]:
+    """The variables of these names, or whose names begin so, as far as set; on Windows with what a program needs."""
+    wanted = {*names, *(WINDOWS if system == "nt" else ())}
     return {name: value for name, value in os.environ.items() if name in wanted or name.startswith(prefixes)}

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from gate.config import ContainerSettings, DockerSettings
 from gate.errors import EngineError, ShellError
@@ -30,7 +31,6 @@ _LET_IN_AGAIN = 3
 """Seconds in which a server has to answer once it was asked in vain, or twice what it took before: each act of an undo
 asks again, and must not wait long."""
 _KEY = "key"
-_MEMORY = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()  # Linux
 _LOST = 255  # what ``ssh`` itself ends with
 _OWN = "gate-own-255"  # said by a command that ends so by itself
 _BACK = 10.0
@@ -56,7 +56,7 @@ class Connection:
         behind: Sequence[str] = (),
         *,
         back: float = _BACK,
-        in_memory: bool = _MEMORY,
+        in_memory: bool = True,
     ) -> None:
         self._target = target
         self._probes = probes
@@ -205,17 +205,15 @@ class Connection:
             return
         # OpenSSH reads no other ends of lines, whatever system wrote them, or pasted them into a variable.
         key = "\n".join(self._target.key.splitlines()).rstrip() + "\n"
-        with self._memory(key) if self._in_memory else self._disk(key) as file:
-            yield file
-
-    @contextmanager
-    def _memory(self, key: str) -> Iterator[Path]:
-        """A file that is on no disk, so that nothing is left of it when the gate is killed."""
-        with os.fdopen(os.memfd_create(_KEY), "wb") as stream:
-            os.fchmod(stream.fileno(), 0o600)
+        memory = _memory() if self._in_memory else None
+        if memory is None:
+            with self._disk(key) as file:
+                yield file
+            return
+        stream, file = memory
+        with stream:
             stream.write(key.encode())
-            stream.flush()
-            yield Path(f"/proc/{os.getpid()}/fd/{stream.fileno()}")
+            yield file
 
     @contextmanager
     def _disk(self, key: str) -> Iterator[Path]:
@@ -255,6 +253,26 @@ def connection(docker: ContainerSettings) -> Connection:
         made = _connections[known]
     made.open()  # one that takes its time keeps nobody from another server
     return made
+
+
+def _memory() -> tuple[BinaryIO, Path] | None:
+    """A file that is on no disk, so that nothing is left of it when the gate is killed, and where a child of ours finds
+    it; None where the system knows no such thing, or keeps it from us."""
+    if not hasattr(os, "memfd_create"):  # Linux alone has it
+        return None
+    try:
+        stream = os.fdopen(os.memfd_create(_KEY), "wb", buffering=0)
+    except OSError:
+        return None
+    file = Path(f"/proc/{os.getpid()}/fd/{stream.fileno()}")
+    try:
+        os.fchmod(stream.fileno(), 0o600)
+        if os.path.samestat(file.stat(), os.fstat(stream.fileno())):  # else /proc is another's
+            return stream, file
+    except OSError:
+        pass
+    stream.close()
+    return None
 
 
 def _free_port() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,7 +36,7 @@ class Target:
     def of(docker: ContainerSettings) -> Target:
         parts = urlsplit(docker.host)
         return Target(
-            name=parts.hostname or "",
+            name=_named(parts.netloc),
             port=parts.port,
             user=parts.username,
             socket=parts.path if parts.path not in {"", "/"} else SOCKET,
@@ -52,7 +54,7 @@ class Target:
             *("-o", f"ConnectTimeout={let_in}"),
             *("-o", f"ServerAliveInterval={_ALIVE_EVERY}"),
             *("-o", f"ServerAliveCountMax={_ALIVE_TIMES}"),
-            *(("-o", f"UserKnownHostsFile={self.known_hosts}") if self.known_hosts else ()),
+            *(("-o", f'UserKnownHostsFile="{_literally(self.known_hosts)}"') if self.known_hosts else ()),
             *(("-i", str(identity), "-o", "IdentitiesOnly=yes") if identity else ()),
             *(("-p", str(self.port)) if self.port else ()),
             *(("-l", self.user) if self.user else ()),
@@ -64,15 +66,21 @@ class Target:
         asked = self._as_configured()
         host, port = asked.get("hostname", self.name), asked.get("port", "22")
         name = asked.get("hostkeyalias") or _shown(host, int(port))
-        own, all_users = (asked.get(f"{whose}knownhostsfile", "").split() for whose in ("user", "global"))
-        if not own or "knownhostscommand" in asked or any(_holds(file, name) for file in own + all_users):
-            return EngineError(text, next_step=f"see that this works: ssh {self._command()} true")
+        own, all_users = (_files(asked.get(f"{whose}knownhostsfile", "")) for whose in ("user", "global"))
+        own = [str(self.known_hosts)] if self.known_hosts else own
+        if asked and (not own or os.devnull in own):
+            text += "; your SSH configuration keeps no file of known servers for it"
+            return EngineError(text, next_step="[engine] known_hosts = a file with its key")
+        elsewhere = asked.keys() & {"knownhostscommand", "proxyjump", "proxycommand"}  # what is between may refuse us
+        if not own or elsewhere or any(_holds(file, name) for file in own + all_users):
+            return EngineError(text, next_step=f"see that this works: {self._command()}")
         scan = f"ssh-keyscan{'' if port == '22' else f' -p {port}'} {host}"
         if "hostkeyalias" in asked:
             scan += f" | sed 's/^[^ ]*/{name}/'"
+        file = shlex.quote(own[0])
         return EngineError(
             f"the key of {name} is not known ({own[0]}): {text}",
-            next_step=f"{scan} >> {own[0]}   once you have compared its fingerprint with the server's own",
+            next_step=f"{scan} >> {file}   once you have compared its fingerprint with the server's own",
         )
 
     def _as_configured(self) -> dict[str, str]:
@@ -85,8 +93,31 @@ class Target:
         return {key: value for key, _, value in lines if value != "none"} if ran.code == 0 else {}
 
     def _command(self) -> str:
-        port = f"-p {self.port} " if self.port else ""
-        return f"{port}{f'{self.user}@' if self.user else ''}{self.name}"
+        """What a person types to try the same."""
+        words = [
+            "ssh",
+            *(["-p", str(self.port)] if self.port else []),
+            *(["-i", str(self.identity)] if self.identity else []),
+        ]
+        if self.known_hosts:
+            words += ["-o", f'UserKnownHostsFile="{_literally(self.known_hosts)}"']
+        return shlex.join([*words, f"{self.user}@{self.name}" if self.user else self.name, "true"])
+
+
+def _named(netloc: str) -> str:
+    """The server in an address, as it is written there: aliases of SSH tell capitals from small letters."""
+    place = netloc.rpartition("@")[2]
+    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
+
+
+def _literally(file: Path) -> str:
+    """A path in which ``ssh`` replaces nothing."""
+    return str(file).replace("%", "%%")
+
+
+def _files(told: str) -> list[str]:
+    """The files that ``ssh -G`` names in a row: one, if there is one whose path has spaces."""
+    return [told] if Path(told).is_file() else told.split()
 
 
 def _shown(name: str, port: int | None) -> str:

@@ -55,20 +55,21 @@ def switches_lose_no_request(here: Site, opened: Browser, protocol: str) -> None
                     said = [user.get("/version"), user.post("/any", content=b"x" * 9000)]
                 except httpx.HTTPError as fault:
                     unanswered.append(repr(fault))
-                    return
+                    continue
                 answers.extend((one.status_code, one.http_version) for one in said)
 
     users = [threading.Thread(target=shop) for _ in range(4)]
     for user in users:
         user.start()
-    for _ in range(10):
-        for target in both(here):
+    try:
+        for target in both(here) * 10:
             enough = len(answers) + 16
             here.engine.promote(target)
-            assert wait_until(partial(more_than, enough), timeout=20)
-    over.set()
-    for user in users:
-        user.join()
+            assert wait_until(partial(more_than, enough), timeout=20), unanswered
+    finally:
+        over.set()
+        for user in users:
+            user.join()
     assert unanswered == []
     assert set(answers) == {(200, protocol)}
 

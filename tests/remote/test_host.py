@@ -141,7 +141,7 @@ def test_several_servers_have_a_name_each() -> None:
     assert list(machines(read(table(), REPOSITORY))) == ["this machine"]
 
 
-def while_it_connects(folder: Path, in_memory: bool, seen: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def while_it_connects(folder: Path, seen: str, options: str = "") -> tuple[subprocess.Popen[bytes], socket.socket]:
     """A gate that waits for a server which never answers, once there is what ``seen`` names, and that server."""
     silent = socket.create_server(("127.0.0.1", 0))
     code = f"""
@@ -150,7 +150,7 @@ from gate.machine.shell import wait_until
 from gate.remote.ssh import Connection
 from gate.remote.target import Target
 to = Target("127.0.0.1", {silent.getsockname()[1]}, None, "/s", None, "a key", None)
-made = Connection(to, None, in_memory={in_memory})
+made = Connection(to, None{options})
 threading.Thread(target=made.open, daemon=True).start()
 assert wait_until(lambda: list(pathlib.Path({str(folder)!r}).glob({seen!r})), timeout=20)
 silent = sys.stdin.readline()
@@ -162,7 +162,7 @@ silent = sys.stdin.readline()
 
 def test_a_key_given_as_text_is_gone_when_the_gate_ends_while_it_connects(tmp_path: Path) -> None:
     """In a thread of its own, which nobody waits for; where a key has to lie on a disk."""
-    gate, silent = while_it_connects(tmp_path, in_memory=False, seen="gate-ssh-*/key")
+    gate, silent = while_it_connects(tmp_path, "gate-ssh-*/key", ", in_memory=False")
     with gate, silent:
         link, _ = silent.accept()  # ssh is there, and waits
         with link:
@@ -173,7 +173,7 @@ def test_a_key_given_as_text_is_gone_when_the_gate_ends_while_it_connects(tmp_pa
 
 @pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="this system keeps every file on a disk")
 def test_nothing_is_left_of_a_key_given_as_text_when_the_gate_is_killed_while_it_connects(tmp_path: Path) -> None:
-    gate, silent = while_it_connects(tmp_path, in_memory=True, seen="gate-ssh-*")
+    gate, silent = while_it_connects(tmp_path, "gate-ssh-*")
     with gate, silent:
         link, _ = silent.accept()
         with link:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gate.config import DockerSettings
+from gate.machine import shell
 from gate.remote.target import Target
 
 PROD = Target("prod", None, None, "/s", None, None, None)
@@ -64,3 +66,38 @@ def test_a_key_that_is_kept_under_another_name(configured: Path) -> None:
 def test_the_port_of_the_address_comes_before_that_of_the_file(configured: Path) -> None:
     refused = Target("prod", 22, None, "/s", None, None, configured / "own").refused("it hangs up")
     assert str(refused.next_step).startswith(f"ssh-keyscan 10.1.2.3 >> {configured}/own ")
+
+
+@pytest.mark.parametrize("file", ["none", "/dev/null"])
+def test_nobody_is_sent_to_a_file_that_keeps_nothing(configured: Path, file: str) -> None:
+    config = configured / "config"
+    config.write_text(config.read_text().replace(f"{configured}/known", file))
+    refused = PROD.refused("it hangs up")
+    assert "keeps no file of known servers" in str(refused)
+    assert "[engine] known_hosts" in str(refused.next_step)
+
+
+def test_who_stands_between_may_be_the_one_who_refuses(configured: Path) -> None:
+    with (configured / "config").open("a") as stream:
+        stream.write("ProxyJump jump.example\n")
+    refused = Target("prod", None, "deploy", "/s", configured / "key", None, None).refused("it hangs up")
+    assert refused.next_step == f"see that this works: ssh -i {configured}/key deploy@prod true"
+
+
+def test_a_name_is_as_it_was_written() -> None:
+    def named(host: str) -> tuple[str, str | None, int | None]:
+        target = Target.of(DockerSettings(kind="docker", host=host))
+        return target.name, target.user, target.port
+
+    assert named("ssh://Shop") == ("Shop", None, None)
+    assert named("ssh://deploy@Shop:2222") == ("Shop", "deploy", 2222)
+
+
+def test_a_file_whose_path_has_spaces(configured: Path) -> None:
+    file = configured / "100% of our own"
+    target = Target("prod", None, None, "/s", None, None, file)
+    asked = shell.run(["ssh", "-G", *target.options(None), "prod"], timeout=20)
+    assert f"userknownhostsfile {file}\n" in asked.out
+    assert f">> '{file}' " in str(target.refused("it hangs up").next_step)
+    file.write_text(key_of("[10.1.2.3]:2222", configured))
+    assert "is not known" not in str(target.refused("it hangs up"))

@@ -168,6 +168,10 @@ class Swarmed(Site):
     def service(self) -> Any:
         return self.api.inspect_service(f"{self.stack}_web")
 
+    def answered(self, version: str) -> bool:
+        """Whether users have had an answer of a version, so that their balancer knows where it listens."""
+        return f'"release": "{version}"' in (self.root / "run/requests.log").read_text()
+
     def runs(self, version: str, node: Node) -> bool:
         """Whether a node runs a version while others still run another one: an update is under way."""
         placed = self.placed()

@@ -6,30 +6,29 @@ import uuid
 
 import pytest
 
-from gate import engines
 from gate.containers.client import at, found
-from gate.environments import load
-from gate.errors import EngineError
-from gate.releases import source
 from gate.remote.door import Door
 from tests.containers.dockered import dockered
 from tests.remote.server import docker_of
-from tests.swarm.conftest import REGISTRY, Swarmed
+from tests.swarm.conftest import REGISTRY, Swarmed, nothing_lost
 from tests.swarm.nodes import NODES
+from tests.team.users import ordering
 
 
 def test_an_image_that_was_not_pushed_is_refused_and_taken_once_it_is(site: Swarmed) -> None:
+    """Before anything is touched, so that its digest is not remembered as that of the version."""
+    before = site.serving()
     site.build("1.4.0")
-    environment = load("local", site.root)
-    engine = engines.create(environment)
-    with pytest.raises(EngineError, match="was never pushed") as refused:
-        engine.start(source(environment).get("1.4.0"), "r40")
-    assert refused.value.next_step == f"docker push {site.image}:1.4.0"
+    refused = site.deploy("1.4.0")
+    assert (refused.code, refused.document["outcome"]) == (3, "REFUSED"), refused.told
+    assert f"docker push {site.image}:1.4.0" in refused.reasons
+    assert site.serving() == before
     site.push("1.4.0")
-    pushed = source(environment).get("1.4.0")
-    assert pushed.digest != pushed.image
-    assert engine.start(pushed, "r40").digest == pushed.digest
-    assert source(environment).get("1.4.0").digest == pushed.digest
+    with ordering(site) as bill:
+        ran = site.deploy("1.4.0")
+    assert (ran.code, ran.document["outcome"]) == (0, "RELEASED"), f"{ran.reasons}\n{ran.told}"
+    assert site.serving() == "1.4.0"
+    nothing_lost(site, bill)
 
 
 @pytest.mark.usefixtures("swarm")

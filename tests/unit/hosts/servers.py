@@ -92,6 +92,10 @@ class Server:
         self._called("canary")
         return self.shared
 
+    def obstacles(self, release: Release) -> list[str]:
+        self._called("obstacles")
+        return [f"{release.version} is in its own way"] if self.unfit else []
+
     def start(self, release: Release, instance_id: str) -> Instance:
         self._called("start")
         return self.known_.setdefault(instance_id, instance(instance_id, release.version))

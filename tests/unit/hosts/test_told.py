@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from gate.engines.base import Drained, Endpoint, Host, Instance, Split
 from gate.engines.hosts import HostsEngine
 from gate.errors import EngineError
+from gate.releases import Release
 from tests.unit.hosts.servers import LOST, NEW, OLD, Server, engine, instance
 
 
@@ -64,6 +66,13 @@ def test_what_does_not_say_who_it_is_is_not_healthy(a: Server, b: Server) -> Non
     b.endpoint = lambda instance: Endpoint("http://b/")  # type: ignore[method-assign] # noqa: ARG005
     sick = [state for state in engine(a, b).health(NEW) if not state.healthy]
     assert [state.detail for state in sick] == ["/version#version says nothing, expected 1.1.0"]
+
+
+def test_what_stands_in_the_way_names_its_server(both: HostsEngine, b: Server) -> None:
+    release = Release("1.2.0", "sha256:x", None, Path("nowhere"))
+    assert both.obstacles(release) == []
+    b.unfit = "too old"
+    assert both.obstacles(release) == ["1.2.0 is in its own way (on b)"]
 
 
 def test_each_figure_names_its_server_and_the_machine_is_the_one_worst_off(
