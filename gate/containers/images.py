@@ -35,6 +35,11 @@ def tag_of(version: str) -> str:
     return version.replace("+", "_")
 
 
+def familiar(repository: str) -> str:
+    """A repository as Docker itself writes it: without the registry that is meant where none is named."""
+    return repository.removeprefix("docker.io/").removeprefix("library/")
+
+
 def version_of(tag: str) -> str:
     """The version of a tag."""
     return tag.replace("_", "+")
@@ -160,7 +165,7 @@ class ImageSource(Source):
         On a swarm a release that had only its own id was refused: it may have been pushed since.
         """
         names = (name.partition("@") for name in image.attrs.get("RepoDigests") or [])
-        in_registry = next((digest for repository, _, digest in names if repository == self._image), None)
+        in_registry = next((digest for repository, _, digest in names if repository == familiar(self._image)), None)
         swarm = isinstance(self._docker, SwarmSettings)
         for file in self.folder.glob(f"*/*/{MANIFEST}"):
             with suppress(OperationFailed):

@@ -17,7 +17,7 @@ import semver
 
 from gate.config import SwarmSettings
 from gate.containers.client import Client, Silent, asked, client, found, within
-from gate.containers.images import checks_health, version_of
+from gate.containers.images import checks_health, familiar, version_of
 from gate.errors import EngineError
 from gate.machine import shell
 from gate.redact import cut
@@ -25,6 +25,7 @@ from gate.releases import Release
 
 LEADERLESS = 40.0
 """Seconds that an answer, or that an order is taken, is waited for."""
+_ASKED = 20.0  # seconds for a registry
 _READING = 20.0  # seconds for a log: whoever collects it waits for nodes that do not answer
 UNCHECKED = (
     "neither its image nor the stack file has a health check, so Swarm takes a task for one that serves as soon as its "
@@ -140,21 +141,26 @@ class Manager:
         raise Silent(said)
 
     def pushed(self, image: str, release: Release) -> bool:
-        """Whether a registry has a release, as far as can be told; where none answers, or lets us in, that this engine
-        knows it by what a registry called it. Raises EngineError.
+        """Whether a registry has a release, as far as can be told. Raises EngineError.
+
+        An engine that calls images by ids of its own knows a digest from a registry alone. Else the registry is asked;
+        where it does not answer, or lets nobody in, nodes may have a way to it that this machine has not.
         """
         own = client(self._settings)
         with asked(f"image {release.image}"):
             known = found(own.images.get, str(release.image))
-        names = (known.attrs.get("RepoDigests") or []) if known is not None else []
-        if known is not None and not any(name.endswith(f"@{release.digest}") for name in names):
-            return False
+        if known is not None:
+            names = known.attrs.get("RepoDigests") or []
+            if not any(name.endswith(f"@{release.digest}") for name in names):
+                return False
+            if known.id != release.digest:
+                return True
+        name = f"{image}@{release.digest}"
         try:
             with asked(f"the registry of {image}"):
-                told = found(own.api.inspect_distribution, f"{image}@{release.digest}")
-        except EngineError:
-            return True  # nodes may have a way to it that this machine has not
-        return told is not None
+                return within(_ASKED, name, lambda: found(own.api.inspect_distribution, name)) is not None
+        except (EngineError, ValueError, LookupError):  # the SDK reads what a helper for credentials says
+            return True
 
     def _name(self, service: str) -> str:
         return f"{self._settings.stack}_{service}"
@@ -191,11 +197,6 @@ def image_of(service: Table) -> str:
 
 def digest_of(image: str) -> str:
     return image.rpartition("@")[2] if "@" in image else ""
-
-
-def familiar(repository: str) -> str:
-    """As Docker itself writes it: without the name of the registry that is meant where none is named."""
-    return repository.removeprefix("docker.io/").removeprefix("library/")
 
 
 def repository_of(image: str) -> str:

@@ -65,7 +65,6 @@ def checked(run: Run) -> Outcome | None:
     """The outcome that the checks end the run with, None when they say GO."""
     try:
         with timed(run, "checks") as say, run.interrupts.allowed():
-            _demand_no_obstacle(run)
             say(check(run))
         _tell_way_back(run)
     except Refused:
@@ -78,14 +77,6 @@ def checked(run: Run) -> Outcome | None:
         run.evidence.fail([reason("checks", text, Decision.NO_GO)], run.clock())
         return Outcome.REFUSED
     return None
-
-
-def _demand_no_obstacle(run: Run) -> None:
-    """Raises Refused where the engine could not start the release, or not go back from it, as things are."""
-    found = run.engine.obstacles(run.release)
-    if found:
-        run.evidence.fail([reason("engine", text, Decision.NO_GO) for text in found], run.clock())
-        raise Refused("; ".join(found), next_step="change that, then run the same command again")
 
 
 def _tell_way_back(run: Run) -> None:

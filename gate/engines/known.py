@@ -13,6 +13,8 @@ from gate.errors import EngineError, OperationFailed
 from gate.releases import Release, read
 from gate.routing.place import Folder
 
+UNKNOWN = "unknown"
+"""The digest of what nobody can tell it of."""
 _FOUND = ("r0", "r0x")  # what served before the gate deployed anything here; another that somebody deployed past it
 
 
@@ -87,7 +89,7 @@ class Known:
 
     def _taken_over(self, version: str, found: str) -> Instance:
         folder = self._environment.root / self._environment.releases.source / version
-        digest, commit = found or "unknown", None
+        digest, commit = found or UNKNOWN, None
         with suppress(OperationFailed):
             release = read(folder)
             digest, commit = found or release.digest, release.commit

@@ -12,12 +12,12 @@ from functools import partial
 
 from gate.config import Environment, SwarmSettings
 from gate.containers import swarm
-from gate.containers.images import tag_of
+from gate.containers.images import familiar, tag_of
 from gate.containers.rollout import Rollout, why_failed
 from gate.containers.swarm import Manager, Table, digest_of, gone, image_of
 from gate.engines import usage
 from gate.engines.base import Drained, Endpoint, Facts, Host, Instance, ServiceState, Stopped, Usage
-from gate.engines.known import Known
+from gate.engines.known import UNKNOWN, Known
 from gate.engines.later import Later, LaterLines
 from gate.errors import EngineError
 from gate.releases import Release
@@ -70,8 +70,10 @@ class SwarmEngine:
             return None
         image = image_of(service)
         digest, version = digest_of(image), swarm.named(image)
-        fits = (lambda one: one.digest == digest) if digest else (lambda one: one.version == version)
-        return self._known.named(version, fits, digest)
+        if digest:
+            return self._known.named(version, lambda one: one.digest == digest, digest)
+        # Which of the images that had this name runs nobody knows: it is none that the gate has proven.
+        return self._known.named(version, lambda one: (one.version, one.digest) == (version, UNKNOWN), UNKNOWN)
 
     def obstacles(self, release: Release) -> list[str]:
         """A release that no other node can have, and services that nobody could lead back to what they run now."""
@@ -83,20 +85,27 @@ class SwarmEngine:
                 f"docker push {image}:{tag_of(release.version)}"
             )
         running = {name: image_of(self._manager.service(name)) for name in self._environment.services}
+        update = f"docker service update --image {{}} {self._settings.stack}_{{}}"
         for name, runs in running.items():
             if not digest_of(runs):
                 found.append(
-                    f"{name} runs {runs}, by no digest, so nobody could go back to just that: where its registry "
-                    f"answers, docker service update --image {runs} {self._settings.stack}_{name}"
+                    f"{name} runs {runs}, by no digest, so nobody could go back to just that: "
+                    f"{update.format(runs, name)} where a manager reaches the registry, else name it "
+                    f"{runs}@sha256:…, with --no-resolve-image"
                 )
-            elif swarm.repository_of(runs) != swarm.familiar(image):
+            elif swarm.repository_of(runs) != familiar(image):
                 found.append(
                     f"{name} runs {runs}, which is not of [releases] image {image}, so nobody could go back to it: "
-                    f"push it there, then docker service update --image {image}:TAG {self._settings.stack}_{name}"
+                    f"push it there, then {update.format(f'{image}:TAG', name)}"
                 )
-        if len({digest_of(runs) for runs in running.values()}) > 1:
-            told = ", ".join(f"{name} {swarm.named(runs)}" for name, runs in running.items())
-            found.append(f"the services run different images ({told}), so there is no one release to go back to")
+        front = self._front()
+        others = [name for name, runs in running.items() if digest_of(runs) not in ("", digest_of(running[front]))]
+        if others and digest_of(running[front]):
+            told = ", ".join(f"{name} {swarm.named(runs)} {digest_of(runs)[:19]}" for name, runs in running.items())
+            found.append(
+                f"the services run different images ({told}), so there is no one release to go back to: "
+                f"{' && '.join(update.format(running[front], name) for name in others)}"
+            )
         return found
 
     def start(self, release: Release, instance_id: str) -> Instance:
@@ -166,9 +175,10 @@ class SwarmEngine:
         fitting = [one for one in there if digest_of(image_of(one)) == instance.digest]
         running = [one for one in fitting if one["Status"]["State"] == "running"]
         least = wanted if wanted is not None else len(there)
+        off = wanted == 0 and name != self._front() and digest_of(image_of(service)) == instance.digest
         orphaned = swarm.orphaned(nodes, tasks)
-        if (least or name != self._front()) and len(running) >= least and not swarm.under_way(service):
-            none = "" if least else "is scaled to 0, so nothing of it runs"
+        if (least or off) and len(running) >= least and not swarm.under_way(service):
+            none = "is scaled to 0, so nothing of it runs" if off else ""
             remarks = (none, orphaned, "" if self._checks_health(service, instance, name) else swarm.UNCHECKED)
             return ServiceState(name, alive=True, healthy=True, detail="; ".join(filter(None, remarks)))
         why = why_failed(self._manager, name, instance.digest)

@@ -67,13 +67,13 @@ class Target:
         host, port = asked.get("hostname", self.name), asked.get("port", "22")
         name = asked.get("hostkeyalias") or _shown(host, int(port))
         own, all_users = (_files(asked.get(f"{whose}knownhostsfile", "")) for whose in ("user", "global"))
-        own = [str(self.known_hosts)] if self.known_hosts else own
-        if asked and (not own or os.devnull in own):
+        own = [file for file in ([str(self.known_hosts)] if self.known_hosts else own) if file != os.devnull]
+        elsewhere = asked.keys() & {"knownhostscommand", "proxyjump", "proxycommand"}  # what is between may refuse us
+        if not asked or elsewhere or any(_holds(file, name) for file in own + all_users):
+            return EngineError(text, next_step=f"see that this works: {self._command()}")
+        if not own:
             text += "; your SSH configuration keeps no file of known servers for it"
             return EngineError(text, next_step="[engine] known_hosts = a file with its key")
-        elsewhere = asked.keys() & {"knownhostscommand", "proxyjump", "proxycommand"}  # what is between may refuse us
-        if not own or elsewhere or any(_holds(file, name) for file in own + all_users):
-            return EngineError(text, next_step=f"see that this works: {self._command()}")
         scan = f"ssh-keyscan{'' if port == '22' else f' -p {port}'} {host}"
         if "hostkeyalias" in asked:
             scan += f" | sed 's/^[^ ]*/{name}/'"

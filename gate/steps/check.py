@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gate.deployment.run import Run
-from gate.errors import Refused, SuiteError
+from gate.errors import EngineError, Refused, SuiteError
 from gate.judging import readiness, verdict
 from gate.judging.way_back import WayBack
 from gate.results import Decision, Outcome, Reason, Severity, SuiteResult, Verdict
@@ -25,7 +25,7 @@ def check(run: Run) -> str:
         failed=outcomes.count(Outcome.ROLLED_BACK) + outcomes.count(Outcome.ROLLBACK_FAILED),
     )
     judged = verdict.before(result, scored, environment.readiness.minimum)
-    judged = _with_coverage(run, result, judged)
+    judged = _with_more(judged, [*_obstacles(run), *_gaps(run, result)])
     run.evidence.readiness = scored
     run.way_back = WayBack.told(result.cases)
     run.record_suite("checks", result, judged)
@@ -39,8 +39,25 @@ def check(run: Run) -> str:
     return line
 
 
-def _with_coverage(run: Run, result: SuiteResult, judged: Verdict) -> Verdict:
-    """NO-GO for fewer checks than the last accepted release had, or a smoke suite that could prove nothing."""
+def _with_more(judged: Verdict, reasons: list[Reason]) -> Verdict:
+    """NO-GO for what no check looks at, before what the checks found."""
+    if not reasons:
+        return judged
+    kept = () if judged.decision is Decision.GO else judged.reasons
+    return Verdict(Decision.NO_GO, (*reasons, *kept))
+
+
+def _obstacles(run: Run) -> list[Reason]:
+    """Why the engine could not run the release, or not go back from it."""
+    try:
+        found = run.engine.obstacles(run.release)
+    except EngineError as fault:
+        found = [f"whether it can run the release cannot be told: {fault}"]
+    return [Reason("engine", Decision.NO_GO, text) for text in found]
+
+
+def _gaps(run: Run, result: SuiteResult) -> list[Reason]:
+    """Fewer checks than the last accepted release had, or a smoke suite that could prove nothing."""
     reasons = []
     accepted = next(iter(run.store.accepted()), None)
     if accepted is not None and len(result.planned) < accepted.checks:
@@ -57,7 +74,4 @@ def _with_coverage(run: Run, result: SuiteResult, judged: Verdict) -> Verdict:
         if accepted is not None and len(planned.ids) < accepted.cases:
             text = f"{len(planned.ids)} smoke cases were collected, {accepted.cases} ran for the last accepted release"
             reasons.append(Reason("coverage", Decision.NO_GO, text, len(planned.ids), f">= {accepted.cases}"))
-    if not reasons:
-        return judged
-    kept = () if judged.decision is Decision.GO else judged.reasons
-    return Verdict(Decision.NO_GO, (*reasons, *kept))
+    return reasons

@@ -77,6 +77,13 @@ def test_nobody_is_sent_to_a_file_that_keeps_nothing(configured: Path, file: str
     assert "[engine] known_hosts" in str(refused.next_step)
 
 
+def test_a_key_that_all_users_know_counts_where_the_user_keeps_none(configured: Path) -> None:
+    config = configured / "config"
+    config.write_text(config.read_text().replace(f"{configured}/known", "/dev/null"))
+    (configured / "everybodys").write_text(key_of("[10.1.2.3]:2222", configured))
+    assert str(PROD.refused("it hangs up")) == "no SSH connection to prod: it hangs up"
+
+
 def test_who_stands_between_may_be_the_one_who_refuses(configured: Path) -> None:
     with (configured / "config").open("a") as stream:
         stream.write("ProxyJump jump.example\n")

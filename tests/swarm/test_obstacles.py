@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from gate import engines
+from gate.config import SwarmSettings
 from gate.containers.client import at
+from gate.containers.swarm import Manager
 from gate.engines.base import Engine, Instance
 from gate.releases import Release
 from tests.engine.site import read, table
@@ -46,11 +48,11 @@ def serving(repository: str, tmp_path: Path) -> Iterator[Serving]:
     """Services, by name what each is to run; nothing of them runs."""
     stack, made = f"o{uuid.uuid4().hex[:6]}", list[str]()
 
-    def create(**images: str) -> Engine:
+    def create(options: tuple[str, ...] = ("--replicas", "0"), **images: str) -> Engine:
         for name, image in images.items():
             made.append(f"{stack}_{name}")
-            options = ("--detach", "--replicas", "0", "--no-resolve-image", "--name", made[-1])
-            docker("service", "create", *options, image)
+            there = ("--detach", "--no-resolve-image", "--constraint", "node.hostname==nowhere", "--name", made[-1])
+            docker("service", "create", *there, *options, image)
         engine = {"kind": "swarm", "host": f"unix://{NODES[0].socket}", "stack": stack, "requests": "requests.log"}
         web = {"route": "/", "health": "/health", "identity": "/version#version"}
         services = {name: web if name == "web" else {} for name in images}
@@ -82,16 +84,33 @@ def test_an_image_of_another_repository(serving: Serving, release: Release) -> N
 
 def test_services_that_run_different_images(serving: Serving, repository: str, release: Release) -> None:
     (told,) = serving(web=by_digest(repository), worker=by_digest(repository, "0.9.0", "b")).obstacles(release)
-    assert "different images (web 1.0.0, worker 0.9.0)" in told
+    assert "different images (web 1.0.0 sha256:aaaaaaaaaaaa, worker 0.9.0 sha256:bbbbbbbbbbbb)" in told
+    assert f"docker service update --image {by_digest(repository)} " in told
 
 
-def test_a_digest_that_no_registry_has(serving: Serving, repository: str, release: Release) -> None:
+def test_one_that_runs_by_no_digest_is_told_once(serving: Serving, repository: str, release: Release) -> None:
+    (told,) = serving(web=by_digest(repository), worker=f"{repository}:1.0.0").obstacles(release)
+    assert "worker runs" in told
+
+
+NEVER = f"sha256:{64 * 'c'}"
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_a_digest_that_no_registry_has(serving: Serving, repository: str, release: Release, here: bool) -> None:
+    """The engine has its image, and was told of no digest for it; or it has none, and the registry is asked."""
     engine = serving(web=by_digest(repository))
-    never = Release("1.1.0", f"sha256:{64 * 'c'}", None, Path("nowhere"), image=release.image)
-    (told,) = engine.obstacles(never)
+    image = release.image if here else f"sha256:{64 * 'd'}"
+    (told,) = engine.obstacles(Release("1.1.0", NEVER, None, Path("nowhere"), image=image))
     assert told == (
         f"1.1.0 was never pushed to a registry, so no other node can have it: docker push {repository}:1.1.0"
     )
+
+
+def test_what_this_machine_cannot_ask_nodes_may_know(swarm: None) -> None:
+    settings = SwarmSettings(kind="swarm", host=f"unix://{NODES[0].socket}", stack="none", requests="requests.log")
+    elsewhere = Release("1.1.0", NEVER, None, Path("nowhere"), image=f"sha256:{64 * 'd'}")
+    assert Manager(settings).pushed("127.0.0.1:1/nobody", elsewhere)
 
 
 def test_a_service_that_is_scaled_to_nothing_is_what_it_should_be_and_the_front_page_is_not(
@@ -106,8 +125,20 @@ def test_a_service_that_is_scaled_to_nothing_is_what_it_should_be_and_the_front_
     assert not told["web"][0]
 
 
-def test_what_serves_by_no_digest_stays_the_same_instance(serving: Serving, repository: str) -> None:
-    engine = serving(web=f"{repository}:1.0.0")
-    first = engine.stable()
-    assert first is not None
-    assert engine.stable() == first
+def test_what_serves_by_no_digest_is_the_same_whenever_it_is_asked_and_nothing_that_was_proven(
+    serving: Serving, repository: str, release: Release
+) -> None:
+    engine = serving(web=f"{repository}:1.1.0")
+    proven = engine.start(release, "r5")
+    found = engine.stable()
+    assert found is not None
+    assert (found.version, found.digest) == ("1.1.0", "unknown")
+    assert found != proven
+    assert engine.stable() == found
+
+
+def test_a_global_service_without_a_node_is_not_what_it_should_be(serving: Serving, repository: str) -> None:
+    engine = serving(web=by_digest(repository), worker=by_digest(repository), options=("--mode", "global"))
+    stable = engine.stable()
+    assert stable is not None
+    assert [one.healthy for one in engine.health(stable)] == [False, False]

@@ -19,9 +19,10 @@ def test_an_image_that_was_not_pushed_is_refused_and_taken_once_it_is(site: Swar
     """Before anything is touched, so that its digest is not remembered as that of the version."""
     before = site.serving()
     site.build("1.4.0")
-    refused = site.deploy("1.4.0")
-    assert (refused.code, refused.document["outcome"]) == (3, "REFUSED"), refused.told
-    assert f"docker push {site.image}:1.4.0" in refused.reasons
+    for refused in (site.deploy("1.4.0", "--dry-run"), site.deploy("1.4.0")):
+        assert (refused.code, refused.document["outcome"]) == (3, "REFUSED"), refused.told
+        assert f"docker push {site.image}:1.4.0" in refused.reasons
+        assert "readiness" in refused.told, "the checks say what they have to say all the same"
     assert site.serving() == before
     site.push("1.4.0")
     with ordering(site) as bill:
