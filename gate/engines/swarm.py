@@ -84,7 +84,16 @@ class SwarmEngine:
                 f"{release.version} was never pushed to a registry, so no other node can have it: "
                 f"docker push {image}:{tag_of(release.version)}"
             )
-        running = {name: image_of(self._manager.service(name)) for name in self._environment.services}
+        running = {}
+        for name in self._environment.services:
+            service = self._manager.lookup(name)
+            if service is None:
+                stack = self._settings.stack
+                found.append(
+                    f"the swarm has no service {stack}_{name}: docker stack deploy --compose-file FILE {stack}"
+                )
+            else:
+                running[name] = image_of(service)
         update = f"docker service update --image {{}} {self._settings.stack}_{{}}"
         for name, runs in running.items():
             if not digest_of(runs):
@@ -99,8 +108,9 @@ class SwarmEngine:
                     f"push it there, then {update.format(f'{image}:TAG', name)}"
                 )
         front = self._front()
-        others = [name for name, runs in running.items() if digest_of(runs) not in ("", digest_of(running[front]))]
-        if others and digest_of(running[front]):
+        main = digest_of(running.get(front, ""))
+        others = [name for name, runs in running.items() if digest_of(runs) not in ("", main)]
+        if others and main:
             told = ", ".join(f"{name} {swarm.named(runs)} {digest_of(runs)[:19]}" for name, runs in running.items())
             found.append(
                 f"the services run different images ({told}), so there is no one release to go back to: "

@@ -60,7 +60,7 @@ def serving(repository: str, tmp_path: Path) -> Iterator[Serving]:
         return engines.create(read(own, tmp_path))
 
     yield create
-    docker("service", "rm", *made)
+    docker("service", "rm", *made, check=False)
 
 
 def by_digest(repository: str, version: str = "1.0.0", digit: str = "a") -> str:
@@ -75,6 +75,17 @@ def test_an_image_by_no_digest(serving: Serving, repository: str, release: Relea
     (told,) = serving(web=f"{repository}:1.0.0").obstacles(release)
     assert f"web runs {repository}:1.0.0, by no digest" in told
     assert f"docker service update --image {repository}:1.0.0 " in told
+
+
+def test_a_service_that_is_not_there(serving: Serving, repository: str, release: Release) -> None:
+    engine = serving(web=by_digest(repository), worker=by_digest(repository))
+    names = docker("service", "ls", "--format", "{{.Name}}", "--filter", "name=o").split()
+    (missing,) = (name for name in names if name.startswith("o") and name.endswith("_worker"))
+    docker("service", "rm", missing)
+    stack = missing.rpartition("_")[0]
+    assert engine.obstacles(release) == [
+        f"the swarm has no service {missing}: docker stack deploy --compose-file FILE {stack}"
+    ]
 
 
 def test_an_image_of_another_repository(serving: Serving, release: Release) -> None:
