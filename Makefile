@@ -25,7 +25,7 @@ LIGHT = $(addprefix tests/,approval ci database evidence notify redaction report
 test-parts: .venv/dev.stamp
 	$(PYTEST) tests $(patsubst %,--ignore %,$(MEASURED) $(ALONE) $(ENGINES) $(RECIPES) $(ASIDE)) -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-# Engines side by side, what shares a project or nodes one after the other; most of it is waiting.
+# Engines side by side, what shares a project or nodes one after the other; each waits for its engine now and then.
 BY_ENGINE = $(PYTEST) $(ENGINES) -n 3 --dist loadgroup $(TESTS)
 
 test-waiting: .venv/dev.stamp

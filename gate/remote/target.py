@@ -106,8 +106,7 @@ class Target:
 
 def _named(netloc: str) -> str:
     """The server in an address, as it is written there: aliases of SSH tell capitals from small letters."""
-    place = netloc.rpartition("@")[2]
-    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
+    return netloc.rpartition("@")[2].partition(":")[0]
 
 
 def _literally(file: Path) -> str:

@@ -44,9 +44,14 @@ def repository(pushed: tuple[Release, str]) -> str:
 
 
 @pytest.fixture
-def serving(repository: str, tmp_path: Path) -> Iterator[Serving]:
+def stack() -> str:
+    return f"o{uuid.uuid4().hex[:6]}"
+
+
+@pytest.fixture
+def serving(repository: str, stack: str, tmp_path: Path) -> Iterator[Serving]:
     """Services, by name what each is to run; nothing of them runs."""
-    stack, made = f"o{uuid.uuid4().hex[:6]}", list[str]()
+    made: list[str] = []
 
     def create(options: tuple[str, ...] = ("--replicas", "0"), **images: str) -> Engine:
         for name, image in images.items():
@@ -77,14 +82,11 @@ def test_an_image_by_no_digest(serving: Serving, repository: str, release: Relea
     assert f"docker service update --image {repository}:1.0.0 " in told
 
 
-def test_a_service_that_is_not_there(serving: Serving, repository: str, release: Release) -> None:
+def test_a_service_that_is_not_there(serving: Serving, repository: str, stack: str, release: Release) -> None:
     engine = serving(web=by_digest(repository), worker=by_digest(repository))
-    names = docker("service", "ls", "--format", "{{.Name}}", "--filter", "name=o").split()
-    (missing,) = (name for name in names if name.startswith("o") and name.endswith("_worker"))
-    docker("service", "rm", missing)
-    stack = missing.rpartition("_")[0]
+    docker("service", "rm", f"{stack}_worker")
     assert engine.obstacles(release) == [
-        f"the swarm has no service {missing}: docker stack deploy --compose-file FILE {stack}"
+        f"the swarm has no service {stack}_worker: docker stack deploy --compose-file FILE {stack}"
     ]
 
 
